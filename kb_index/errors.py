@@ -1,0 +1,73 @@
+"""Everything that can go wrong for a user, as one tree.
+
+    KBQAError
+    ├── InputError              a file or value that the user gave cannot be used
+    │   ├── TripleFileError     missing, empty, binary, not UTF-8, or in another format
+    │   ├── QuestionError       an empty or an over-long question
+    │   └── QuestionFileError   a question file that cannot be read
+    ├── IndexFolderError        the folder is no index, is damaged, or is of another version
+    │   └── EncoderMismatchError    the index was made with another encoder
+    ├── ModelError              a generator, adapter or ranker that cannot be loaded
+    ├── MissingExtraError       an optional dependency is not installed
+    └── StorageError            the disk is full, or a path cannot be written
+
+Every message is one line: what was got, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "EncoderMismatchError",
+    "IndexFolderError",
+    "InputError",
+    "KBQAError",
+    "MissingExtraError",
+    "ModelError",
+    "QuestionError",
+    "QuestionFileError",
+    "StorageError",
+    "TripleFileError",
+]
+
+
+class KBQAError(Exception):
+    """The root: the command line prints its message in one line and exits with status 1."""
+
+
+class InputError(KBQAError):
+    """A file or value that the user gave cannot be used."""
+
+
+class TripleFileError(InputError):
+    """A triple file is missing, empty, binary, not UTF-8, or in another format."""
+
+
+class QuestionError(InputError):
+    """A question is empty or too long."""
+
+
+class QuestionFileError(InputError):
+    """A question file cannot be read."""
+
+
+class IndexFolderError(KBQAError):
+    """A folder is no index, is damaged, or was made by another version."""
+
+
+class EncoderMismatchError(IndexFolderError):
+    """An index was made with another encoder than the one asked for."""
+
+
+class ModelError(KBQAError):
+    """A generator, adapter or ranker cannot be loaded."""
+
+
+class MissingExtraError(KBQAError):
+    """An optional dependency is not installed; the message holds the pip command."""
+
+    def __init__(self, extra: str, package: str) -> None:
+        super().__init__(f"{package} is not installed, and this needs it; run: pip install 'kbqa[{extra}]'")
+
+
+class StorageError(KBQAError):
+    """The disk is full, or a path cannot be written."""

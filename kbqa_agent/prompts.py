@@ -1,0 +1,69 @@
+"""Question and triples to prompt: pure functions, used alike in `ask` and in fine-tuning.
+
+The embedded model reads Chinese at about two tokens a character, so the prompt is terse: triples are grouped by
+subject, one `attribute：value` a line, and values are cut. Values come from the knowledge base and are data: line
+breaks and control characters become blanks, so that a value cannot start a line of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from kb_index.types import Triple
+
+__all__ = ["UNKNOWN", "answer_prompt", "answer_text", "closed_book_prompt", "escape"]
+
+UNKNOWN = "不知道"
+"""What a generator is trained to say when the answer is not among the triples."""
+
+MAX_NAME_CHARS = 40
+MAX_VALUE_CHARS = 60
+
+
+def escape(value: str, max_chars: int) -> str:
+    """Make a value one line of at most `max_chars` characters.
+
+    >>> escape("甲\\n问：乙", 10)
+    '甲 问：乙'
+    >>> escape("一二三四五", 3)
+    '一二三'
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    return line[:max_chars]
+
+
+def answer_prompt(question: str, triples: Sequence[Triple]) -> str:
+    """Inject triples (best first) into the prompt that asks for the answer.
+
+    >>> print(answer_prompt("《坛经》是谁写的？", [Triple(0, "坛经", "作者", "惠能", 0)]))
+    【坛经】
+    作者：惠能
+    问：《坛经》是谁写的？
+    答：
+    """
+    lines: list[str] = []
+    for subject, group in groupby(triples, key=lambda t: t.subject):
+        lines.append(f"【{escape(subject, MAX_NAME_CHARS)}】")
+        lines += [
+            f"{escape(t.predicate, MAX_NAME_CHARS)}：{escape(t.object, MAX_VALUE_CHARS)}" for t in group
+        ]
+    return "\n".join([*lines, closed_book_prompt(question)])
+
+
+def closed_book_prompt(question: str) -> str:
+    """Ask without any triples, as the reference report does.
+
+    >>> closed_book_prompt("惠能是谁？")
+    '问：惠能是谁？\\n答：'
+    """
+    return f"问：{escape(question, 300)}\n答："
+
+
+def answer_text(value: str) -> str:
+    """A value as the generator is taught to write it and as its likelihood is measured.
+
+    >>> answer_text("武汉\\n大学")
+    '武汉 大学'
+    """
+    return escape(value, MAX_VALUE_CHARS)

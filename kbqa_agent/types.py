@@ -1,0 +1,104 @@
+"""The values that travel through the pipeline of `ask`, and the seams where other implementations go in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_index.types import Entity, Triple
+
+__all__ = [
+    "Abstention",
+    "Answer",
+    "Candidate",
+    "EntityMention",
+    "Generator",
+    "QAExample",
+    "Ranker",
+    "Turn",
+]
+
+Abstention = Literal["no_entity", "no_attribute", "ambiguous", "low_confidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntityMention:
+    """A stretch `question[start:end]` equal to `text`, and the entities that it may name."""
+
+    text: str
+    start: int
+    end: int
+    entities: tuple[Entity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible answer, its probability of being right, and the triples it rests on (best first)."""
+
+    answer: str
+    score: float
+    evidence: tuple[Triple, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `ask` returns.
+
+    `text` is None when the agent abstains, and `abstained` then says why. `supported` is False when the text is the
+    generator's own and equals no candidate. `confidence` is a probability; `timings` are in milliseconds.
+    """
+
+    question: str
+    text: str | None
+    confidence: float
+    abstained: Abstention | None
+    candidates: tuple[Candidate, ...]
+    mentions: tuple[EntityMention, ...]
+    timings: Mapping[str, float] = field(default_factory=dict)
+    supported: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question of a dialogue, as resolved for retrieval, and its answer."""
+
+    question: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class QAExample:
+    """A question with its gold answers (none if unanswerable) and, where the file has it, its gold triple (s, p, o)."""
+
+    id: str
+    question: str
+    answers: tuple[str, ...]
+    triple: tuple[str, str, str] | None = None
+
+
+class Ranker(Protocol):
+    """Orders the triples of a question's linked entities."""
+
+    def rank(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score each triple as the one that answers the question.
+
+        Returns two arrays of shape (n_triples,): raw scores (higher is better) and calibrated probabilities.
+        """
+
+
+class Generator(Protocol):
+    """A language model that weighs and writes answers."""
+
+    name: str
+
+    def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
+        """Log-likelihood (natural log, summed over the answer's tokens and the end token) of each answer, (n_answers,)."""
+
+    def generate(self, prompts: Sequence[str], max_new_tokens: int = 48) -> list[str]:
+        """Write one answer for each prompt, greedily, up to the end token."""
