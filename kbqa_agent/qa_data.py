@@ -1,0 +1,250 @@
+"""Question files in, question files out: NLPCC, KgCLUE JSON lines, MetaQA text and text2text JSON.
+
+It reads a whole file into memory (the largest known ones hold some ten thousand questions) and does not judge whether a
+question can be answered from any index. Ids stay strings. A question without gold answers is an unanswerable one.
+
+Damaged NLPCC items (two of the published training file are) follow one rule: a triple that lacks a part is dropped, the
+rest of its item is kept as it stands, and a warning names the line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from kb_index.errors import QuestionFileError
+from kbqa_agent.atomic import replacing_text
+from kbqa_agent.types import QAExample
+
+__all__ = ["FORMATS", "Text2TextRow", "read_questions", "read_text2text", "write_nlpcc", "write_text2text"]
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("auto", "nlpcc", "kgclue", "metaqa", "text2text")
+SEPARATOR = "=" * 50
+
+_TAG = re.compile(r"<(question|triple|answer) id=([^>]+)>[ \t]*(.*)", re.DOTALL)
+_TOPIC = re.compile(r"\[([^\[\]]+)\]")
+
+
+class Text2TextRow(NamedTuple):
+    """A prompt and the text that a generator is to write after it."""
+
+    input: str
+    output: str
+
+
+class _Line(NamedTuple):
+    """A line of a file, with its end cut off, and where it stands (`file:number`) for messages."""
+
+    where: str
+    text: str
+
+
+def read_questions(path: Path, format: str = "auto") -> list[QAExample]:  # noqa: A002 - named as the option --format
+    """Read a question file, in the file's order; `format` is one of `FORMATS`, "auto" looks at the first lines.
+
+    Raises: QuestionFileError when the file is missing, empty, binary, not UTF-8, damaged, in another format, or has an
+    id twice; the message starts with `file:line` where one line is to blame.
+    """
+    if format not in FORMATS:
+        raise QuestionFileError(f"question format {format!r} is not known; expected one of {', '.join(FORMATS)}")
+    text = _read_text(path)
+    name = _detect(path, text) if format == "auto" else format
+    readers: dict[str, Callable[[Path, str], Iterator[tuple[str, QAExample]]]] = {
+        "nlpcc": _nlpcc,
+        "kgclue": _kgclue,
+        "metaqa": _metaqa,
+        "text2text": _text2text_questions,
+    }
+    first_seen: dict[str, str] = {}
+    examples = []
+    for where, example in readers[name](path, text):
+        if example.id in first_seen:
+            _refuse(
+                where, f"id {example.id} was already used at {first_seen[example.id]}", "give every question its own id"
+            )
+        first_seen[example.id] = where
+        examples.append(example)
+    if not examples:
+        raise QuestionFileError(f"{path}: no question in it, read as {name}; choose another format or file")
+    return examples
+
+
+def write_nlpcc(examples: Iterable[QAExample], path: Path) -> None:
+    """Write questions in the NLPCC format; tabs and line breaks inside a value become blanks.
+
+    The triple's line is left out where there is none, several answers are separated by tabs, and no answer leaves the
+    answer's line empty. Raises: StorageError.
+    """
+    with replacing_text(path) as stream:
+        for example in examples:
+            stream.write(f"<question id={example.id}>\t{_one_line(example.question)}\n")
+            if example.triple is not None:
+                stream.write(f"<triple id={example.id}>\t{' ||| '.join(map(_one_line, example.triple))}\n")
+            answers = "\t".join(map(_one_line, example.answers))
+            stream.write(f"<answer id={example.id}>\t{answers}\n{SEPARATOR}\n")
+
+
+def read_text2text(path: Path) -> list[Text2TextRow]:
+    """Read the rows of a file `{"type": "text2text", "instances": [{"input": ..., "output": ...}]}`.
+
+    Raises: QuestionFileError.
+    """
+    return list(_text2text_rows(path, _read_text(path)))
+
+
+def write_text2text(rows: Iterable[tuple[str, str]], path: Path) -> None:
+    """Write (input, output) pairs as text2text JSON, one instance a line. Raises: StorageError."""
+    with replacing_text(path) as stream:
+        stream.write('{"type": "text2text", "instances": [')
+        for number, (source, target) in enumerate(rows):
+            line = json.dumps({"input": source, "output": target}, ensure_ascii=False)
+            stream.write(f"{',' if number else ''}\n{line}")
+        stream.write("\n]}\n")
+
+
+def _refuse(where: str, got: str, advice: str) -> NoReturn:
+    raise QuestionFileError(f"{where}: {got}; {advice}")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise QuestionFileError(f"{path}: cannot be read ({error.strerror}); name an existing question file") from error
+    if not data.strip():
+        _refuse(str(path), "the file is empty", "expected questions")
+    if b"\0" in data:
+        _refuse(str(path), "binary data", "expected UTF-8 text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise QuestionFileError(f"{path}:{line}: not UTF-8; convert the file, e.g. with iconv -t utf-8") from error
+
+
+def _lines(path: Path, text: str) -> Iterator[_Line]:
+    # Values may hold Unicode line separators, so only "\n" and "\r\n" end a line.
+    for number, line in enumerate(text.split("\n"), 1):
+        content = line.removesuffix("\r")
+        if content.strip():
+            yield _Line(f"{path}:{number}", content)
+
+
+def _detect(path: Path, text: str) -> str:
+    first = next(_lines(path, text))
+    if first.text.lstrip().startswith("<question"):
+        return "nlpcc"
+    if first.text.lstrip().startswith("{"):
+        return "text2text" if '"instances"' in text else "kgclue"
+    if "\t" in first.text and _TOPIC.search(first.text):
+        return "metaqa"
+    _refuse(first.where, f"{first.text[:40]!r} is of no known format", "expected <question id=N>, JSON, or MetaQA text")
+
+
+def _nlpcc(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
+    item: dict[str, tuple[str, str, str]] = {}
+    where = str(path)
+    for where, line in _lines(path, text):
+        if line.startswith("==="):
+            if item:
+                yield _nlpcc_item(item)
+            item = {}
+            continue
+        match = _TAG.fullmatch(line)
+        if match is None:
+            _refuse(where, f"{line[:40]!r} is no line of a question", "expected <question|triple|answer id=N> or =====")
+        tag, item_id, value = match.groups()
+        if tag in item or (item and item_id not in {known for _, known, _ in item.values()}):
+            _refuse(where, f"<{tag} id={item_id}> inside another item", "end every item with a line of =====")
+        item[tag] = (where, item_id, value)
+    if item:
+        _refuse(where, "the file ends inside an item", "it may be cut off; end every item with a line of =====")
+
+
+def _nlpcc_item(item: dict[str, tuple[str, str, str]]) -> tuple[str, QAExample]:
+    where, item_id, question = next(iter(item.values()))
+    if "question" not in item or not question.strip():
+        _refuse(where, f"item {item_id} has no question", "give it a line <question id=N>, then a tab and the question")
+    answers = _distinct(item["answer"][2].split("\t")) if "answer" in item else ()
+    triple = None
+    if "triple" in item and item["triple"][2].strip():
+        place, _, value = item["triple"]
+        triple = _triple(value)
+        if triple is None:
+            logger.warning(
+                "%s: id %s: the triple lacks a part and is left out; answers kept: %d", place, item_id, len(answers)
+            )
+    return where, QAExample(item_id, question.strip(), answers, triple)
+
+
+def _kgclue(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
+    for number, (where, line) in enumerate(_lines(path, text)):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise QuestionFileError(f"{where}: not JSON ({error}); expected one object a line") from error
+        question = row.get("question") if isinstance(row, dict) else None
+        if not isinstance(question, str) or not question.strip():
+            _refuse(where, "no question", 'expected {"id": ..., "question": "...", "answer": "s ||| p ||| o"}')
+        answer = row.get("answer") or ""
+        if not isinstance(answer, str):
+            _refuse(where, f"the answer is {answer!r}", 'expected a text such as "s ||| p ||| o"')
+        item_id = str(row.get("id", number))
+        if re.search(r"[>\t\r\n\0]", item_id) or not item_id:
+            _refuse(where, f"id {item_id!r} cannot stand in <question id=N>", "expected a number or a word")
+        triple = _triple(answer)
+        answers = _distinct([triple[2] if triple else answer])
+        yield where, QAExample(item_id, question.strip(), answers, triple)
+
+
+def _metaqa(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
+    # The brackets around the topic go: finding the entity is a part of the task. Ids are line numbers.
+    for where, line in _lines(path, text):
+        question, tab, answers = line.partition("\t")
+        if not tab or not question.strip():
+            _refuse(where, f"{line[:40]!r} has no tab", "expected question, tab, answers separated by |")
+        yield (
+            where,
+            QAExample(where.rpartition(":")[2], _TOPIC.sub(r"\1", question).strip(), _distinct(answers.split("|"))),
+        )
+
+
+def _text2text_questions(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
+    for number, row in enumerate(_text2text_rows(path, text), 1):
+        yield f"{path}: instance {number}", QAExample(str(number), row.input, _distinct([row.output]))
+
+
+def _text2text_rows(path: Path, text: str) -> Iterator[Text2TextRow]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise QuestionFileError(f"{path}:{line}: not JSON ({error}); expected text2text JSON") from error
+    instances = document.get("instances") if isinstance(document, dict) else None
+    if not isinstance(instances, list) or document.get("type", "text2text") != "text2text":
+        _refuse(str(path), "not text2text", 'expected {"type": "text2text", "instances": [...]}')
+    for number, row in enumerate(instances, 1):
+        values = (row.get("input"), row.get("output")) if isinstance(row, dict) else (None, None)
+        if not isinstance(values[0], str) or not isinstance(values[1], str):
+            _refuse(f"{path}: instance {number}", f"got {str(row)[:40]}", 'expected {"input": "...", "output": "..."}')
+        yield Text2TextRow(values[0], values[1])
+
+
+def _triple(value: str) -> tuple[str, str, str] | None:
+    parts = [part.strip() for part in value.split("|||", 2)]
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 and all(parts) else None
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    """Trim, drop what is empty, keep the first of equals: the order of the file stays."""
+    return tuple(dict.fromkeys(trimmed for value in values if (trimmed := value.strip())))
+
+
+def _one_line(value: str) -> str:
+    return re.sub(r"[\t\r\n\0]", " ", value)
