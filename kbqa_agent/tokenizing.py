@@ -1,0 +1,52 @@
+"""Prompts and answers as token ids: one way, used in scoring, generation and training.
+
+The answer is encoded apart from its prompt, so that its tokens are the same under every prompt. A prompt that is too
+long loses triples, the last ones first, and never its question.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any
+
+__all__ = ["context_length", "encode_answer", "encode_prompt"]
+
+QUESTION_LINES = 2
+"""The lines at a prompt's end that are never cut: the question, and the cue for the answer."""
+
+UNLIMITED = 1 << 20
+
+
+def context_length(model: Any) -> int:
+    """Give the most tokens that a model takes, prompt and answer together."""
+    for name in ("max_position_embeddings", "n_positions", "n_ctx"):
+        if length := getattr(model.config, name, None):
+            return int(length)
+    return UNLIMITED
+
+
+def encode_answer(tokenizer: Any, answer: str, max_tokens: int = UNLIMITED) -> list[int]:
+    """Encode an answer and the end token, which stays when the answer is cut to `max_tokens`."""
+    ids: list[int] = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return [*ids[: max_tokens - 1], tokenizer.eos_token_id]
+
+
+def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int) -> list[int]:
+    """Encode a prompt in at most `max_tokens` tokens; whole lines before the question are dropped, last first."""
+    ids = _encode(tokenizer, prompt)
+    if len(ids) <= max_tokens:
+        return ids
+    lines = prompt.split("\n")
+    facts, question = lines[:-QUESTION_LINES], lines[-QUESTION_LINES:]
+
+    def encoded(n_facts: int) -> list[int]:
+        return _encode(tokenizer, "\n".join([*facts[:n_facts], *question]))
+
+    fitting = bisect_right(range(1, len(facts)), max_tokens, key=lambda n: len(encoded(n)))
+    return encoded(fitting)[-max_tokens:]
+
+
+def _encode(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text)["input_ids"]
+    # Some tokenizers end every text with the end token, which here would end the answer before it begins.
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id and len(ids) > 1 else ids
