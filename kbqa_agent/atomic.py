@@ -1,17 +1,34 @@
-"""Files that appear whole or not at all: written to a sibling, synced, then renamed into place."""
+"""Files and folders that appear whole or not at all: written to a sibling, synced, then renamed into place."""
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 from uuid import uuid4
 
 from kb_index.errors import StorageError
 
-__all__ = ["replacing", "replacing_text"]
+__all__ = ["replacing", "replacing_folder", "replacing_text"]
+
+# Other errors of the operating system, such as a lost connection, come from what the block does and pass through.
+_STORAGE = {
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 @contextmanager
@@ -26,10 +43,13 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
+        if error.errno not in _STORAGE:
+            raise
         reason = error.strerror or error
         raise StorageError(f"{path}: cannot be written ({reason}); free some space or choose another place") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -42,3 +62,30 @@ def replacing_text(path: Path) -> Iterator[TextIO]:
         yield stream
         stream.flush()
         os.fsync(stream.fileno())
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Lend an empty temporary sibling folder that takes the place of `path` when the block ends well.
+
+    What was in `path` is gone then, and untouched otherwise. Raises: StorageError as `replacing`.
+    """
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    old = path.with_name(f".{path.name}.{uuid4().hex[:8]}.old")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if path.exists():
+            path.rename(old)
+        part.rename(path)
+    except OSError as error:
+        if error.errno not in _STORAGE:
+            raise
+        reason = error.strerror or error
+        raise StorageError(f"{path}: cannot be written ({reason}); free some space or choose another place") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        elif old.exists():
+            old.rename(path)

@@ -1,0 +1,190 @@
+"""Ask every question of a file and write down everything: rows, predictions, report and pictures.
+
+One process, one question at a time, in the file's order. An interrupted evaluation leaves no half-written file.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from eval.ceiling import HomonymLookup, oracle_means
+from eval.metrics import METRICS, question_scores
+from eval.official import official_answers, write_predictions
+from eval.plots import write_plots
+from eval.ranking import first_rank
+from eval.report import Report, SystemInfo, write_report
+from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk_coverage
+from kb_index.errors import QuestionError, QuestionFileError
+from kbqa_agent.answer_json import answer_to_json
+from kbqa_agent.atomic import replacing_text
+from kbqa_agent.types import Answer, QAExample
+
+__all__ = ["Asked", "EvalOptions", "Evaluated", "evaluate", "sample"]
+
+logger = logging.getLogger(__name__)
+
+_MEASURING = ("kbqa", "numpy", "sacrebleu", "rouge-score")
+_LOOK_UPS = ("duckdb", "faiss-cpu", "lightgbm", "marisa-trie", "model2vec")
+_MODELS = ("torch", "transformers", "peft")
+
+
+class Evaluated(Protocol):
+    """What is evaluated: anything that answers questions from a knowledge base."""
+
+    @property
+    def kb(self) -> HomonymLookup:
+        """The knowledge base that the ceiling is computed over."""
+
+    def ask(self, question: str) -> Answer:
+        """Answer one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalOptions:
+    """How to evaluate: draw `limit` questions at random (all if None), with `seed`, and what to call the system."""
+
+    limit: int | None = None
+    seed: int = 0
+    resamples: int = 1000
+    system: SystemInfo = SystemInfo()  # noqa: RUF009 - frozen, so the shared default cannot change
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is kept of one answer: scores (one for each of `METRICS`), what is handed in, confidence, rank."""
+
+    scores: tuple[float, ...]
+    handed_in: tuple[str, ...]
+    confidence: float
+    abstained: bool
+    rank: int | None
+
+
+def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options: EvalOptions | None = None) -> Report:
+    """Ask the questions and write per_question.jsonl, predictions.nlpcc, report.json, report.md and plots/ into `out`.
+
+    Raises: QuestionFileError without a question, StorageError, MissingExtraError.
+    """
+    options = options or EvalOptions()
+    examples = sample(examples, options.limit, options.seed)
+    if not examples:
+        raise QuestionFileError("no question to evaluate; expected at least one, give a file that has some")
+    asked, seconds = _ask_all(agent, examples, out / "per_question.jsonl")
+    write_predictions(
+        examples, {e.id: a.handed_in for e, a in zip(examples, asked, strict=True)}, out / "predictions.nlpcc"
+    )
+    bins = _calibration(asked)
+    report = _report(agent, examples, asked, seconds, options)
+    report = replace(report, risk_coverage={**report.risk_coverage, "ece": bins.ece})
+    write_report(report, out)
+    write_plots(report, bins, [a.rank for a, e in zip(asked, examples, strict=True) if e.answers], out / "plots")
+    return report
+
+
+def sample(examples: Sequence[QAExample], limit: int | None, seed: int) -> list[QAExample]:
+    """Draw `limit` examples without replacement, in the file's order; all of them where there are no more."""
+    if limit is None or limit >= len(examples):
+        return list(examples)
+    drawn = np.random.default_rng(seed).choice(len(examples), limit, replace=False)
+    return [examples[i] for i in np.sort(drawn)]
+
+
+def _ask_all(agent: Evaluated, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:
+    asked, seconds = [], 0.0
+    with replacing_text(path) as stream:
+        for example in tqdm(examples, desc="eval", unit="question", disable=None):
+            started = perf_counter()
+            answer = _ask(agent, example)
+            seconds += perf_counter() - started
+            row = {"id": example.id, "gold": list(example.answers), **answer_to_json(answer)}
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            asked.append(_asked(example, answer))
+    return asked, seconds
+
+
+def _ask(agent: Evaluated, example: QAExample) -> Answer:
+    try:
+        return agent.ask(example.question)
+    except QuestionError as error:
+        logger.warning("id %s: %s; counted as unanswered", example.id, error)
+        return Answer(example.question, None, 0.0, "no_entity", (), ())
+
+
+def _asked(example: QAExample, answer: Answer) -> Asked:
+    return Asked(
+        scores=question_scores(example, answer),
+        handed_in=official_answers(answer),
+        confidence=float(answer.confidence),
+        abstained=answer.text is None,
+        rank=first_rank([c.answer for c in answer.candidates], set(example.answers)),
+    )
+
+
+def _report(
+    agent: Evaluated, examples: Sequence[QAExample], asked: Sequence[Asked], seconds: float, options: EvalOptions
+) -> Report:
+    scores = np.array([a.scores for a in asked], dtype=np.float64)  # (n_questions, n_metrics)
+    present = np.isfinite(scores)
+    with np.errstate(invalid="ignore"):
+        means = np.nan_to_num(scores).sum(axis=0) / present.sum(axis=0)
+    ends = bootstrap_intervals(scores, options.resamples, options.seed)
+    # Abstaining is the least confident that an answer can be, whatever probability comes with it.
+    confidence = np.array([-1.0 if a.abstained else a.confidence for a in asked])
+    curve = risk_coverage(confidence, scores[:, METRICS.index("exact_match")])
+    return Report(
+        n_questions=len(asked),
+        seconds=seconds,
+        questions_per_second=len(asked) / seconds if seconds else 0.0,
+        system=_described(options.system),
+        metrics=dict(zip(METRICS, means.tolist(), strict=True)),
+        ceiling=oracle_means(agent.kb, examples),
+        confidence_intervals={name: (low, high) for name, (low, high) in zip(METRICS, ends.tolist(), strict=True)},
+        risk_coverage={"aurc": curve.aurc, "coverage": curve.coverage.tolist(), "risk": curve.risk.tolist()},
+    )
+
+
+def _calibration(asked: Sequence[Asked]) -> Calibration:
+    answered = [a for a in asked if not a.abstained]
+    exact = METRICS.index("exact_match")
+    return calibration(np.array([a.confidence for a in answered]), np.array([a.scores[exact] for a in answered]))
+
+
+def _described(system: SystemInfo) -> SystemInfo:
+    return replace(
+        system, versions=system.versions or _versions(), git_commit=system.git_commit or _git_commit(Path(__file__))
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _MEASURING + _LOOK_UPS + _MODELS:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git_commit(file: Path) -> str | None:
+    """Name the commit of the checkout that tracks `file`, marked where it has changes; None outside of one."""
+    for command in (
+        ["ls-files", "--error-unmatch", file.name],
+        ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+    ):
+        try:
+            done = subprocess.run(["git", *command], cwd=file.parent, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+    return done.stdout.strip()

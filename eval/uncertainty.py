@@ -1,0 +1,100 @@
+"""How sure the figures are, and how sure the system was: bootstrap intervals, risk and coverage, calibration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Calibration", "RiskCoverage", "bootstrap_intervals", "calibration", "risk_coverage"]
+
+_CHUNK = 50  # resamples at a time: 50 x 10,000 questions of int64 are 4 MB
+
+
+class RiskCoverage(NamedTuple):
+    """The risk (share of wrong answers) among the most confident share of questions, arrays of shape (n_points,)."""
+
+    coverage: NDArray[np.float64]
+    risk: NDArray[np.float64]
+    aurc: float
+
+
+class Calibration(NamedTuple):
+    """Equally wide bins of confidence: arrays of shape (n_bins,), NaN where a bin is empty, and the expected error."""
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    ece: float
+
+
+def bootstrap_intervals(
+    values: NDArray[np.float64], resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> NDArray[np.float64]:
+    """Percentile intervals of the column means of `values`, by drawing questions with replacement.
+
+    `values` is (n_questions, n_metrics); NaN marks a question that a metric leaves out. Returns (n_metrics, 2): lower
+    and upper end, NaN where a metric has no value.
+
+    >>> bootstrap_intervals(np.array([[1.0], [1.0], [1.0]])).tolist()
+    [[1.0, 1.0]]
+
+    Reference: Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 13.3.
+    """
+    n_questions, n_metrics = values.shape
+    if n_questions == 0:
+        return np.full((n_metrics, 2), np.nan)
+    rng = np.random.default_rng(seed)
+    present = np.isfinite(values).astype(np.float64)
+    filled = np.nan_to_num(values)
+    means = []
+    for start in range(0, resamples, _CHUNK):
+        size = min(_CHUNK, resamples - start)
+        draws = rng.multinomial(n_questions, np.full(n_questions, 1 / n_questions), size=size)  # (size, n_questions)
+        with np.errstate(invalid="ignore"):
+            means.append((draws @ filled) / (draws @ present))  # (size, n_metrics)
+    sampled = np.concatenate(means)
+    ends = np.full((n_metrics, 2), np.nan)
+    for column in np.flatnonzero(present.any(axis=0)):
+        ends[column] = np.nanquantile(sampled[:, column], [(1 - level) / 2, (1 + level) / 2])
+    return ends
+
+
+def risk_coverage(confidence: NDArray[np.float64], correct: NDArray[np.float64], points: int = 100) -> RiskCoverage:
+    """Sort by confidence and follow the share of wrong answers as less and less confident ones are let in.
+
+    Both arguments are (n_questions,); `correct` lies from 0 to 1. Questions of equal confidence share their mean, so
+    their order does not matter. AURC is the mean risk over all n_questions coverages; the curve is thinned to `points`.
+
+    >>> risk_coverage(np.array([0.9, 0.2]), np.array([1.0, 0.0]), points=2)
+    RiskCoverage(coverage=array([0.5, 1. ]), risk=array([0. , 0.5]), aurc=0.25)
+
+    Reference: Geifman, Uziel and El-Yaniv 2019, arXiv:1805.08206, section 3.
+    """
+    n_questions = len(confidence)
+    if n_questions == 0:
+        return RiskCoverage(np.empty(0), np.empty(0), float("nan"))
+    _, group = np.unique(-confidence, return_inverse=True)
+    shared = (np.bincount(group, correct) / np.bincount(group))[np.sort(group)]
+    risk = 1.0 - np.cumsum(shared) / np.arange(1, n_questions + 1)
+    kept = np.unique(np.ceil(np.arange(1, points + 1) * n_questions / points).astype(np.int64))
+    return RiskCoverage(kept / n_questions, risk[kept - 1], float(risk.mean()))
+
+
+def calibration(confidence: NDArray[np.float64], correct: NDArray[np.float64], bins: int = 10) -> Calibration:
+    """Compare confidence with accuracy in equally wide bins; ECE is the mean gap, weighed by the bins' sizes.
+
+    >>> round(calibration(np.array([0.9, 0.9]), np.array([1.0, 0.0])).ece, 3)
+    0.4
+
+    Reference: Guo et al. 2017, arXiv:1706.04599, equation 3.
+    """
+    place = np.clip((confidence * bins).astype(np.int64), 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean_confidence = np.bincount(place, confidence, bins) / counts
+        accuracy = np.bincount(place, correct, bins) / counts
+    gap = np.nan_to_num(np.abs(mean_confidence - accuracy))
+    ece = float((gap * counts).sum() / counts.sum()) if counts.sum() else float("nan")
+    return Calibration(mean_confidence, accuracy, counts, ece)

@@ -1,0 +1,165 @@
+"""A whole evaluation with an agent whose answers are known: every figure can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from eval.metrics import METRICS
+from eval.report import SystemInfo
+from eval.runner import EvalOptions, evaluate, sample
+from kb_index.errors import QuestionError, QuestionFileError
+from kb_index.types import Entity, Triple
+from kbqa_agent.qa_data import read_questions
+from kbqa_agent.types import Answer, Candidate, QAExample
+
+EXAMPLES = [
+    QAExample("1", "李白是哪里人？", ("碎叶城",), ("李白", "出生地", "碎叶城")),
+    QAExample("2", "杜甫的字是什么？", ("子美",), ("杜甫", "字", "子美")),
+    QAExample("3", "王维是做什么的？", ("诗人",), ("王维", "职业", "诗人")),
+    QAExample("4", "月球的首都是哪里？", ()),
+]
+
+
+class Poets:
+    """A knowledge base of three facts, and two poets of one name."""
+
+    def entities_named(self, name: str) -> list[Entity]:
+        return {
+            "李白": [Entity(0, "李白")],
+            "杜甫": [Entity(1, "杜甫")],
+            "王维": [Entity(2, "王维"), Entity(3, "王维")],
+        }[name]
+
+    def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
+        facts = [
+            ("李白", "出生地", "碎叶城"),
+            ("杜甫", "字", "子美"),
+            ("王维", "职业", "诗人"),
+            ("王维", "职业", "演员"),
+        ]
+        return [Triple(i, *facts[i], i) for i in entity_ids]
+
+
+class Reciter:
+    """Answers from a list; it finds the second question's answer second, and refuses the third question."""
+
+    answers: ClassVar = {
+        "李白是哪里人？": ("碎叶城", (("碎叶城", 0.9), ("四川", 0.1))),
+        "杜甫的字是什么？": ("少陵", (("少陵", 0.5), ("子美", 0.3))),
+        "月球的首都是哪里？": (None, ()),
+    }
+    kb = Poets()
+
+    def ask(self, question: str) -> Answer:
+        if question not in self.answers:
+            raise QuestionError("the question is refused")
+        text, candidates = self.answers[question]
+        confidence = candidates[0][1] if candidates else 0.0
+        abstained = None if text else "no_entity"
+        return Answer(question, text, confidence, abstained, tuple(Candidate(a, s, ()) for a, s in candidates), ())
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation") / "new" / "out"
+    evaluate(Reciter(), EXAMPLES, folder, EvalOptions(system=SystemInfo(model="none", index="poets")))
+    return folder
+
+
+def test_the_files_of_an_evaluation(out: Path) -> None:
+    names = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
+    assert names == [
+        "per_question.jsonl",
+        "plots/calibration.png",
+        "plots/metrics.png",
+        "plots/ranks.png",
+        "plots/risk_coverage.png",
+        "predictions.nlpcc",
+        "report.json",
+        "report.md",
+    ]
+
+
+def test_metrics_by_hand(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["n_questions"] == 4
+    metrics = report["metrics"]
+    assert list(metrics) == list(METRICS)
+    # Three questions have gold answers: found first, found second, refused.
+    assert metrics["mrr"] == metrics["map"] == pytest.approx((1 + 1 / 2 + 0) / 3)
+    assert metrics["hits@1"] == pytest.approx(1 / 3)
+    assert metrics["hits@5"] == pytest.approx(2 / 3)
+    assert metrics["bleu"] == metrics["rouge_l"] == pytest.approx(1 / 3)
+    # All four count here: the unanswerable one is right because the agent abstains.
+    assert metrics["exact_match"] == pytest.approx(2 / 4)
+    assert metrics["f1"] == pytest.approx((1 + 2 / 3 + 0 + 1) / 4)
+
+
+def test_ceiling_and_uncertainty(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["ceiling"]["mrr"] == pytest.approx((1 + 1 + 0.75) / 3)
+    assert report["ceiling"]["f1"] == pytest.approx((1 + 1 + 2 / 3) / 3)
+    low, high = report["confidence_intervals"]["mrr"]
+    assert 0 <= low < report["metrics"]["mrr"] < high <= 1
+    # By confidence: right (.9), wrong (.5), then the two it abstains on, of which one is right.
+    assert report["risk_coverage"]["risk"] == pytest.approx([0, 1 / 2, (1 + 0.5) / 3, 2 / 4])
+    assert report["risk_coverage"]["ece"] == pytest.approx((0.1 + 0.5) / 2)
+
+
+def test_the_system_is_described(out: Path) -> None:
+    system = json.loads((out / "report.json").read_text(encoding="utf-8"))["system"]
+    assert (system["model"], system["adapter"], system["index"]) == ("none", None, "poets")
+    assert system["versions"]["python"].startswith("3.")
+    assert "numpy" in system["versions"]
+
+
+def test_one_row_a_question_with_the_keys_of_an_answer(out: Path) -> None:
+    rows = [json.loads(line) for line in (out / "per_question.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
+    keys = ["id", "gold", "question", "answer", "confidence", "abstained", "mentions", "candidates", "timings_ms"]
+    assert list(rows[0]) == keys
+    assert rows[1]["gold"] == ["子美"]
+    assert [c["answer"] for c in rows[1]["candidates"]] == ["少陵", "子美"]
+    assert (rows[2]["answer"], rows[2]["abstained"], rows[3]["gold"]) == (None, "no_entity", [])
+
+
+def test_predictions_hold_every_id_once(out: Path) -> None:
+    predictions = read_questions(out / "predictions.nlpcc")
+    assert [(p.id, p.answers) for p in predictions] == [
+        ("1", ("碎叶城",)),
+        ("2", ("少陵", "子美")),
+        ("3", ()),
+        ("4", ()),
+    ]
+
+
+def test_an_interrupted_evaluation_leaves_no_file(tmp_path: Path) -> None:
+    class Interrupted(Reciter):
+        def ask(self, question: str) -> Answer:
+            if question.startswith("杜甫"):
+                raise KeyboardInterrupt
+            return super().ask(question)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(Interrupted(), EXAMPLES, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_drawing_questions() -> None:
+    many = [QAExample(str(i), "？", ("甲",)) for i in range(100)]
+    drawn = [int(e.id) for e in sample(many, 10, seed=1)]
+    assert len(set(drawn)) == 10
+    assert drawn == sorted(drawn)
+    assert drawn == [int(e.id) for e in sample(many, 10, seed=1)]
+    assert drawn != [int(e.id) for e in sample(many, 10, seed=2)]
+    assert sample(many, None, 0) == sample(many, 100, 0) == many
+
+
+def test_no_question_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(QuestionFileError, match="no question to evaluate"):
+        evaluate(Reciter(), [], tmp_path)

@@ -1,0 +1,80 @@
+"""The oracle among homonyms: closed forms against all orders, and the look-ups it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eval.ceiling import oracle_candidates, oracle_means, oracle_scores
+from eval.metrics import METRICS
+from eval.official import set_f1
+from eval.ranking import average_precision, hits_at_k, reciprocal_rank
+from kb_index.types import Entity, Triple
+from kbqa_agent.types import QAExample
+
+
+class Homonyms:
+    """Two persons of one name, and the two look-ups of a knowledge base."""
+
+    triples = (
+        Triple(0, "李伟(演员)", "出生日期", "1980年", 0),
+        Triple(1, "李伟(演员)", "职 业", "演员", 0),
+        Triple(2, "李伟(教授)", "出生日期", "1955年", 1),
+        Triple(3, "李伟(教授)", "职业", "教授", 1),
+        Triple(4, "鲁迅", "职业", "作家", 2),
+    )
+
+    def entities_named(self, name: str) -> list[Entity]:
+        return {"李伟": [Entity(0, "李伟(演员)"), Entity(1, "李伟(教授)")], "鲁迅": [Entity(2, "鲁迅")]}.get(name, [])
+
+    def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
+        return [t for t in self.triples if t.subject_id in entity_ids]
+
+
+BIRTH = QAExample("1", "李伟是哪年出生的？", ("1955年",), ("李伟", "出生日期", "1955年"))
+JOB = QAExample("2", "李伟是做什么的？", ("演员",), ("李伟", "职业", "演员"))
+WRITER = QAExample("3", "鲁迅是做什么的？", ("作家",), ("鲁迅", "职业", "作家"))
+UNKNOWN = QAExample("4", "张三是做什么的？", ("工人",), ("张三", "职业", "工人"))
+
+
+def test_candidates_are_the_predicate_over_all_homonyms() -> None:
+    found = oracle_candidates(Homonyms(), [BIRTH, JOB, WRITER, UNKNOWN])
+    assert found == [("1980年", "1955年"), ("演员", "教授"), ("作家",), ()]
+
+
+def test_two_equally_likely_candidates() -> None:
+    scores = dict(zip(METRICS, oracle_scores(["演员", "教授"], ["演员"]).tolist(), strict=True))
+    assert scores["mrr"] == scores["map"] == 0.75
+    assert scores["hits@1"] == scores["exact_match"] == scores["rouge_1"] == 0.5
+    assert scores["hits@5"] == 1.0
+    assert scores["f1"] == pytest.approx(2 / 3)
+
+
+def test_means_count_what_the_knowledge_base_lacks_as_zero() -> None:
+    means = oracle_means(Homonyms(), [BIRTH, JOB, WRITER, UNKNOWN])
+    assert means is not None
+    assert means["mrr"] == pytest.approx((0.75 + 0.75 + 1 + 0) / 4)
+
+
+def test_no_ceiling_without_triples_or_answers() -> None:
+    assert oracle_means(Homonyms(), [QAExample("1", "？", ("甲",)), QAExample("2", "？", (), ("a", "b", "c"))]) is None
+
+
+@given(n=st.integers(1, 6), gold=st.sets(st.sampled_from("甲乙丙丁戊己庚"), min_size=1, max_size=3))
+def test_closed_forms_are_the_means_over_all_orders(n: int, gold: set[str]) -> None:
+    candidates = "甲乙丙丁戊己"[:n]
+    orders = list(permutations(candidates))
+    expected = {
+        "mrr": np.mean([reciprocal_rank(order, gold) for order in orders]),
+        "map": np.mean([average_precision(order, gold) for order in orders]),
+        "hits@1": np.mean([hits_at_k(order, gold, 1) for order in orders]),
+        "hits@5": np.mean([hits_at_k(order, gold, 5) for order in orders]),
+        "f1": max(np.mean([set_f1(order[:k], gold) for order in orders]) for k in range(1, n + 1)),
+    }
+    scores = dict(zip(METRICS, oracle_scores(candidates, sorted(gold)).tolist(), strict=True))
+    assert {name: scores[name] for name in expected} == pytest.approx(expected)
