@@ -1,0 +1,186 @@
+"""Questions to training rows, and training rows to token ids whose loss counts the answers only.
+
+Rows are text2text pairs; the prompts are those that `ask` writes. This module reads no index: the triples of a question
+come from a function that is handed in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kb_index.errors import InputError
+from kb_index.types import Triple
+from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
+from kbqa_agent.qa_data import Text2TextRow, read_text2text, write_text2text
+from kbqa_agent.tokenizing import UNLIMITED, encode_answer, encode_prompt
+from kbqa_agent.types import QAExample
+
+__all__ = [
+    "IGNORED",
+    "EncodedRows",
+    "RowOptions",
+    "TokenRow",
+    "collate",
+    "encode_rows",
+    "length_grouped",
+    "read_text2text",
+    "rows_from_questions",
+    "split_validation",
+    "write_text2text",
+]
+
+IGNORED = -100
+"""The label of a token that the loss does not count, as torch's cross entropy knows it."""
+
+SHORTEST_PROMPT = 8
+MEGA_BATCHES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """How questions become prompts; the number of triples is drawn anew for each row."""
+
+    min_triples: int = 3
+    max_triples: int = 10
+    unanswerable_share: float = 0.1
+    """The share of rows that lack the answer's triple and are to be answered with `UNKNOWN`."""
+    closed_book: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_triples <= self.max_triples:
+            raise InputError(f"triples from {self.min_triples} to {self.max_triples}: expected 1 <= fewest <= most")
+        if not 0.0 <= self.unanswerable_share < 1.0:
+            raise InputError(f"unanswerable_share={self.unanswerable_share}: expected a share from 0 to under 1")
+
+
+class TokenRow(NamedTuple):
+    """Token ids, and as many labels: the token itself inside an answer, `IGNORED` elsewhere."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class EncodedRows(NamedTuple):
+    """Rows ready for training, and how many lost triples to fit or did not fit at all."""
+
+    rows: list[TokenRow]
+    n_cut: int
+    n_dropped: int
+
+
+def rows_from_questions(
+    examples: Iterable[QAExample],
+    candidates_of: Callable[[str], Sequence[Triple]],
+    options: RowOptions = RowOptions(),
+) -> list[Text2TextRow]:
+    """Write one training row for each question, with the prompt that `ask` would give.
+
+    `candidates_of` gives the triples of a question, ranked best first. The gold triple stands at a random place among
+    the best of the others; where it is in neither the candidates nor the example, the output is `UNKNOWN`.
+    """
+    rng = random.Random(options.seed)  # noqa: S311 - reproducible rows, no secrets
+    rows = []
+    for example in examples:
+        if options.closed_book:
+            if example.answers:
+                rows.append(Text2TextRow(closed_book_prompt(example.question), answer_text(example.answers[0])))
+            continue
+        triples, answer = _injected(example, candidates_of(example.question), options, rng)
+        if triples:
+            rows.append(Text2TextRow(answer_prompt(example.question, triples), answer_text(answer)))
+    return rows
+
+
+def encode_rows(tokenizer: Any, conversations: Iterable[Sequence[tuple[str, str]]], max_tokens: int) -> EncodedRows:
+    """Encode rows of one or more (prompt, answer) pairs, each pair after the one before it.
+
+    The first prompt is cut to fit, its triples before all else; later pairs that do not fit are left out. A row whose
+    answer leaves no room for a question is dropped.
+    """
+    rows, n_cut, n_dropped = [], 0, 0
+    for (prompt, answer), *more in conversations:
+        target = encode_answer(tokenizer, answer)
+        room = max_tokens - len(target)
+        if room < SHORTEST_PROMPT:
+            n_dropped += 1
+            continue
+        source = encode_prompt(tokenizer, prompt, UNLIMITED)
+        if len(source) > room:
+            source, n_cut = encode_prompt(tokenizer, prompt, room), n_cut + 1
+        ids, labels = source + target, [IGNORED] * len(source) + target
+        for next_prompt, next_answer in more:
+            source = tokenizer("\n" + next_prompt, add_special_tokens=False)["input_ids"]
+            target = encode_answer(tokenizer, next_answer)
+            if len(ids) + len(source) + len(target) > max_tokens:
+                break
+            ids, labels = ids + source + target, labels + [IGNORED] * len(source) + target
+        rows.append(TokenRow(ids, labels))
+    return EncodedRows(rows, n_cut, n_dropped)
+
+
+def split_validation(
+    rows: Sequence[TokenRow], share: float, most: int, seed: int
+) -> tuple[list[TokenRow], list[TokenRow]]:
+    """Draw `share` of the rows (at least one, at most `most`) for validation; both parts keep the rows' order."""
+    n_validation = min(most, max(1, round(share * len(rows)))) if share else 0
+    drawn = set(random.Random(seed).sample(range(len(rows)), min(n_validation, len(rows) - 1)))  # noqa: S311
+    return [row for i, row in enumerate(rows) if i not in drawn], [rows[i] for i in sorted(drawn)]
+
+
+def length_grouped(lengths: Sequence[int], batch: int, n_rows: int, seed: int) -> list[int]:
+    """Order row numbers so that each batch holds rows of like length, until `n_rows` are given; each epoch anew.
+
+    >>> length_grouped([1, 9, 2, 8], batch=2, n_rows=4, seed=0) in ([0, 2, 3, 1], [3, 1, 0, 2])
+    True
+    """
+    rng = random.Random(seed)  # noqa: S311
+    order: list[int] = []
+    while len(order) < n_rows:
+        shuffled = rng.sample(range(len(lengths)), len(lengths))
+        for start in range(0, len(shuffled), batch * MEGA_BATCHES):
+            group = sorted(shuffled[start : start + batch * MEGA_BATCHES], key=lambda i: lengths[i])
+            batches = [group[i : i + batch] for i in range(0, len(group), batch)]
+            rng.shuffle(batches)
+            order += [i for one in batches for i in one]
+    return order[:n_rows]
+
+
+def collate(rows: Sequence[TokenRow]) -> dict[str, Any]:
+    """Pad rows at their right into int64 tensors of shape (n_rows, longest); padding is masked and not counted."""
+    import torch
+
+    longest = max(len(row.input_ids) for row in rows)
+
+    def padded(values: list[list[int]], fill: int) -> Any:
+        return torch.tensor([value + [fill] * (longest - len(value)) for value in values])
+
+    return {
+        "input_ids": padded([row.input_ids for row in rows], 0),
+        "attention_mask": padded([[1] * len(row.input_ids) for row in rows], 0),
+        "labels": padded([row.labels for row in rows], IGNORED),
+    }
+
+
+def _injected(
+    example: QAExample, candidates: Sequence[Triple], options: RowOptions, rng: random.Random
+) -> tuple[list[Triple], str]:
+    n_triples = rng.randint(options.min_triples, options.max_triples)
+    golds = [t for t in candidates if _answers(example, t)]
+    if not golds and example.triple is not None and example.answers:
+        golds = [Triple(-1, *example.triple, -1)]
+    others = [t for t in candidates if t.object not in example.answers]
+    if not golds or (rng.random() < options.unanswerable_share and others):
+        return others[:n_triples], UNKNOWN
+    triples = others[: n_triples - 1]
+    triples.insert(rng.randint(0, len(triples)), golds[0])
+    return triples, golds[0].object
+
+
+def _answers(example: QAExample, triple: Triple) -> bool:
+    if triple.object not in example.answers:
+        return False
+    return example.triple is None or triple.predicate == example.triple[1]

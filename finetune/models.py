@@ -1,0 +1,143 @@
+"""Models made trainable and saved: where LoRA goes, and files that appear whole or not at all.
+
+Works for any causal model of transformers: the layers to adapt are read from the model's own modules, among them the
+transposed `Conv1D` of GPT-2. This module does not train.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from kb_index.errors import MissingExtraError, ModelError, StorageError
+from kbqa_agent.generation import EMBEDDED, fast_dtype, load_model
+
+__all__ = ["EMBEDDED_HUB_NAME", "linear_layers", "open_trainable", "save_adapter", "save_full"]
+
+EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+def linear_layers(model: Any) -> tuple[list[str], bool]:
+    """List the linear layers of a model by the last part of their names, without its output head.
+
+    Returns the names, sorted, and whether the weights are stored as (in, out), as in GPT-2's `Conv1D`.
+    """
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = model.get_output_embeddings()
+    layers = {
+        name.rpartition(".")[2]: module
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D)) and module is not head
+    }
+    return sorted(layers), any(isinstance(module, Conv1D) for module in layers.values())
+
+
+def open_trainable(config: Any) -> tuple[Any, Any]:
+    """Open the model of an `SFTConfig` and its tokenizer, with a new or a given LoRA adapter, or all weights free.
+
+    Frozen weights are in the dtype that is fastest here, trainable ones always in float32.
+
+    Raises:
+        MissingExtraError: the packages for models are not installed.
+        ModelError: the model or the adapter cannot be loaded.
+    """
+    try:
+        import torch
+        from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+    except ImportError as error:
+        raise MissingExtraError("models", error.name or "peft") from error
+    network, tokenizer = load_model(config.model, dtype=torch.float32 if config.full else fast_dtype())
+    if config.full:
+        return network, tokenizer
+    with warnings.catch_warnings():
+        # peft asks transformers 5 for a property by its old name.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        if config.adapter is not None:
+            try:
+                tuned = PeftModel.from_pretrained(network, str(config.adapter), is_trainable=True)
+            except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+                reason = " ".join(str(error).split())[:160]
+                raise ModelError(f"adapter {str(config.adapter)!r}: does not fit this model ({reason})") from error
+        else:
+            names, transposed = linear_layers(network)
+            tuned = get_peft_model(
+                network,
+                LoraConfig(
+                    r=config.rank,
+                    lora_alpha=config.alpha,
+                    lora_dropout=config.dropout,
+                    target_modules=names,
+                    fan_in_fan_out=transposed,
+                    task_type=TaskType.CAUSAL_LM,
+                ),
+            )
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return tuned, tokenizer
+
+
+def save_adapter(model: Any, folder: Path, base: str | None) -> None:
+    """Write a LoRA adapter as float16 safetensors, naming the model it is for. Raises: StorageError."""
+    import torch
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import save_file
+
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float16).contiguous()
+        for name, tensor in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+    }
+    settings = model.peft_config["default"]
+    settings.base_model_name_or_path = EMBEDDED_HUB_NAME if base in (None, EMBEDDED) else base
+    with _Whole(folder, ("adapter_config.json", "adapter_model.safetensors")) as part:
+        save_file(tensors, part / "adapter_model.safetensors", metadata={"format": "pt"})
+        (part / "adapter_model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
+        inference_mode, settings.inference_mode = settings.inference_mode, True
+        settings.save_pretrained(str(part))
+        settings.inference_mode = inference_mode
+
+
+def save_full(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a whole model and its tokenizer, which then opens as `--model FOLDER`. Raises: StorageError."""
+    with _Whole(folder, ()) as part:
+        model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+
+
+class _Whole:
+    """Lend a temporary sibling folder whose files move into `folder` when the block ends well.
+
+    `order` names the files that move last, in that order: what makes a folder a model comes when the rest is there.
+    """
+
+    def __init__(self, folder: Path, order: tuple[str, ...]) -> None:
+        self._folder = folder
+        self._order = order
+
+    def __enter__(self) -> Path:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._part = Path(tempfile.mkdtemp(prefix=f".{self._folder.name}-", dir=self._folder.parent))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self._part
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        try:
+            if error is None:
+                for path in sorted(self._part.iterdir(), key=lambda p: (p.name in self._order, p.name)):
+                    path.replace(self._folder / path.name)
+            elif isinstance(error, OSError):
+                raise self._unwritable(error) from error
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{self._folder}: cannot be written ({error.strerror or error}); free space or choose another"
+        )

@@ -1,0 +1,140 @@
+# ruff: noqa: ARG002 - the Trainer decides which arguments its callbacks take
+"""What this project adds to transformers' Trainer: the loss on answers alone, a metrics file, a time limit.
+
+It is imported by `sft` when a training begins, since it brings torch and transformers with it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import Trainer, TrainerCallback
+
+from finetune.data import IGNORED
+
+__all__ = ["AnswerTrainer", "MetricsFile", "TimeLimit", "answer_loss"]
+
+
+def answer_loss(model: Any, inputs: dict[str, torch.Tensor], through_head: bool) -> torch.Tensor:
+    """Sum the cross entropy (nats) over the labelled tokens, shape ().
+
+    `through_head`: the vocabulary's logits are computed at labelled positions only, which spares most of the work where
+    prompts are long and answers short.
+    """
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    labels = inputs["labels"][:, 1:]
+    counted = labels != IGNORED
+    given = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "use_cache": False}
+    if through_head:
+        hidden = causal.base_model(**given).last_hidden_state[:, :-1]  # (n_rows, longest - 1, dim)
+        logits = causal.get_output_embeddings()(hidden[counted])
+    else:
+        logits = causal(**given).logits[:, :-1][counted]
+    return torch.nn.functional.cross_entropy(logits.float(), labels[counted], reduction="sum")
+
+
+class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+    """Trains on `answer_loss`, divided by the labelled tokens of the whole step, however it is split up."""
+
+    def __init__(self, *args: Any, bf16_compute: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = True  # so that the Trainer counts a step's labelled tokens
+        self._bf16_compute = bf16_compute
+        self._through_head = self._head_is_all()
+        self.tokens = 0
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        """Give the mean loss of a labelled token; the Trainer calls this for training and for validation."""
+        if model.training:
+            self.tokens += int(inputs["attention_mask"].sum())
+        with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16_compute):
+            loss = answer_loss(model, inputs, self._through_head)
+        mean = loss / (inputs["labels"] != IGNORED).sum() if num_items_in_batch is None else loss / num_items_in_batch
+        return (mean, {}) if return_outputs else mean
+
+    def _head_is_all(self) -> bool:
+        """Tell whether the logits are the output head's: some architectures scale or cap them after it."""
+        row = self.train_dataset[0]
+        ids = torch.tensor([row.input_ids[-8:]], device=self.args.device)
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+        self.model.eval()
+        with torch.no_grad():
+            short, full = (answer_loss(self.model, inputs, through_head) for through_head in (True, False))
+        return bool(torch.isclose(short, full, rtol=1e-2))
+
+
+class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Appends a JSON line for each logging step and each validation to `path`, and shows a progress bar."""
+
+    def __init__(self, path: Path, trainer: AnswerTrainer, progress: bool) -> None:
+        self._path = path
+        self._trainer = trainer
+        self._start = time.monotonic()
+        self._bar = tqdm(desc="training", unit="step", disable=None if progress else True)
+        self._seconds_before = 0.0
+        self.n_steps_before = 0
+
+    def keep_until(self, step: int) -> None:
+        """Before a training is resumed at `step`: drop the lines after it, count its tokens and seconds on."""
+        lines = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
+        kept = [line for line in lines if line["step"] <= step]
+        self._path.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+        if kept:
+            self._trainer.tokens, self._seconds_before = kept[-1]["tokens"], kept[-1]["seconds"]
+        self.n_steps_before = step
+
+    @property
+    def seconds(self) -> float:
+        """The time since the training began, without the pause before a resumption."""
+        return self._seconds_before + time.monotonic() - self._start
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Set the bar to the work ahead."""
+        self._bar.reset(total=state.max_steps)
+        self._bar.update(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the bar."""
+        self._bar.update()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+        """Write what was measured."""
+        line: dict[str, float] = {"step": state.global_step}
+        if "loss" in logs:
+            line |= {"loss": logs["loss"], "learning_rate": logs["learning_rate"]}
+        elif "eval_loss" in logs:
+            line |= {"validation_loss": logs["eval_loss"]}
+        else:
+            return
+        self._bar.set_postfix({key: f"{line[key]:.4f}" for key in ("loss", "validation_loss") if key in line})
+        line |= {"tokens": self._trainer.tokens, "seconds": round(self.seconds, 2)}
+        with self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the bar as it is."""
+        self._bar.close()
+
+
+class TimeLimit(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Ends a training, with a checkpoint, after the step in which `seconds` are over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ask the Trainer to stop, once it is time."""
+        if time.monotonic() >= self._end:
+            control.should_training_stop = True
+            control.should_save = True
