@@ -1,0 +1,217 @@
+"""Question-answer pairs -> the ranker's folder: find the gold triples, count question patterns, boost, calibrate, save.
+
+Statistics are fitted out of fold: the pattern counts that a training question's features see never saw that question.
+The calibration is fitted on the validation share, which takes part in nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from kb_index.errors import InputError, QuestionFileError
+from kb_index.knowledge_base import KnowledgeBase
+from kb_index.types import Triple
+from kbqa_agent.atomic import replacing_folder
+from kbqa_agent.features import FEATURES, attribute_of, candidate_features, mask_mention
+from kbqa_agent.linking import link
+from kbqa_agent.patterns import TranslationModel
+from kbqa_agent.ranking import Calibration, TrainedRanker
+from kbqa_agent.retrieval import retrieve
+from kbqa_agent.types import EntityMention, QAExample
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+__all__ = ["RankerConfig", "RankerResult", "train_ranker"]
+
+logger = logging.getLogger(__name__)
+
+GOLD, SAME_ANSWER = 2, 1
+LABEL_GAINS = (0, 1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class RankerConfig:
+    """How a ranker is trained; `trees`, `leaves`, `negatives` (a question) and `folds` are counts."""
+
+    validation_share: float = 0.1
+    folds: int = 5
+    negatives: int = 60
+    trees: int = 300
+    leaves: int = 31
+    learning_rate: float = 0.08
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.validation_share < 1.0:
+            raise InputError(f"validation_share={self.validation_share}: expected a share between 0 and 1")
+        for name in ("folds", "negatives", "trees", "leaves"):
+            if getattr(self, name) < 2:
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 2")
+
+
+@dataclass(frozen=True, slots=True)
+class RankerResult:
+    """What training found: questions used, the share of them whose gold triple was retrieved, and how well it ranks."""
+
+    n_questions: int
+    recall: float
+    validation_mrr: float
+    calibration: Calibration
+    seconds: float
+
+
+class _Retrieved(NamedTuple):
+    """A question with all that the pipeline found for it; `labels` (n_triples,) int, `gold` the index of its triple."""
+
+    question: str
+    mentions: tuple[EntityMention, ...]
+    triples: list[Triple]
+    labels: NDArray[np.int64]
+
+    def pattern(self) -> tuple[str, str] | None:
+        """The masked question and the attribute that it asks for, if the gold triple was found."""
+        best = int(self.labels.argmax()) if self.labels.size else 0
+        if not self.labels.size or self.labels[best] == 0:
+            return None
+        gold = self.triples[best]
+        mention = next(m for m in self.mentions if any(e.id == gold.subject_id for e in m.entities))
+        return mask_mention(self.question, mention), attribute_of(gold.predicate)
+
+
+def train_ranker(
+    kb: KnowledgeBase, examples: Sequence[QAExample], out: Path, config: RankerConfig | None = None
+) -> RankerResult:
+    """Train a ranker for a knowledge base and write it to the folder `out`, replacing a ranker that is there.
+
+    Raises: QuestionFileError when hardly any answer is in the knowledge base.
+    """
+    config = config or RankerConfig()
+    started = time.perf_counter()
+    found = [_retrieve(kb, e) for e in tqdm(examples, "retrieve", unit="question", disable=None)]
+    order = np.random.default_rng(config.seed).permutation(len(found))
+    n_validation = max(1, int(len(found) * config.validation_share))
+    training = [found[i] for i in order[n_validation:]]
+    validation = [found[i] for i in order[:n_validation]]
+    if sum(f.pattern() is not None for f in training) < 20:
+        raise QuestionFileError(
+            f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about this knowledge base"
+        )
+    booster = _boost(*_training_rows(kb, training, config), config)
+    patterns = TranslationModel.fit(_patterns(training))
+    scored = _score(kb, booster, patterns, validation)
+    ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
+    result = RankerResult(
+        len(found), float(np.mean([f.pattern() is not None for f in found])), _mrr(validation, scored),
+        ranker.calibration, time.perf_counter() - started,
+    )  # fmt: skip
+    with replacing_folder(out) as folder:
+        ranker.save(folder, {"config": asdict(config), "result": asdict(result)})
+    return result
+
+
+def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Calibration:
+    """The temperature and the "none" term that make right answers likeliest, given (scores, is right) of held-out questions."""
+    from scipy.optimize import minimize
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        calibration = Calibration(float(np.exp(parameters[0])), float(parameters[1]))
+        total = 0.0
+        for scores, right in scored:
+            shares = calibration.probabilities(scores)
+            total -= np.log(max(1e-9, float(shares[right].sum() if right.any() else 1.0 - shares.sum())))
+        return total / max(1, len(scored))
+
+    best = minimize(loss, x0=np.zeros(2), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-4, "maxiter": 80})
+    return Calibration(float(np.exp(best.x[0])), float(best.x[1]))
+
+
+def _retrieve(kb: KnowledgeBase, example: QAExample) -> _Retrieved:
+    mentions = link(kb, example.question)
+    triples = retrieve(kb, mentions)
+    answers = set(example.answers)
+    asked = attribute_of(example.triple[1]) if example.triple else None
+    labels = [
+        0 if t.object not in answers else GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER
+        for t in triples
+    ]
+    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64))
+
+
+def _patterns(found: Sequence[_Retrieved]) -> Iterator[tuple[str, str]]:
+    return (pattern for f in found if (pattern := f.pattern()) is not None)
+
+
+def _training_rows(
+    kb: KnowledgeBase, training: Sequence[_Retrieved], config: RankerConfig
+) -> tuple[NDArray[np.float32], NDArray[np.int64], list[int]]:
+    """Features (n_rows, n_features), labels (n_rows,) and the number of rows of each question."""
+    rng = np.random.default_rng(config.seed)
+    rows, labels, sizes = [], [], []
+    bar = tqdm(total=len(training), desc="features", unit="question", disable=None)
+    for fold in range(config.folds):
+        patterns = TranslationModel.fit(_patterns([f for i, f in enumerate(training) if i % config.folds != fold]))
+        for f in training[fold :: config.folds]:
+            bar.update()
+            if not f.labels.any():
+                continue
+            keep = _sample(f.labels, config.negatives, rng)
+            rows.append(candidate_features(f.question, f.mentions, f.triples, patterns, kb.attribute_frequency)[keep])
+            labels.append(f.labels[keep])
+            sizes.append(len(keep))
+    bar.close()
+    return np.concatenate(rows), np.concatenate(labels), sizes
+
+
+def _sample(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """All right triples and at most `n` wrong ones."""
+    wrong = np.flatnonzero(labels == 0)
+    return np.concatenate([np.flatnonzero(labels), rng.permutation(wrong)[:n]])
+
+
+def _boost(
+    rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence[int], config: RankerConfig
+) -> Booster:
+    import lightgbm
+
+    settings = {
+        "objective": "lambdarank",
+        "label_gain": list(LABEL_GAINS),
+        "lambdarank_truncation_level": 10,
+        "num_leaves": config.leaves,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": 20,
+        "feature_fraction": 0.8,
+        "seed": config.seed,
+        "deterministic": True,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(rows, labels, group=list(sizes), feature_name=list(FEATURES))
+    with tqdm(total=config.trees, desc="trees", unit="tree", disable=None) as bar:
+        return lightgbm.train(settings, data, config.trees, callbacks=[lambda _: bar.update() and None])
+
+
+def _score(
+    kb: KnowledgeBase, booster: Booster, patterns: TranslationModel, found: Sequence[_Retrieved]
+) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    ranker = TrainedRanker(kb, booster, patterns, Calibration())
+    return [(ranker.rank(f.question, f.mentions, f.triples)[0], f.labels > 0) for f in found]
+
+
+def _mrr(found: Sequence[_Retrieved], scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
+    """Mean reciprocal rank of the right answer among the distinct answers."""
+    ranks = []
+    for f, (scores, right) in zip(found, scored, strict=True):
+        answers = list(dict.fromkeys(f.triples[i].object for i in np.argsort(-scores, kind="stable")))
+        gold = {f.triples[i].object for i in np.flatnonzero(right)}
+        ranks.append(next((1 / (n + 1) for n, a in enumerate(answers) if a in gold), 0.0))
+    return float(np.mean(ranks)) if ranks else 0.0

@@ -1,0 +1,250 @@
+"""The pipeline of `ask`, top to bottom: link, retrieve, rank, weigh with the generator, decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_index.errors import QuestionError
+from kb_index.knowledge_base import KnowledgeBase
+from kb_index.normalize import normalize_name
+from kb_index.types import Triple
+from kbqa_agent.config import AgentConfig
+from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.linking import link
+from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
+from kbqa_agent.ranking import Calibration, load_ranker
+from kbqa_agent.retrieval import retrieve
+from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Ranker, Turn
+
+__all__ = ["KBQAgent"]
+
+MAX_EVIDENCE = 5
+MOSTLY = 0.7
+"""Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
+
+
+class KBQAgent:
+    """Answers questions from one open knowledge base; safe to share between threads."""
+
+    def __init__(
+        self,
+        kb: KnowledgeBase,
+        ranker: Ranker,
+        generator: Generator | None = None,
+        config: AgentConfig | None = None,
+        likelihood_weight: float = Calibration.likelihood_weight,
+    ) -> None:
+        self.kb, self.ranker, self.generator = kb, ranker, generator
+        self.config = config or AgentConfig()
+        self.likelihood_weight = likelihood_weight
+
+    @classmethod
+    def open(
+        cls,
+        index: str | Path,
+        model: str | Path | None = None,
+        adapter: str | Path | None = None,
+        config: AgentConfig | None = None,
+    ) -> KBQAgent:
+        """Open an index folder with its ranker and a generator.
+
+        `model` is a Hugging Face name, a folder or a GGUF file; None is the embedded generator, or no generator where the
+        extra `models` is not installed; "none" is no generator.
+
+        Raises: IndexFolderError, ModelError, MissingExtraError.
+        """
+        from kbqa_agent.generation import embedded_is_installed, load_generator
+
+        config = config or AgentConfig()
+        kb = KnowledgeBase.open(index)
+        try:
+            ranker = load_ranker(kb)
+            wanted = model != "none" and config.generator != "never" and (model is not None or embedded_is_installed())
+            generator = load_generator(model, adapter) if wanted else None
+        except BaseException:
+            kb.close()
+            raise
+        return cls(kb, ranker, generator, config, ranker.calibration.likelihood_weight)
+
+    def close(self) -> None:
+        """Close the knowledge base."""
+        self.kb.close()
+
+    def __enter__(self) -> KBQAgent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ask(self, question: str, dialogue: Dialogue | None = None) -> Answer:
+        """Answer a question; with a dialogue, read it as a follow-up where that makes more sense, and remember it.
+
+        Raises: QuestionError when the question is empty or too long.
+        """
+        self._check(question)
+        if dialogue is None:
+            return self._answer(question)
+        readings = dialogue.readings(question)
+        answers = [self._answer(reading, dialogue.focus if reading != question else None) for reading in readings]
+        best = max(range(len(answers)), key=lambda i: answers[i].confidence)
+        dialogue.add(Turn(readings[best], answers[best]))
+        return answers[best]
+
+    def _answer(self, question: str, focus: int | None = None) -> Answer:
+        """The pipeline; `focus` is the id of the entity that a follow-up question is about, if it is in the question."""
+        clock = _Clock()
+        if self.config.closed_book:
+            return self._closed_book(question, clock)
+        mentions = _focused(link(self.kb, question), focus)
+        clock.lap("link")
+        triples = retrieve(self.kb, mentions)
+        clock.lap("retrieve")
+        _, probabilities = self.ranker.rank(question, mentions, triples)
+        candidates = _candidates(triples, probabilities, self.config.max_candidates)
+        clock.lap("rank")
+        text: str | None = None
+        if self.generator is not None and candidates and self._consults_generator(candidates):
+            prompt = answer_prompt(question, _best_triples(triples, probabilities, self.config.prompt_triples))
+            candidates = self._weighed(prompt, candidates, self.generator)
+            clock.lap("score")
+            if self.config.free_text:
+                text = self.generator.generate([prompt])[0]
+                clock.lap("generate")
+        return _decide(question, candidates, _kept(mentions, candidates), text, self.config.min_confidence, clock)
+
+    def _check(self, question: str) -> None:
+        if not question.strip():
+            raise QuestionError("the question is empty; ask something")
+        if len(question) > self.config.max_question_chars:
+            raise QuestionError(
+                f"the question has {len(question):,} characters; at most {self.config.max_question_chars:,} are read"
+            )
+
+    def _consults_generator(self, candidates: Sequence[Candidate]) -> bool:
+        if self.config.generator == "unsure":
+            return candidates[0].score < self.config.sure_above or self.config.free_text
+        return self.config.generator == "always"
+
+    def _weighed(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> list[Candidate]:
+        """Multiply the first candidates' probabilities by their likelihoods to a power; their sum stays as it was."""
+        head = list(candidates[: self.config.scored_candidates])
+        likelihoods = generator.score(prompt, [answer_text(c.answer) for c in head]).astype(np.float64)
+        before = np.array([c.score for c in head], np.float64)
+        logits = np.log(before + 1e-12) + self.likelihood_weight * likelihoods
+        shares = np.exp(logits - logits.max())
+        shares *= before.sum() / shares.sum()
+        weighed = [Candidate(c.answer, float(p), c.evidence) for c, p in zip(head, shares, strict=True)]
+        return sorted(weighed, key=lambda c: -c.score) + list(candidates[len(head) :])
+
+    def _closed_book(self, question: str, clock: _Clock) -> Answer:
+        if self.generator is None:
+            raise QuestionError("closed-book answers need a generator; got model 'none', name one with --model")
+        text = self.generator.generate([closed_book_prompt(question)])[0]
+        clock.lap("generate")
+        known = bool(text) and text != UNKNOWN
+        reason: Abstention | None = None if known else "low_confidence"
+        return Answer(question, text if known else None, 0.0, reason, (), (), clock.laps, supported=False)
+
+
+class _Clock:
+    """Milliseconds of each stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = 1000 * (now - self._last)
+        self._last = now
+
+
+def _focused(mentions: Sequence[EntityMention], focus: int | None) -> tuple[EntityMention, ...]:
+    """Where a mention may name the entity in focus, only that entity is meant."""
+    return tuple(
+        EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id == focus) or m.entities)
+        for m in mentions
+    )
+
+
+def _candidates(triples: Sequence[Triple], probabilities: NDArray[np.float32], limit: int) -> list[Candidate]:
+    """One candidate for each distinct object; its score is the sum over the triples that say so."""
+    evidence: dict[str, list[int]] = {}
+    for i in np.argsort(-probabilities, kind="stable"):
+        evidence.setdefault(triples[i].object, []).append(int(i))
+    found = [
+        Candidate(answer, float(probabilities[at].sum()), tuple(triples[i] for i in at[:MAX_EVIDENCE]))
+        for answer, at in evidence.items()
+    ]
+    return sorted(found, key=lambda c: -c.score)[:limit]
+
+
+def _best_triples(triples: Sequence[Triple], probabilities: NDArray[np.float32], n: int) -> list[Triple]:
+    """The `n` likeliest triples, those of one subject together, in the order of the subjects' best triples."""
+    best = [triples[i] for i in np.argsort(-probabilities, kind="stable")[:n]]
+    order = {s: i for i, s in enumerate(dict.fromkeys(t.subject_id for t in best))}
+    return sorted(best, key=lambda t: order[t.subject_id])
+
+
+def _kept(mentions: Sequence[EntityMention], candidates: Sequence[Candidate]) -> tuple[EntityMention, ...]:
+    """The mentions whose entities the candidates rest on, with those entities only."""
+    used = {t.subject_id for c in candidates for t in c.evidence}
+    kept = (
+        EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id in used))
+        for m in mentions
+    )
+    return tuple(m for m in kept if m.entities)
+
+
+def _decide(
+    question: str,
+    candidates: Sequence[Candidate],
+    mentions: tuple[EntityMention, ...],
+    text: str | None,
+    min_confidence: float,
+    clock: _Clock,
+) -> Answer:
+    """Answer with the generator's own `text` where it wrote one, else with the first candidate, or say why not."""
+    if text is not None:
+        return _written(question, candidates, mentions, text, clock)
+    if not candidates:
+        return Answer(question, None, 0.0, "no_entity", (), mentions, clock.laps)
+    confidence = min(1.0, candidates[0].score)
+    reason: Abstention | None = None
+    if confidence < min_confidence:
+        reason = _reason(sum(c.score for c in candidates))
+    text = None if reason else candidates[0].answer
+    return Answer(question, text, confidence, reason, tuple(candidates), mentions, clock.laps)
+
+
+def _reason(total: float) -> Abstention:
+    """Why the first candidate is improbable, from the probability of all candidates together."""
+    if total >= MOSTLY:
+        return "ambiguous"
+    return "no_attribute" if total < 1 - MOSTLY else "low_confidence"
+
+
+def _written(
+    question: str,
+    candidates: Sequence[Candidate],
+    mentions: tuple[EntityMention, ...],
+    text: str,
+    clock: _Clock,
+) -> Answer:
+    """The generator's own text: backed by the candidate that it equals, marked as unsupported where there is none."""
+    same = [c for c in candidates if normalize_name(answer_text(c.answer)) == normalize_name(text)]
+    ordered = (*same, *(c for c in candidates if c not in same))
+    if same:
+        return Answer(question, same[0].answer, min(1.0, same[0].score), None, ordered, mentions, clock.laps)
+    if text in ("", UNKNOWN):
+        return Answer(question, None, 0.0, "no_attribute", ordered, mentions, clock.laps)
+    return Answer(question, text, 0.0, None, ordered, mentions, clock.laps, supported=False)

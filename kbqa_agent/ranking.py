@@ -1,0 +1,103 @@
+"""The trained ranker: features in, calibrated probabilities out.
+
+A LambdaMART model (gradient-boosted trees, LightGBM) orders the triples of a question; a softmax with a temperature
+and a term for "none of these" turns its scores into probabilities, both fitted on questions held out from training.
+Training is `finetune.ranker`; what it writes, and this module reads, is one folder:
+
+    ranker.json   booster.txt   patterns.safetensors   patterns.json
+
+Reference: Burges 2010, "From RankNet to LambdaRank to LambdaMART"; Guo et al. 2017, arXiv:1706.04599 (temperature).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_index.errors import ModelError
+from kb_index.knowledge_base import KnowledgeBase
+from kb_index.types import Triple
+from kbqa_agent.features import FEATURES, candidate_features
+from kbqa_agent.patterns import TranslationModel
+from kbqa_agent.types import EntityMention
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+__all__ = ["DEFAULT_RANKER", "Calibration", "TrainedRanker", "load_ranker"]
+
+DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """P(triple i) = exp(s_i / temperature) / (sum over triples + exp(none)).
+
+    `likelihood_weight` is the exponent that a generator's likelihood gets beside that probability.
+    """
+
+    temperature: float = 1.0
+    none: float = 0.0
+    likelihood_weight: float = 0.5
+
+    def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores (n_triples,) to probabilities (n_triples,) whose sum, with that of "none of these", is 1."""
+        logits = np.append(scores / self.temperature, self.none).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        shares: NDArray[np.float32] = (weights[:-1] / weights.sum()).astype(np.float32)
+        return shares
+
+
+class TrainedRanker:
+    """LambdaMART over `FEATURES`; it counts attributes in the knowledge base that it was opened for."""
+
+    def __init__(self, kb: KnowledgeBase, booster: Booster, patterns: TranslationModel, calibration: Calibration) -> None:
+        self.kb, self.booster, self.patterns, self.calibration = kb, booster, patterns, calibration
+
+    def rank(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score each triple as the one that answers the question: raw scores and probabilities, both (n_triples,)."""
+        if not triples:
+            return np.zeros(0, np.float32), np.zeros(0, np.float32)
+        rows = candidate_features(question, mentions, triples, self.patterns, self.kb.attribute_frequency)
+        scores = np.asarray(self.booster.predict(rows, num_threads=1), np.float32)
+        return scores, self.calibration.probabilities(scores)
+
+    def save(self, folder: Path, record: dict[str, object]) -> None:
+        """Write the ranker into an existing empty folder; `record` says how it was trained."""
+        self.booster.save_model(str(folder / "booster.txt"))
+        self.patterns.save(folder)
+        about = {
+            "format": FORMAT_VERSION,
+            "features": list(FEATURES),
+            "calibration": asdict(self.calibration),
+            "record": record,
+        }
+        (folder / "ranker.json").write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
+    """Open the ranker in `folder`; by default the index's own or, where it has none, the one shipped in the package.
+
+    Raises: ModelError when the folder holds no ranker, a damaged one, or one for other features.
+    """
+    own = kb.path / "ranker"
+    folder = folder or (own if own.is_dir() else DEFAULT_RANKER)
+    import lightgbm
+
+    try:
+        about = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
+        if about["format"] != FORMAT_VERSION or about["features"] != list(FEATURES):
+            raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+        booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
+        return TrainedRanker(kb, booster, TranslationModel.load(folder), Calibration(**about["calibration"]))
+    except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+        raise ModelError(f"ranker {folder}: cannot be read ({error}); train it again: kbqa finetune ranker") from error
