@@ -1,0 +1,36 @@
+"""Files of triples -> one index folder -> fast look-ups; heavy libraries are loaded when they are first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kb_index.types import AttributeMatch, Entity, EntityMatch, NameMatch, Triple
+
+if TYPE_CHECKING:
+    from kb_index.build import build_index
+    from kb_index.knowledge_base import KnowledgeBase
+    from kb_index.manifest import Manifest
+
+__all__ = [
+    "AttributeMatch",
+    "Entity",
+    "EntityMatch",
+    "KnowledgeBase",
+    "Manifest",
+    "NameMatch",
+    "Triple",
+    "build_index",
+]
+
+_LAZY = {
+    "KnowledgeBase": "kb_index.knowledge_base",
+    "Manifest": "kb_index.manifest",
+    "build_index": "kb_index.build",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

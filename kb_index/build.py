@@ -1,0 +1,180 @@
+"""From files of triples to an index folder: read, store, names, encode, vectors, manifest.
+
+Work on sets of triples is SQL; Python sees each distinct name once. The folder appears when it is complete, and a
+build that fails leaves the old index as it was. The ranker of the old index is not carried over: it was fitted to
+other triples.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kb_index.encoder import CHAR_STATIC, Encoder, StaticEncoder, build_char_static, copy_static_encoder, load_encoder
+from kb_index.errors import InputError
+from kb_index.manifest import MANIFEST_FILE, SCHEMA_VERSION, Counts, EncoderInfo, Manifest, write_manifest
+from kb_index.names import MAX_NAME_CHARS, NameTrie, build_names, entity_aliases, naming_predicates
+from kb_index.normalize import normalize_attribute, normalize_name, strip_description
+from kb_index.progress import Stages
+from kb_index.readers import SourceFile, check_format, check_source, create_raw_table, load_lines
+from kb_index.store import StoreCounts, StoreWriter
+from kb_index.swap import replaced_folder, storage_errors
+from kb_index.vectors import build_vectors
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["build_index"]
+
+THREADS = 2
+
+
+def build_index(
+    sources: Sequence[Path], out: Path, *, encoder: str | None = None, seed: int = 0, progress: bool = True
+) -> Manifest:
+    """Build an index from files of `subject ||| predicate ||| object` lines and put it at `out`.
+
+    `encoder` is a model2vec folder or a SentenceTransformer's name; the default is made from the names themselves.
+    An index that is at `out` already is replaced when the new one is complete.
+
+    Raises:
+        InputError: no file was given.
+        TripleFileError: a file is missing, empty, binary, not UTF-8, or in another format.
+        IndexFolderError: `out` is there and is no index.
+        ModelError, MissingExtraError: the encoder cannot be loaded.
+        StorageError: the disk is full, or `out` cannot be written.
+    """
+    if not sources:
+        raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR")
+    named = load_encoder(encoder) if encoder not in (None, CHAR_STATIC) else None
+    with storage_errors(out), replaced_folder(Path(out)) as folder:
+        build = _Build(folder, seed, Stages(shown=progress))
+        manifest = build.run([Path(source) for source in sources], named)
+        write_manifest(manifest, folder)
+    return manifest
+
+
+class _Build:
+    """One build, in a temporary folder; each method is a stage."""
+
+    def __init__(self, folder: Path, seed: int, stages: Stages) -> None:
+        self.folder, self.seed, self.stages = folder, seed, stages
+
+    def run(self, paths: Sequence[Path], named: Encoder | None) -> Manifest:
+        with closing(_create_database(self.folder)) as connection:
+            sources = self.read(connection, paths)
+            writer = StoreWriter(connection)
+            counts = self.store(connection, writer, paths)
+            trie = self.names(writer)
+            attributes = writer.write_attributes({p: normalize_attribute(p) for p in writer.predicates()})
+            names = _plain_names(writer.entity_names())
+        encoder = self.encode(names, attributes, named)
+        self.vectors(names, attributes, encoder)
+        (self.folder / "spill").rmdir()
+        return Manifest(
+            schema_version=SCHEMA_VERSION,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            kbqa_version=_version(),
+            counts=Counts(**counts._asdict(), aliases=len(trie)),
+            sources=tuple(sources),
+            encoder=EncoderInfo(encoder.name, encoder.dim),
+            options={"format": "nlpcc", "seed": self.seed},
+            files=_file_sizes(self.folder),
+            seconds=self.stages.seconds,
+        )
+
+    def read(self, connection: DuckDBPyConnection, paths: Sequence[Path]) -> list[SourceFile]:
+        total = sum(path.stat().st_size for path in paths if path.is_file())
+        with self.stages.stage("read", 2 * total, "B") as bar:
+            create_raw_table(connection)
+            sources = []
+            for number, path in enumerate(paths):
+                sources.append(check_source(path, bar.update))
+                check_format(connection, path)
+                load_lines(connection, path, number)
+                bar.update(sources[-1].bytes)
+        return sources
+
+    def store(self, connection: DuckDBPyConnection, writer: StoreWriter, paths: Sequence[Path]) -> StoreCounts:
+        with self.stages.stage("store", 6, "step") as bar:
+            for _ in writer.write_triples():
+                bar.update(1)
+            counts = writer.counts()
+            self._write_rejects(writer, paths)
+            connection.execute("DROP TABLE raw; CHECKPOINT")
+        return counts
+
+    def _write_rejects(self, writer: StoreWriter, paths: Sequence[Path]) -> None:
+        with (self.folder / "rejects.jsonl").open("w", encoding="utf-8") as out:
+            for file, line, reason, text in writer.rejects():
+                row = {"file": str(paths[file]), "line": line, "reason": reason, "text": text}
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def names(self, writer: StoreWriter) -> NameTrie:
+        with self.stages.stage("names", 3, "step") as bar:
+            values = writer.values_of(naming_predicates(writer.predicates()))
+            trie = build_names(entity_aliases(writer.entity_names(), values))
+            (self.folder / "names.marisa").write_bytes(trie.tobytes())
+            bar.update(1)
+            names = NameTrie(trie)
+            spelled = names.spelled_as_alias(writer.short_objects(MAX_NAME_CHARS))
+            bar.update(1)
+            writer.write_reverse(spelled)
+        return names
+
+    def encode(self, names: dict[str, int], attributes: Sequence[str], named: Encoder | None) -> Encoder:
+        folder = self.folder / "encoder"
+        with self.stages.stage("encode", len(names) + len(attributes), "name"):
+            folder.mkdir()
+            if named is None:
+                build_char_static((*names, *attributes), folder, self.seed)
+                return StaticEncoder(CHAR_STATIC, folder)
+            if isinstance(named, StaticEncoder):
+                copy_static_encoder(named.name, folder)
+            return named
+
+    def vectors(self, names: dict[str, int], attributes: Sequence[str], encoder: Encoder) -> None:
+        with self.stages.stage("vectors", len(names) + len(attributes), "name") as bar:
+            ids = np.fromiter(names.values(), dtype=np.int64, count=len(names))
+            entities = build_vectors(list(names), ids, encoder, self.seed, bar.update)
+            entities.save(self.folder / "entities.faiss")
+            ids = np.arange(len(attributes), dtype=np.int64)
+            build_vectors(attributes, ids, encoder, self.seed, bar.update).save(self.folder / "attributes.faiss")
+
+
+def _create_database(folder: Path) -> DuckDBPyConnection:
+    import duckdb
+
+    (folder / "spill").mkdir()
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": THREADS,
+        "temp_directory": str(folder / "spill"),
+    }
+    return duckdb.connect(str(folder / "kb.duckdb"), config=config)
+
+
+def _plain_names(names: Iterable[tuple[int, str]]) -> dict[str, int]:
+    """Map each distinct normalised name without description to the first entity that has it."""
+    plain: dict[str, int] = {}
+    for entity_id, name in names:
+        plain.setdefault(normalize_name(strip_description(name)[0]), entity_id)
+    return plain
+
+
+def _file_sizes(folder: Path) -> dict[str, int]:
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths if path.name != MANIFEST_FILE}
+
+
+def _version() -> str:
+    try:
+        return version("kbqa")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,167 @@
+"""Files of triples into a DuckDB table, with every line that is no triple set aside with its number and a reason.
+
+A format is one SQL query that yields the lines of a file as numbered parts; NLPCC lines are the only one so far. The
+bytes are checked before DuckDB sees them, so that a wrong file is named with the place where it goes wrong. Nothing
+is normalised here, and duplicates are kept.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from kb_index.errors import TripleFileError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["SourceFile", "check_format", "check_source", "create_raw_table", "load_lines"]
+
+CHUNK_BYTES = 4 << 20
+"""A line as long as a whole chunk is taken as a sign that the file has no lines."""
+
+SAMPLE_LINES = 1000
+
+REJECT_CHARS = 200
+"""A rejected line is kept up to this many characters."""
+
+_EXPECTED = "expected UTF-8 lines of `subject ||| predicate ||| object`"
+
+# What Python's str.strip() takes off, and the byte order mark; SQL's own trim() knows blanks only.
+_BLANK = r"[\s\pZ\x{b}\x{1c}-\x{1f}\x{85}\x{feff}]+"
+
+
+def _trimmed(expression: str) -> str:
+    return f"regexp_replace({expression}, '^{_BLANK}|{_BLANK}$', '', 'g')"
+
+
+# An object may hold the separator itself: all parts from the third on are the object.
+_NLPCC_PARTS = f"""
+    SELECT line_number, line, len(parts) AS n_parts, {_trimmed("parts[1]")} AS subject,
+           {_trimmed("parts[2]")} AS predicate, {_trimmed("array_to_string(parts[3:], '|||')")} AS object
+    FROM (
+        SELECT row_number() OVER () AS line_number, line, string_split(line, '|||') AS parts
+        FROM read_csv($path, delim = '\n', quote = '', escape = '', comment = '', header = false,
+                      auto_detect = false, strict_mode = false, columns = {{'line': 'VARCHAR'}},
+                      max_line_size = $max_line_size)
+    )
+    WHERE n_parts > 1 OR subject != ''
+"""
+
+_JUDGED = """
+    SELECT line_number, subject, predicate, object,
+           CASE WHEN n_parts < 3 THEN 'expected 3 parts separated by |||, got ' || n_parts
+                WHEN subject = '' THEN 'the subject is empty'
+                WHEN predicate = '' THEN 'the predicate is empty'
+                WHEN object = '' THEN 'the object is empty' END AS reason,
+           line
+    FROM ({parts})
+"""
+
+
+class SourceFile(NamedTuple):
+    """A file of triples as it was read; `bytes` is its size."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def check_source(path: Path, on_bytes: Callable[[int], object]) -> SourceFile:
+    """Read a file once: fingerprint it and make sure that it is text in UTF-8 with lines of a sane length.
+
+    `on_bytes` is told the size of each chunk, in bytes.
+
+    Raises:
+        TripleFileError: missing, no file, unreadable, empty, binary, not UTF-8, or without line breaks.
+    """
+    if not path.exists():
+        raise TripleFileError(f"{path}: no such file; {_EXPECTED}, check the path")
+    if not path.is_file():
+        raise TripleFileError(f"{path}: not a file; {_EXPECTED}, name a file")
+    digest, size, decoder = hashlib.sha256(), 0, codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                _check_chunk(path, chunk, size, decoder)
+                digest.update(chunk)
+                size += len(chunk)
+                on_bytes(len(chunk))
+            _decode(path, b"", size, decoder)
+    except OSError as error:
+        raise TripleFileError(f"{path}: cannot be read ({error.strerror}); make it readable") from error
+    if size == 0:
+        raise TripleFileError(f"{path}: empty; {_EXPECTED}")
+    return SourceFile(str(path), digest.hexdigest(), size)
+
+
+def _check_chunk(path: Path, chunk: bytes, start: int, decoder: codecs.IncrementalDecoder) -> None:
+    zero = chunk.find(b"\0")
+    if zero >= 0:
+        raise TripleFileError(
+            f"{path}: binary, a zero byte at offset {start + zero}; {_EXPECTED}, unpack or convert it"
+        )
+    _decode(path, chunk, start, decoder)
+    if len(chunk) == CHUNK_BYTES and b"\n" not in chunk:
+        raise TripleFileError(f"{path}: a line of over {CHUNK_BYTES >> 20} MiB at offset {start}; {_EXPECTED}")
+
+
+def _decode(path: Path, chunk: bytes, start: int, decoder: codecs.IncrementalDecoder) -> None:
+    held = len(decoder.getstate()[0])
+    try:
+        decoder.decode(chunk, final=not chunk)
+    except UnicodeDecodeError as error:
+        offset = start - held + error.start
+        raise TripleFileError(
+            f"{path}: not UTF-8, byte 0x{error.object[error.start]:02x} at offset {offset}; {_EXPECTED}, "
+            f"convert it: iconv -f GB18030 -t UTF-8"
+        ) from error
+
+
+def _parameters(path: Path) -> dict[str, str | int]:
+    return {"path": _literal_path(path), "max_line_size": 2 * CHUNK_BYTES}
+
+
+def _literal_path(path: Path) -> str:
+    """Keep DuckDB from reading `*`, `?` and `[` in a file's name as a pattern."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def check_format(connection: DuckDBPyConnection, path: Path) -> None:
+    """Look at the first 1,000 lines that are not blank.
+
+    Raises:
+        TripleFileError: over half of them are no triples.
+    """
+    rows = connection.execute(
+        f"SELECT line_number, reason FROM ({_JUDGED.format(parts=_NLPCC_PARTS)}) LIMIT {SAMPLE_LINES}",
+        _parameters(path),
+    ).fetchall()
+    bad = [(number, reason) for number, reason in rows if reason is not None]
+    if not rows:
+        raise TripleFileError(f"{path}: nothing but blank lines; {_EXPECTED}")
+    if 2 * len(bad) > len(rows):
+        number, reason = bad[0]
+        raise TripleFileError(
+            f"{path}: {len(bad)} of the first {len(rows)} lines are no triples (line {number}: {reason}); {_EXPECTED}"
+        )
+
+
+def create_raw_table(connection: DuckDBPyConnection) -> None:
+    """Make the temporary table `raw` of lines in the order of files and lines; `reason` is null for a triple."""
+    connection.execute(
+        "CREATE TEMP TABLE raw (file UINTEGER, line_number BIGINT, subject VARCHAR, predicate VARCHAR, object VARCHAR,"
+        " reason VARCHAR, text VARCHAR)"
+    )
+
+
+def load_lines(connection: DuckDBPyConnection, path: Path, file: int) -> None:
+    """Append the lines of one checked file to `raw`; blank lines are counted in line numbers, but not loaded."""
+    connection.execute(
+        "INSERT INTO raw SELECT $file, line_number, subject, predicate, object, reason,"
+        f" CASE WHEN reason IS NOT NULL THEN left(line, {REJECT_CHARS}) END FROM ({_JUDGED.format(parts=_NLPCC_PARTS)})",
+        {"file": file, **_parameters(path)},
+    )

@@ -1,0 +1,221 @@
+"""The triples in DuckDB: what `kb.duckdb` holds, how it is filled, and the look-ups.
+
+    entity(id, name)                    ids count up from 0 in the order of first appearance
+    triple(id, subject_id, subject, predicate, object)
+                                        ids count up from 0 along subject_id, so a subject's triples lie together
+    attribute(id, name, triples)        normalised, the most frequent first
+    reverse(name, triple_id)            normalised name and the triples that have it as object, where it is an alias
+
+Text columns are not compressed: a look-up of 200 entities takes 3 ms so, and 33 ms with DuckDB's default compression,
+which unpacks whole blocks. Aliases are not here but in the names trie.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kb_index.types import Entity, Triple
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["StoreCounts", "StoreWriter", "TripleStore"]
+
+_SCHEMA = """
+    CREATE TABLE entity (id INTEGER, name VARCHAR USING COMPRESSION uncompressed);
+    CREATE TABLE triple (
+        id INTEGER, subject_id INTEGER, subject VARCHAR USING COMPRESSION uncompressed,
+        predicate VARCHAR USING COMPRESSION uncompressed, object VARCHAR USING COMPRESSION uncompressed
+    );
+    CREATE TABLE attribute (id INTEGER, name VARCHAR, triples BIGINT);
+    CREATE TABLE reverse (name VARCHAR, triple_id INTEGER);
+"""
+
+_DISTINCT = """
+    CREATE TEMP TABLE distinct_triple AS
+    SELECT min(rowid) AS position, subject, predicate, object FROM raw WHERE reason IS NULL
+    GROUP BY subject, predicate, object
+"""
+
+_ENTITIES = """
+    INSERT INTO entity SELECT row_number() OVER (ORDER BY position) - 1, subject
+    FROM (SELECT min(position) AS position, subject FROM distinct_triple GROUP BY subject) ORDER BY position
+"""
+
+_TRIPLES = """
+    INSERT INTO triple SELECT row_number() OVER (ORDER BY e.id, d.position) - 1, e.id, d.subject, d.predicate, d.object
+    FROM distinct_triple d JOIN entity e ON e.name = d.subject ORDER BY e.id, d.position
+"""
+
+_ATTRIBUTES = """
+    INSERT INTO attribute SELECT row_number() OVER (ORDER BY triples DESC, name) - 1, name, triples
+    FROM (SELECT n.name, count(*) AS triples FROM triple t JOIN attribute_name n ON n.predicate = t.predicate GROUP BY 1)
+    ORDER BY triples DESC, name
+"""
+
+_REVERSE = """
+    INSERT INTO reverse SELECT o.name, t.id FROM triple t JOIN object_name o ON o.object = t.object ORDER BY o.name, t.id
+"""
+
+_TRIPLE = "id, subject, predicate, object, subject_id"
+
+FETCH_ROWS = 200_000
+
+INDEX_LOOKUPS = 500
+"""Up to so many subjects are looked up one by one in the index; more are joined with one pass over the table."""
+
+
+class StoreCounts(NamedTuple):
+    """How many lines became triples, and of what they are made; `attributes` are counted as written."""
+
+    lines: int
+    triples: int
+    duplicates: int
+    rejected: int
+    entities: int
+    attributes: int
+
+
+class StoreWriter:
+    """Fills a new `kb.duckdb` from the temporary table `raw`; each method is one step, in the order below."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        connection.execute(_SCHEMA)
+
+    def write_triples(self) -> Iterator[None]:
+        """Fill `entity` and `triple`; yields after each of the four steps."""
+        yield self._run(_DISTINCT)
+        yield self._run(_ENTITIES)
+        yield self._run(_TRIPLES)
+        yield self._run("DROP TABLE distinct_triple; CREATE INDEX triple_subject ON triple (subject_id)")
+
+    def counts(self) -> StoreCounts:
+        """Count lines and triples."""
+        lines, rejected = self._one("SELECT count(*), count(reason) FROM raw")
+        (entities,) = self._one("SELECT count(*) FROM entity")
+        triples, attributes = self._one("SELECT count(*), count(DISTINCT predicate) FROM triple")
+        return StoreCounts(lines, triples, lines - rejected - triples, rejected, entities, attributes)
+
+    def rejects(self) -> Iterator[tuple[int, int, str, str]]:
+        """Yield the lines that are no triples as (file, line number, reason, text)."""
+        # Temporary tables are not seen from a cursor of its own, so nothing else may run until this is exhausted.
+        sql = "SELECT file, line_number, reason, text FROM raw WHERE reason IS NOT NULL ORDER BY file, line_number"
+        yield from _rows(self._connection.execute(sql))
+
+    def entity_names(self) -> Iterator[tuple[int, str]]:
+        """Yield (id, name) of all entities, in ascending order of id."""
+        yield from _rows(self._connection.cursor().execute("SELECT id, name FROM entity ORDER BY id"))
+
+    def predicates(self) -> list[str]:
+        """All predicates as written, sorted."""
+        return [name for (name,) in self._all("SELECT DISTINCT predicate FROM triple ORDER BY predicate")]
+
+    def short_objects(self, max_chars: int) -> Iterator[str]:
+        """Yield the distinct objects that are short enough to be names."""
+        sql = f"SELECT DISTINCT object FROM triple WHERE length(object) <= {max_chars}"
+        yield from (name for (name,) in _rows(self._connection.cursor().execute(sql)))
+
+    def values_of(self, predicates: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Yield (subject id, object) of the triples with one of the predicates, as written."""
+        cursor = self._connection.cursor()
+        sql = "SELECT subject_id, object FROM triple WHERE predicate IN (SELECT unnest($1::VARCHAR[])) ORDER BY id"
+        yield from _rows(cursor.execute(sql, [list(predicates)]))
+
+    def write_attributes(self, names: Mapping[str, str]) -> list[str]:
+        """Fill `attribute` from a map of predicate as written to normalised; returns the names in the order of ids."""
+        self._register("attribute_name", predicate=names.keys(), name=names.values())
+        self._run(_ATTRIBUTES)
+        return [name for (name,) in self._all("SELECT name FROM attribute ORDER BY id")]
+
+    def write_reverse(self, names: Mapping[str, str]) -> None:
+        """Fill `reverse` from a map of object as written to the normalised name that it is an alias of."""
+        self._register("object_name", object=names.keys(), name=names.values())
+        self._run(_REVERSE)
+
+    def _register(self, table: str, **columns: Iterable[str]) -> None:
+        # A table of strings in one go: handing DuckDB a list is many times slower than an array of objects.
+        arrays = {name: np.array([*values, ""], dtype=object)[:-1] for name, values in columns.items()}
+        self._connection.register(f"{table}_array", arrays)
+        self._run(f"CREATE TEMP TABLE {table} AS SELECT * FROM {table}_array")
+        self._connection.unregister(f"{table}_array")
+
+    def _run(self, sql: str) -> None:
+        self._connection.execute(sql).fetchall()
+
+    def _all(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql).fetchall()
+
+    def _one(self, sql: str) -> tuple[int, ...]:
+        return self._all(sql)[0]
+
+
+def _rows(cursor: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(FETCH_ROWS):
+        yield from rows
+
+
+class TripleStore:
+    """Look-ups in a `kb.duckdb`, read-only; safe to use from several threads, each of which gets its own cursor."""
+
+    def __init__(self, path: Path) -> None:
+        import duckdb
+
+        # Look-ups are small: a second thread costs more than it brings.
+        self._connection = duckdb.connect(str(path), read_only=True, config={"threads": 1})
+        self._connection.execute("SET index_scan_max_count = 10000000")
+        self._local = threading.local()
+
+    def close(self) -> None:
+        """Close the file; the store cannot be used after that."""
+        self._connection.close()
+
+    def entities(self, ids: Sequence[int]) -> list[Entity]:
+        """The entities with these ids, in ascending order; an unknown id is left out."""
+        return sorted(starmap(Entity, self._by_rowid("entity", "id, name", ids)))
+
+    def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
+        """All triples whose subject is one of the entities, in ascending order of id, so grouped by subject."""
+        wanted = sorted({int(i) for i in entity_ids})
+        if len(wanted) > INDEX_LOOKUPS:
+            sql = f"SELECT {_TRIPLE} FROM triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON subject_id = wanted"
+            return sorted(starmap(Triple, self._execute(sql, [wanted])))
+        if not wanted:
+            return []
+        sql = f"SELECT {_TRIPLE} FROM triple WHERE subject_id IN ({', '.join('?' * len(wanted))})"
+        return sorted(starmap(Triple, self._execute(sql, wanted)))
+
+    def triples_by_id(self, ids: Sequence[int]) -> list[Triple]:
+        """The triples with these ids, in ascending order; an unknown id is left out."""
+        return sorted(starmap(Triple, self._by_rowid("triple", _TRIPLE, ids)))
+
+    def triples_about(self, name: str, limit: int) -> list[Triple]:
+        """At most `limit` triples with an object that, normalised, equals `name` (normalised)."""
+        sql = "SELECT triple_id FROM reverse WHERE name = $1 ORDER BY triple_id LIMIT $2"
+        return self.triples_by_id([i for (i,) in self._execute(sql, [name, limit])])
+
+    def attribute_counts(self, names: Sequence[str]) -> dict[str, int]:
+        """In how many triples each normalised attribute occurs; an unknown one is left out."""
+        sql = "SELECT name, triples FROM attribute WHERE name IN (SELECT unnest($1::VARCHAR[]))"
+        return dict(self._execute(sql, [list(names)]))
+
+    def attributes(self, ids: Sequence[int]) -> dict[int, str]:
+        """The normalised attributes with these ids."""
+        return dict(self._by_rowid("attribute", "id, name", ids))
+
+    def _by_rowid(self, table: str, columns: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
+        # Ids were given out in the order of rows, and DuckDB goes straight to a row by its number.
+        sql = f"SELECT {columns} FROM {table} JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON {table}.rowid = wanted"
+        return self._execute(sql, [sorted({int(i) for i in ids})]) if len(ids) else []
+
+    def _execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        cursor: DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._local.cursor = self._connection.cursor()
+        return cursor.execute(sql, parameters).fetchall()

@@ -1,0 +1,98 @@
+"""Nearest names by cosine: FAISS indexes over unit vectors, flat when small, inverted lists when large.
+
+Every step is seeded, so the same vectors give the same index. The files are memory-mapped when they are opened. This
+module knows vectors and ids only, neither names nor entities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_index.encoder import Encoder
+
+__all__ = ["VectorIndex", "build_vectors"]
+
+FLAT_ROWS = 20_000
+"""Up to so many vectors are compared one by one, exactly."""
+
+PQ_ROWS = 1_000_000
+"""From so many vectors on they are kept as 64-byte codes instead of one byte per dimension."""
+
+TRAIN_ROWS_PER_LIST = 40
+PROBED_LISTS = 16
+ENCODE_ROWS = 20_000
+
+
+def build_vectors(
+    texts: Sequence[str], ids: NDArray[np.int64], encoder: Encoder, seed: int, on_rows: Callable[[int], object]
+) -> VectorIndex:
+    """Encode texts and index them under their ids, (n_texts,); `on_rows` is told how many were added."""
+    index = _empty_index(len(texts), encoder.dim)
+    if not index.is_trained:
+        rows = TRAIN_ROWS_PER_LIST * _lists(len(texts))
+        sample = np.random.default_rng(seed).choice(len(texts), size=min(rows, len(texts)), replace=False)
+        index.train(encoder.encode([texts[i] for i in np.sort(sample)]))
+    for start in range(0, len(texts), ENCODE_ROWS):
+        chunk = texts[start : start + ENCODE_ROWS]
+        index.add_with_ids(encoder.encode(chunk), ids[start : start + ENCODE_ROWS])
+        on_rows(len(chunk))
+    return VectorIndex(index)
+
+
+def _lists(n_rows: int) -> int:
+    return max(1, round(n_rows**0.5))
+
+
+def _empty_index(n_rows: int, dim: int) -> Any:
+    import faiss
+
+    if n_rows <= FLAT_ROWS:
+        return faiss.index_factory(dim, "IDMap,Flat", faiss.METRIC_INNER_PRODUCT)
+    code = f"PQ{min(64, dim // 4)}" if n_rows >= PQ_ROWS else "SQ8"
+    index = faiss.index_factory(dim, f"IVF{_lists(n_rows)},{code}", faiss.METRIC_INNER_PRODUCT)
+    # FAISS seeds its own k-means with a constant; fewer rounds lose nothing measurable in recall.
+    index.cp.niter = 10
+    index.nprobe = PROBED_LISTS
+    return index
+
+
+class VectorIndex:
+    """Vectors under integer ids; searching is safe from several threads."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+
+    @classmethod
+    def open(cls, path: Path) -> VectorIndex:
+        """Open a saved index without reading it into memory, where its kind allows that."""
+        import faiss
+
+        return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    @property
+    def dim(self) -> int:
+        """The number of dimensions of the vectors."""
+        return int(self._index.d)
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+        import faiss
+
+        # Through Python, so that a full disk is an OSError and not an abort inside FAISS.
+        path.write_bytes(faiss.serialize_index(self._index).data)
+
+    def search(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[int, float]]]:
+        """For each row of (n_queries, dim) at most k pairs of id and cosine, best first."""
+        scores, ids = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k)
+        return [
+            [(int(i), float(s)) for i, s in zip(row_ids, row_scores, strict=True) if i >= 0]
+            for row_ids, row_scores in zip(ids, scores, strict=True)
+        ]
