@@ -19,6 +19,7 @@ from eval.metrics import METRICS
 from eval.text import bleu, rouge
 from kb_index.normalize import normalize_attribute
 from kb_index.types import Entity, Triple
+from kbqa_agent.qa_data import comparable
 from kbqa_agent.types import QAExample
 
 __all__ = ["HomonymLookup", "oracle_candidates", "oracle_means", "oracle_scores"]
@@ -45,7 +46,9 @@ def oracle_means(kb: HomonymLookup, examples: Sequence[QAExample]) -> dict[str, 
     for start in range(0, len(usable), _QUESTIONS_PER_LOOKUP):
         chunk = usable[start : start + _QUESTIONS_PER_LOOKUP]
         found = oracle_candidates(kb, chunk)
-        rows += [oracle_scores(objects, e.answers) for objects, e in zip(found, chunk, strict=True)]
+        rows += [
+            oracle_scores(objects, [comparable(a) for a in e.answers]) for objects, e in zip(found, chunk, strict=True)
+        ]
     return dict(zip(METRICS, np.mean(rows, axis=0).tolist(), strict=True))
 
 
@@ -55,7 +58,7 @@ def oracle_candidates(kb: HomonymLookup, examples: Sequence[QAExample]) -> list[
     entities = {name: [e.id for e in kb.entities_named(name)] for name in {subject for subject, _, _ in wanted}}
     objects: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for triple in kb.triples_of(sorted({i for ids in entities.values() for i in ids})):
-        objects[triple.subject_id, normalize_attribute(triple.predicate)].append(triple.object)
+        objects[triple.subject_id, normalize_attribute(triple.predicate)].append(comparable(triple.object))
     return [
         tuple(dict.fromkeys(o for i in entities[subject] for o in objects.get((i, normalize_attribute(predicate)), ())))
         for subject, predicate, _ in wanted

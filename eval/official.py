@@ -1,7 +1,7 @@
 """The official score of NLPCC-ICCPOL 2016 KBQA, and the file of predictions that its scorer reads.
 
-Strings are compared character for character. The score is averaged over the ids of the question file: a question
-without a prediction counts as 0, and predictions for other ids are ignored.
+Strings are compared character for character, but for white space (`comparable`). The score is averaged over the ids of
+the question file: a question without a prediction counts as 0, and predictions for other ids are ignored.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from kbqa_agent.qa_data import read_questions, write_nlpcc
+from kbqa_agent.qa_data import comparable, read_questions, write_nlpcc
 from kbqa_agent.types import Answer, QAExample
 
 __all__ = ["averaged_f1", "official_answers", "read_predictions", "set_f1", "write_predictions"]
@@ -38,8 +38,9 @@ def averaged_f1(predictions: Mapping[str, Collection[str]], examples: Sequence[Q
     """
     if not examples:
         return 0.0
-    scores = (set_f1(predictions[e.id], e.answers) if e.id in predictions else 0.0 for e in examples)
-    return sum(scores) / len(examples)
+    given = [e for e in examples if e.id in predictions]
+    total = sum(set_f1(set(map(comparable, predictions[e.id])), set(map(comparable, e.answers))) for e in given)
+    return total / len(examples)
 
 
 def official_answers(answer: Answer, most: int = 2) -> tuple[str, ...]:

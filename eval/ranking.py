@@ -1,8 +1,8 @@
 """Rank metrics of one question: reciprocal rank, average precision and hits.
 
 `candidates` are answer strings, best first; an equal string later in the list is dropped before ranks are counted.
-A candidate is right when it equals a gold answer, character for character. Empty gold is the caller's affair: every
-function then returns 0.0.
+A candidate is right when it equals a gold answer, character for character; callers bring both into one form first.
+Empty gold is the caller's affair: every function then returns 0.0.
 """
 
 from __future__ import annotations

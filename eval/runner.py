@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from eval.ceiling import HomonymLookup, oracle_means
-from eval.metrics import METRICS, question_scores
+from eval.metrics import METRICS, question_scores, ranked_answers
 from eval.official import official_answers, write_predictions
 from eval.plots import write_plots
 from eval.ranking import first_rank
@@ -29,6 +29,7 @@ from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk
 from kb_index.errors import QuestionError, QuestionFileError
 from kbqa_agent.answer_json import answer_to_json
 from kbqa_agent.atomic import replacing_text
+from kbqa_agent.qa_data import comparable
 from kbqa_agent.types import Answer, QAExample
 
 __all__ = ["Asked", "EvalOptions", "Evaluated", "evaluate", "sample"]
@@ -128,7 +129,7 @@ def _asked(example: QAExample, answer: Answer) -> Asked:
         handed_in=official_answers(answer),
         confidence=float(answer.confidence),
         abstained=answer.text is None,
-        rank=first_rank([c.answer for c in answer.candidates], set(example.answers)),
+        rank=first_rank(ranked_answers(answer), set(map(comparable, example.answers))),
     )
 
 

@@ -36,6 +36,13 @@ def test_every_id_of_the_question_file_counts() -> None:
     assert averaged_f1({}, []) == 0.0
 
 
+def test_only_white_space_is_forgiven() -> None:
+    gold = [QAExample("1", "？", ("重量\xa0 摔跤",))]
+    assert averaged_f1({"1": ["重量 摔跤"]}, gold) == 1.0
+    assert averaged_f1({"1": ["重量摔跤"]}, gold) == 0.0
+    assert averaged_f1({"1": ["重量 摔跤。"]}, gold) == 0.0
+
+
 def test_a_second_answer_is_handed_in_when_it_is_over_half_as_probable() -> None:
     assert official_answers(answer("甲", ("甲", 0.5), ("乙", 0.26))) == ("甲", "乙")
     assert official_answers(answer("甲", ("甲", 0.5), ("乙", 0.24))) == ("甲",)
