@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from eval.metrics import METRICS
 from eval.text import bleu, rouge
@@ -43,7 +44,8 @@ def oracle_means(kb: HomonymLookup, examples: Sequence[QAExample]) -> dict[str, 
     if not usable:
         return None
     rows: list[NDArray[np.float64]] = []
-    for start in range(0, len(usable), _QUESTIONS_PER_LOOKUP):
+    starts = range(0, len(usable), _QUESTIONS_PER_LOOKUP)
+    for start in tqdm(starts, desc="ceiling", unit_scale=_QUESTIONS_PER_LOOKUP, unit="question", disable=None):
         chunk = usable[start : start + _QUESTIONS_PER_LOOKUP]
         found = oracle_candidates(kb, chunk)
         rows += [

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from eval.metrics import METRICS
 from eval.report import SystemInfo
 from eval.runner import EvalOptions, evaluate, sample
+from kb_index.build import build_index
 from kb_index.errors import QuestionError, QuestionFileError
+from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Entity, Triple
+from kbqa_agent.agent import KBQAgent
 from kbqa_agent.qa_data import read_questions
-from kbqa_agent.types import Answer, Candidate, QAExample
+from kbqa_agent.types import Answer, Candidate, EntityMention, QAExample
 
 EXAMPLES = [
     QAExample("1", "李白是哪里人？", ("碎叶城",), ("李白", "出生地", "碎叶城")),
@@ -136,6 +141,45 @@ def test_predictions_hold_every_id_once(out: Path) -> None:
         ("3", ()),
         ("4", ()),
     ]
+
+
+class NamesItsAttribute:
+    """A ranker that finds a triple probable when its attribute stands in the question."""
+
+    def rank(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        asked = np.array([t.predicate in question for t in triples], dtype=np.float32)
+        return asked, asked / np.maximum(asked.sum(), 1)
+
+
+def test_a_real_index_and_pipeline(tmp_path: Path) -> None:
+    facts = tmp_path / "facts.kb"
+    lines = [
+        "李伟(演员) ||| 职业 ||| 演员",
+        "李伟(教授) ||| 职业 ||| 教授",
+        "李伟(教授) ||| 国籍 ||| 中国",
+        "鲁迅 ||| 职业 ||| 作家",
+    ]
+    facts.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    build_index([facts], tmp_path / "index", progress=False)
+    examples = [
+        QAExample("a", "鲁迅的职业是什么？", ("作家",), ("鲁迅", "职业", "作家")),
+        QAExample("b", "李伟的职业是什么？", ("教授",), ("李伟", "职业", "教授")),
+    ]
+    with KnowledgeBase.open(tmp_path / "index") as kb:
+        report = evaluate(KBQAgent(kb, NamesItsAttribute()), examples, tmp_path / "out")
+    assert report.ceiling is not None
+    assert report.ceiling["mrr"] == pytest.approx((1 + 0.75) / 2)
+    assert report.ceiling["f1"] == pytest.approx((1 + 2 / 3) / 2)
+    # Two homonyms are equally probable, so both are handed in, and which of them comes first is open.
+    assert report.metrics["f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert report.metrics["mrr"] in (pytest.approx(1.0), pytest.approx(0.75))
+    rows = [
+        json.loads(line) for line in (tmp_path / "out" / "per_question.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert rows[0]["candidates"][0]["evidence"][0]["subject"] == "鲁迅"
+    assert rows[0]["mentions"][0] == {"text": "鲁迅", "start": 0, "end": 2, "entity": "鲁迅"}
 
 
 def test_an_interrupted_evaluation_leaves_no_file(tmp_path: Path) -> None:
