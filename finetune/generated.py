@@ -1,8 +1,8 @@
 """Questions generated from any knowledge base's triples, to train a ranker or an adapter where nobody has asked yet.
 
 What it does: chooses triples so that no attribute drowns the others, and asks for each with a hand-written template
-that fits the kind of entity (guessed from the attributes it has), in a frame such as 请问…. Not: make up
-facts; that is `synthetic.py`.
+that fits the kind of entity (guessed from the attributes it has), in a frame such as 请问…. What it does not do: make
+up facts; that is `synthetic.py`.
 """
 
 from __future__ import annotations
