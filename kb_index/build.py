@@ -23,7 +23,7 @@ from kb_index.manifest import MANIFEST_FILE, SCHEMA_VERSION, Counts, EncoderInfo
 from kb_index.names import MAX_NAME_CHARS, NameTrie, build_names, entity_aliases, naming_predicates
 from kb_index.normalize import normalize_attribute, normalize_name, strip_description
 from kb_index.progress import Stages
-from kb_index.readers import SourceFile, check_format, check_source, create_raw_table, load_lines
+from kb_index.readers import SourceFile, check_format, check_source, create_reader, load_lines
 from kb_index.store import StoreCounts, StoreWriter
 from kb_index.swap import replaced_folder, storage_errors
 from kb_index.vectors import build_vectors
@@ -93,7 +93,7 @@ class _Build:
     def read(self, connection: DuckDBPyConnection, paths: Sequence[Path]) -> list[SourceFile]:
         total = sum(path.stat().st_size for path in paths if path.is_file())
         with self.stages.stage("read", 2 * total, "B") as bar:
-            create_raw_table(connection)
+            create_reader(connection)
             sources = []
             for number, path in enumerate(paths):
                 sources.append(check_source(path, bar.update))

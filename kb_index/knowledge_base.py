@@ -88,34 +88,34 @@ class KnowledgeBase:
         return VectorIndex.open(self.path / "attributes.faiss")
 
     def mentions(self, text: str) -> list[NameMatch]:
-        """Every stretch of a text that is an alias, overlapping ones included, by start and then by end.
+        """Find every stretch of a text that is an alias, overlapping ones included, by start and then by end.
 
         Offsets are into `text` as given. An alias of one character counts only in quotation marks or as whole text.
         """
         return self._names.mentions(text)
 
     def entities(self, ids: Sequence[int]) -> list[Entity]:
-        """The entities with these ids, in ascending order; an unknown id is left out."""
+        """Look up the entities with these ids, in ascending order; an unknown id is left out."""
         return self._store.entities(ids)
 
     def entities_named(self, name: str) -> list[Entity]:
-        """The entities that have a name as an alias, whatever its width, case and blanks, in ascending order."""
+        """Look up the entities that have a name as an alias; width, case and blanks do not count."""
         return self._store.entities(self._names.ids(normalize_name(name)))
 
     def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
-        """All triples about these entities, grouped by subject in ascending order of id, then as in the file."""
+        """Look up all triples about these entities, grouped by subject in ascending order of id."""
         return self._store.triples_of(entity_ids)
 
     def triples_by_id(self, ids: Sequence[int]) -> list[Triple]:
-        """The triples with these ids, in ascending order; an unknown id is left out."""
+        """Look up the triples with these ids, in ascending order; an unknown id is left out."""
         return self._store.triples_by_id(ids)
 
     def triples_about(self, name: str, limit: int = 100) -> list[Triple]:
-        """At most `limit` triples whose object is a name or another alias of an entity of that name."""
+        """Look up at most `limit` triples whose object is a name, if it is an entity's alias."""
         return self._store.triples_about(normalize_name(name), limit)
 
     def attribute_frequency(self, predicates: Sequence[str]) -> NDArray[np.int64]:
-        """In how many triples each attribute occurs, however it is written there, (n_predicates,); 0 if unknown."""
+        """Count in how many triples each attribute occurs, however it is written, (n_predicates,); 0 if unknown."""
         names = [normalize_attribute(predicate) for predicate in predicates]
         unseen = {name for name in names if name not in self._attribute_counts}
         if unseen:
@@ -123,28 +123,24 @@ class KnowledgeBase:
         return np.array([self._attribute_counts.get(name, 0) for name in names], dtype=np.int64)
 
     def similar_entities(self, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
-        """For each text the entities of the k names nearest to it, best first.
+        """Find for each text the entities of the k names nearest to it, best first.
 
         Names are compared without their descriptions. All entities that share a name are listed, in ascending order
         of id, so that a list can be longer than k.
         """
         found = self._entity_vectors.search(self.encoder.encode(texts), k)
-        first = {entity.id: entity for entity in self.entities([i for matches in found for i, _ in matches])}
-        return [
-            [EntityMatch(entity, score) for i, score in matches for entity in self._namesakes(first[i])]
-            for matches in found
-        ]
-
-    def _namesakes(self, entity: Entity) -> list[Entity]:
-        return self.entities_named(strip_description(entity.name)[0])
+        named = {entity.id: entity.name for entity in self.entities([i for matches in found for i, _ in matches])}
+        ids = {i: self._names.ids(normalize_name(strip_description(name)[0])) for i, name in named.items()}
+        entities = {entity.id: entity for entity in self.entities([i for namesakes in ids.values() for i in namesakes])}
+        return [[EntityMatch(entities[j], score) for i, score in matches for j in ids[i]] for matches in found]
 
     def similar_attributes(self, texts: Sequence[str], k: int) -> list[list[AttributeMatch]]:
-        """For each text the k normalised attributes nearest to it, best first."""
+        """Find for each text the k normalised attributes nearest to it, best first."""
         found = self._attribute_vectors.search(self.encoder.encode(texts), k)
         names = self._store.attributes([i for matches in found for i, _ in matches])
         return [[AttributeMatch(names[i], score) for i, score in matches] for matches in found]
 
     def names_with_prefix(self, prefix: str, limit: int) -> list[str]:
-        """At most `limit` distinct names of entities that have an alias which starts with `prefix`."""
+        """List at most `limit` distinct names of entities that have an alias which starts with `prefix`."""
         entities = self._store.entities(self._names.with_prefix(normalize_name(prefix), limit))
         return list(dict.fromkeys(entity.name for entity in entities))

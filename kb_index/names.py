@@ -23,17 +23,18 @@ __all__ = ["MAX_NAME_CHARS", "NameTrie", "build_names", "entity_aliases", "namin
 MAX_NAME_CHARS = 40
 """A value of a naming attribute that is longer than this is prose and no name."""
 
-_NAMING_ATTRIBUTES = frozenset(
-    normalize_attribute(name)
-    for name in (
-        "别名 又名 别称 亦称 又称 俗称 绰号 外号 昵称 简称 全称 全名 本名 原名 曾用名 中文名 中文名称 中文名字 中文全名 中文别名 "
-        "外文名 外文名称 外文全名 英文名 英文名称 英文全名 英文别名 英文简称 日文名 日文名称 法文名 德文名 原版名称 名称 姓名 名字 译名 中文译名 其他译名 "
-        "其它译名 港台译名 艺名 笔名 网名 字号 官方名称 "
-        "name alias aliases nickname label title alsoknownas officialname shortname fullname birthname nativename"
-    ).split()
-)
+# fmt: off
+_NAMING_ATTRIBUTES = frozenset(normalize_attribute(name) for name in (
+    "别名", "又名", "别称", "亦称", "又称", "俗称", "绰号", "外号", "昵称", "简称", "全称", "全名", "本名", "原名", "曾用名",
+    "中文名", "中文名称", "中文名字", "中文全名", "中文别名", "外文名", "外文名称", "外文全名", "英文名", "英文名称", "英文全名",
+    "英文别名", "英文简称", "日文名", "日文名称", "法文名", "德文名", "原版名称", "名称", "姓名", "名字", "译名", "中文译名",
+    "其他译名", "其它译名", "港台译名", "艺名", "笔名", "网名", "官方名称",
+    "name", "alias", "aliases", "nickname", "label", "also known as", "official name", "short name", "full name",
+    "birth name", "native name",
+))
+# fmt: on
 
-# The record format of the trie: one unsigned 32-bit integer, big end first so that ids come out in ascending order.
+# The record format of the trie: one unsigned 32-bit integer.
 _RECORD = ">I"
 
 _SEPARATORS = re.compile(r"[、,，;；/|]")
@@ -42,7 +43,7 @@ _CLOSING_QUOTES = frozenset("》”\"」』〉’'")
 
 
 def naming_predicates(predicates: Iterable[str]) -> list[str]:
-    """The predicates, as written, whose values are names of their subject.
+    """Pick the predicates, as written, whose values are names of their subject.
 
     >>> naming_predicates(["别 名", "作者", "Also known as"])
     ['别 名', 'Also known as']
@@ -51,7 +52,7 @@ def naming_predicates(predicates: Iterable[str]) -> list[str]:
 
 
 def value_aliases(value: str) -> tuple[str, ...]:
-    """The normalised names in the value of a naming attribute.
+    """List the normalised names in the value of a naming attribute.
 
     >>> value_aliases("六祖坛经、《坛经》/Platform Sutra")
     ('六祖坛经', '《坛经》', '坛经', 'platformsutra')
@@ -98,11 +99,11 @@ class NameTrie:
         return alias in self._trie
 
     def ids(self, alias: str) -> tuple[int, ...]:
-        """The entities with this normalised alias, ascending."""
-        return tuple(entity_id for (entity_id,) in self._trie.get(alias, ()))
+        """List the entities with this normalised alias, ascending."""
+        return tuple(sorted(entity_id for (entity_id,) in self._trie.get(alias, ())))
 
     def with_prefix(self, prefix: str, limit: int) -> list[int]:
-        """At most `limit` distinct entities with an alias that starts with `prefix` (normalised), in trie order."""
+        """List at most `limit` distinct entities with an alias that starts with `prefix` (normalised)."""
         found = (entity_id for _, (entity_id,) in self._trie.iteritems(prefix))
         return list(islice(dict.fromkeys(islice(found, 20 * limit)), limit))
 
@@ -112,7 +113,7 @@ class NameTrie:
         return {text: alias for text, alias in normalized if alias in self._trie}
 
     def mentions(self, text: str) -> list[NameMatch]:
-        """Every stretch of a text that is an alias, overlapping ones included, by start and then by end.
+        """Find every stretch of a text that is an alias, overlapping ones included, by start and then by end.
 
         An alias of a single character counts only where it stands in quotation marks or is the whole text: nearly
         every character is some entity's name.

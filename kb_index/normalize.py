@@ -120,11 +120,11 @@ def _split_brackets(name: str) -> tuple[str, str]:
 def _unquote(name: str) -> str:
     closing = _QUOTES.get(name[:1])
     inner = name[1:-1].strip() if len(name) > 2 and name[-1] == closing else ""
-    return inner if inner and closing not in inner else name
+    return inner if closing and inner and closing not in inner else name
 
 
 def aliases_of(name: str) -> tuple[str, ...]:
-    """The normalised aliases of a name: all of it, without the description, and without quotation marks.
+    """List the normalised aliases of a name: all of it, without the description, and without quotation marks.
 
     >>> aliases_of("《坛经》(佛教经典)")
     ('《坛经》(佛教经典)', '《坛经》', '坛经')

@@ -1,6 +1,6 @@
 """Files of triples into a DuckDB table, with every line that is no triple set aside with its number and a reason.
 
-A format is one SQL query that yields the lines of a file as numbered parts; NLPCC lines are the only one so far. The
+A format is one SQL macro that yields the lines of a file as numbered parts; NLPCC lines are the only one so far. The
 bytes are checked before DuckDB sees them, so that a wrong file is named with the place where it goes wrong. Nothing
 is normalised here, and duplicates are kept.
 """
@@ -18,7 +18,7 @@ from kb_index.errors import TripleFileError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["SourceFile", "check_format", "check_source", "create_raw_table", "load_lines"]
+__all__ = ["SourceFile", "check_format", "check_source", "create_reader", "load_lines"]
 
 CHUNK_BYTES = 4 << 20
 """A line as long as a whole chunk is taken as a sign that the file has no lines."""
@@ -30,35 +30,33 @@ REJECT_CHARS = 200
 
 _EXPECTED = "expected UTF-8 lines of `subject ||| predicate ||| object`"
 
-# What Python's str.strip() takes off, and the byte order mark; SQL's own trim() knows blanks only.
-_BLANK = r"[\s\pZ\x{b}\x{1c}-\x{1f}\x{85}\x{feff}]+"
-
-
-def _trimmed(expression: str) -> str:
-    return f"regexp_replace({expression}, '^{_BLANK}|{_BLANK}$', '', 'g')"
-
-
-# An object may hold the separator itself: all parts from the third on are the object.
-_NLPCC_PARTS = f"""
-    SELECT line_number, line, len(parts) AS n_parts, {_trimmed("parts[1]")} AS subject,
-           {_trimmed("parts[2]")} AS predicate, {_trimmed("array_to_string(parts[3:], '|||')")} AS object
-    FROM (
-        SELECT row_number() OVER () AS line_number, line, string_split(line, '|||') AS parts
-        FROM read_csv($path, delim = '\n', quote = '', escape = '', comment = '', header = false,
-                      auto_detect = false, strict_mode = false, columns = {{'line': 'VARCHAR'}},
-                      max_line_size = $max_line_size)
-    )
-    WHERE n_parts > 1 OR subject != ''
-"""
-
-_JUDGED = """
-    SELECT line_number, subject, predicate, object,
-           CASE WHEN n_parts < 3 THEN 'expected 3 parts separated by |||, got ' || n_parts
-                WHEN subject = '' THEN 'the subject is empty'
-                WHEN predicate = '' THEN 'the predicate is empty'
-                WHEN object = '' THEN 'the object is empty' END AS reason,
-           line
-    FROM ({parts})
+# `trimmed` takes off what Python's str.strip() does, and the byte order mark; SQL's own trim() knows blanks only. An
+# object may hold the separator itself: all parts from the third on are the object. `max_line_size` is two chunks.
+_MACROS = r"""
+    CREATE TEMP MACRO trimmed(text) AS regexp_replace(
+        text, '^[\s\pZ\x{b}\x{1c}-\x{1f}\x{85}\x{feff}]+|[\s\pZ\x{b}\x{1c}-\x{1f}\x{85}\x{feff}]+$', '', 'g'
+    );
+    CREATE TEMP MACRO nlpcc_parts(path) AS TABLE
+        SELECT line_number, line, len(parts) AS n_parts, trimmed(parts[1]) AS subject,
+               trimmed(parts[2]) AS predicate, trimmed(array_to_string(parts[3:], '|||')) AS object
+        FROM (
+            SELECT row_number() OVER () AS line_number, line, string_split(line, '|||') AS parts
+            FROM read_csv(path, delim = '\n', quote = '', escape = '', comment = '', header = false,
+                          auto_detect = false, strict_mode = false, columns = {'line': 'VARCHAR'},
+                          max_line_size = 8388608)
+        )
+        WHERE n_parts > 1 OR subject != '';
+    CREATE TEMP MACRO nlpcc_lines(path) AS TABLE
+        SELECT line_number, subject, predicate, object, line,
+               CASE WHEN n_parts < 3 THEN 'expected 3 parts separated by |||, got ' || n_parts
+                    WHEN subject = '' THEN 'the subject is empty'
+                    WHEN predicate = '' THEN 'the predicate is empty'
+                    WHEN object = '' THEN 'the object is empty' END AS reason
+        FROM nlpcc_parts(path);
+    CREATE TEMP TABLE raw (
+        file UINTEGER, line_number BIGINT, subject VARCHAR, predicate VARCHAR, object VARCHAR, reason VARCHAR,
+        text VARCHAR
+    );
 """
 
 
@@ -121,13 +119,14 @@ def _decode(path: Path, chunk: bytes, start: int, decoder: codecs.IncrementalDec
         ) from error
 
 
-def _parameters(path: Path) -> dict[str, str | int]:
-    return {"path": _literal_path(path), "max_line_size": 2 * CHUNK_BYTES}
-
-
 def _literal_path(path: Path) -> str:
     """Keep DuckDB from reading `*`, `?` and `[` in a file's name as a pattern."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))
+
+
+def create_reader(connection: DuckDBPyConnection) -> None:
+    """Make the temporary table `raw` of lines in the order of files and lines; `reason` is null for a triple."""
+    connection.execute(_MACROS)
 
 
 def check_format(connection: DuckDBPyConnection, path: Path) -> None:
@@ -136,10 +135,8 @@ def check_format(connection: DuckDBPyConnection, path: Path) -> None:
     Raises:
         TripleFileError: over half of them are no triples.
     """
-    rows = connection.execute(
-        f"SELECT line_number, reason FROM ({_JUDGED.format(parts=_NLPCC_PARTS)}) LIMIT {SAMPLE_LINES}",
-        _parameters(path),
-    ).fetchall()
+    sql = "SELECT line_number, reason FROM nlpcc_lines($1) LIMIT $2"
+    rows = connection.execute(sql, [_literal_path(path), SAMPLE_LINES]).fetchall()
     bad = [(number, reason) for number, reason in rows if reason is not None]
     if not rows:
         raise TripleFileError(f"{path}: nothing but blank lines; {_EXPECTED}")
@@ -150,18 +147,11 @@ def check_format(connection: DuckDBPyConnection, path: Path) -> None:
         )
 
 
-def create_raw_table(connection: DuckDBPyConnection) -> None:
-    """Make the temporary table `raw` of lines in the order of files and lines; `reason` is null for a triple."""
-    connection.execute(
-        "CREATE TEMP TABLE raw (file UINTEGER, line_number BIGINT, subject VARCHAR, predicate VARCHAR, object VARCHAR,"
-        " reason VARCHAR, text VARCHAR)"
-    )
-
-
 def load_lines(connection: DuckDBPyConnection, path: Path, file: int) -> None:
     """Append the lines of one checked file to `raw`; blank lines are counted in line numbers, but not loaded."""
-    connection.execute(
-        "INSERT INTO raw SELECT $file, line_number, subject, predicate, object, reason,"
-        f" CASE WHEN reason IS NOT NULL THEN left(line, {REJECT_CHARS}) END FROM ({_JUDGED.format(parts=_NLPCC_PARTS)})",
-        {"file": file, **_parameters(path)},
-    )
+    sql = """
+        INSERT INTO raw SELECT $1, line_number, subject, predicate, object, reason,
+               CASE WHEN reason IS NOT NULL THEN left(line, $3) END
+        FROM nlpcc_lines($2)
+    """
+    connection.execute(sql, [file, _literal_path(path), REJECT_CHARS])

@@ -13,7 +13,7 @@ which unpacks whole blocks. Aliases are not here but in the names trie.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,17 +53,35 @@ _TRIPLES = """
     FROM distinct_triple d JOIN entity e ON e.name = d.subject ORDER BY e.id, d.position
 """
 
+_TRIPLE_INDEX = "DROP TABLE distinct_triple; CREATE INDEX triple_subject ON triple (subject_id)"
+
 _ATTRIBUTES = """
     INSERT INTO attribute SELECT row_number() OVER (ORDER BY triples DESC, name) - 1, name, triples
-    FROM (SELECT n.name, count(*) AS triples FROM triple t JOIN attribute_name n ON n.predicate = t.predicate GROUP BY 1)
+    FROM (SELECT s.name, count(*) AS triples FROM triple t JOIN spelling s ON s.written = t.predicate GROUP BY 1)
     ORDER BY triples DESC, name
 """
 
 _REVERSE = """
-    INSERT INTO reverse SELECT o.name, t.id FROM triple t JOIN object_name o ON o.object = t.object ORDER BY o.name, t.id
+    INSERT INTO reverse SELECT s.name, t.id FROM triple t JOIN spelling s ON s.written = t.object
+    ORDER BY s.name, t.id
 """
 
-_TRIPLE = "id, subject, predicate, object, subject_id"
+# Ids were given out in the order of rows, and DuckDB goes straight to a row by its number.
+_ENTITY_BY_ID = """
+    SELECT id, name FROM entity JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON entity.rowid = wanted
+"""
+_ATTRIBUTE_BY_ID = """
+    SELECT id, name FROM attribute JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON attribute.rowid = wanted
+"""
+_TRIPLE_BY_ID = """
+    SELECT id, subject, predicate, object, subject_id
+    FROM triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON triple.rowid = wanted
+"""
+_TRIPLE_BY_SUBJECTS = """
+    SELECT id, subject, predicate, object, subject_id
+    FROM triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON subject_id = wanted
+"""
+_TRIPLE_BY_SUBJECT = "SELECT id, subject, predicate, object, subject_id FROM triple WHERE subject_id IN (?)"
 
 FETCH_ROWS = 200_000
 
@@ -91,10 +109,9 @@ class StoreWriter:
 
     def write_triples(self) -> Iterator[None]:
         """Fill `entity` and `triple`; yields after each of the four steps."""
-        yield self._run(_DISTINCT)
-        yield self._run(_ENTITIES)
-        yield self._run(_TRIPLES)
-        yield self._run("DROP TABLE distinct_triple; CREATE INDEX triple_subject ON triple (subject_id)")
+        for sql in (_DISTINCT, _ENTITIES, _TRIPLES, _TRIPLE_INDEX):
+            self._connection.execute(sql)
+            yield
 
     def counts(self) -> StoreCounts:
         """Count lines and triples."""
@@ -114,13 +131,13 @@ class StoreWriter:
         yield from _rows(self._connection.cursor().execute("SELECT id, name FROM entity ORDER BY id"))
 
     def predicates(self) -> list[str]:
-        """All predicates as written, sorted."""
+        """List all predicates as written, sorted."""
         return [name for (name,) in self._all("SELECT DISTINCT predicate FROM triple ORDER BY predicate")]
 
     def short_objects(self, max_chars: int) -> Iterator[str]:
         """Yield the distinct objects that are short enough to be names."""
-        sql = f"SELECT DISTINCT object FROM triple WHERE length(object) <= {max_chars}"
-        yield from (name for (name,) in _rows(self._connection.cursor().execute(sql)))
+        sql = "SELECT DISTINCT object FROM triple WHERE length(object) <= $1"
+        yield from (name for (name,) in _rows(self._connection.cursor().execute(sql, [max_chars])))
 
     def values_of(self, predicates: Sequence[str]) -> Iterator[tuple[int, str]]:
         """Yield (subject id, object) of the triples with one of the predicates, as written."""
@@ -130,24 +147,22 @@ class StoreWriter:
 
     def write_attributes(self, names: Mapping[str, str]) -> list[str]:
         """Fill `attribute` from a map of predicate as written to normalised; returns the names in the order of ids."""
-        self._register("attribute_name", predicate=names.keys(), name=names.values())
-        self._run(_ATTRIBUTES)
+        self._run_with_spelling(_ATTRIBUTES, names)
         return [name for (name,) in self._all("SELECT name FROM attribute ORDER BY id")]
 
     def write_reverse(self, names: Mapping[str, str]) -> None:
         """Fill `reverse` from a map of object as written to the normalised name that it is an alias of."""
-        self._register("object_name", object=names.keys(), name=names.values())
-        self._run(_REVERSE)
+        self._run_with_spelling(_REVERSE, names)
 
-    def _register(self, table: str, **columns: Iterable[str]) -> None:
-        # A table of strings in one go: handing DuckDB a list is many times slower than an array of objects.
-        arrays = {name: np.array([*values, ""], dtype=object)[:-1] for name, values in columns.items()}
-        self._connection.register(f"{table}_array", arrays)
-        self._run(f"CREATE TEMP TABLE {table} AS SELECT * FROM {table}_array")
-        self._connection.unregister(f"{table}_array")
-
-    def _run(self, sql: str) -> None:
-        self._connection.execute(sql).fetchall()
+    def _run_with_spelling(self, sql: str, names: Mapping[str, str]) -> None:
+        # An array of objects reaches DuckDB many times faster than a list; the last one keeps it from being empty.
+        arrays = {
+            "written": np.array([*names.keys(), ""], dtype=object),
+            "name": np.array([*names.values(), ""], dtype=object),
+        }
+        self._connection.register("spelling", arrays)
+        self._connection.execute(sql)
+        self._connection.unregister("spelling")
 
     def _all(self, sql: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql).fetchall()
@@ -177,41 +192,37 @@ class TripleStore:
         self._connection.close()
 
     def entities(self, ids: Sequence[int]) -> list[Entity]:
-        """The entities with these ids, in ascending order; an unknown id is left out."""
-        return sorted(starmap(Entity, self._by_rowid("entity", "id, name", ids)))
+        """Look up the entities with these ids, in ascending order; an unknown id is left out."""
+        return sorted(starmap(Entity, self._by_ids(_ENTITY_BY_ID, ids)))
 
     def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
-        """All triples whose subject is one of the entities, in ascending order of id, so grouped by subject."""
+        """Look up all triples about the entities, in ascending order of id, so grouped by subject."""
         wanted = sorted({int(i) for i in entity_ids})
-        if len(wanted) > INDEX_LOOKUPS:
-            sql = f"SELECT {_TRIPLE} FROM triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON subject_id = wanted"
-            return sorted(starmap(Triple, self._execute(sql, [wanted])))
-        if not wanted:
-            return []
-        sql = f"SELECT {_TRIPLE} FROM triple WHERE subject_id IN ({', '.join('?' * len(wanted))})"
+        if len(wanted) > INDEX_LOOKUPS or not wanted:
+            return sorted(starmap(Triple, self._by_ids(_TRIPLE_BY_SUBJECTS, wanted)))
+        # DuckDB uses its index for a list of values only, and for a join not.
+        sql = _TRIPLE_BY_SUBJECT.replace("?", ", ".join("?" * len(wanted)))
         return sorted(starmap(Triple, self._execute(sql, wanted)))
 
     def triples_by_id(self, ids: Sequence[int]) -> list[Triple]:
-        """The triples with these ids, in ascending order; an unknown id is left out."""
-        return sorted(starmap(Triple, self._by_rowid("triple", _TRIPLE, ids)))
+        """Look up the triples with these ids, in ascending order; an unknown id is left out."""
+        return sorted(starmap(Triple, self._by_ids(_TRIPLE_BY_ID, ids)))
 
     def triples_about(self, name: str, limit: int) -> list[Triple]:
-        """At most `limit` triples with an object that, normalised, equals `name` (normalised)."""
+        """Look up at most `limit` triples with an object that, normalised, equals `name` (normalised)."""
         sql = "SELECT triple_id FROM reverse WHERE name = $1 ORDER BY triple_id LIMIT $2"
         return self.triples_by_id([i for (i,) in self._execute(sql, [name, limit])])
 
     def attribute_counts(self, names: Sequence[str]) -> dict[str, int]:
-        """In how many triples each normalised attribute occurs; an unknown one is left out."""
+        """Count in how many triples each normalised attribute occurs; an unknown one is left out."""
         sql = "SELECT name, triples FROM attribute WHERE name IN (SELECT unnest($1::VARCHAR[]))"
         return dict(self._execute(sql, [list(names)]))
 
     def attributes(self, ids: Sequence[int]) -> dict[int, str]:
-        """The normalised attributes with these ids."""
-        return dict(self._by_rowid("attribute", "id, name", ids))
+        """Map these ids to their normalised attributes."""
+        return dict(self._by_ids(_ATTRIBUTE_BY_ID, ids))
 
-    def _by_rowid(self, table: str, columns: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
-        # Ids were given out in the order of rows, and DuckDB goes straight to a row by its number.
-        sql = f"SELECT {columns} FROM {table} JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON {table}.rowid = wanted"
+    def _by_ids(self, sql: str, ids: Sequence[int]) -> list[tuple[Any, ...]]:
         return self._execute(sql, [sorted({int(i) for i in ids})]) if len(ids) else []
 
     def _execute(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:

