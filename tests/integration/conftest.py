@@ -1,0 +1,88 @@
+"""Real models small enough to train in a test: three architectures, and a tokenizer trained on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+CORPUS = (
+    "【高等数学】 作者：同济大学数学系 出版社：高等教育出版社 页数：350 问：《高等数学》是谁写的？ 答：不知道",
+    "【坛经】 作者：惠能 朝代：唐 问：《坛经》的作者是谁？ 答：惠能",
+    "【武汉】 国家：中国 人口：1232万 面积：8569 问：武汉在哪个国家？ 答：中国",
+)
+ARCHITECTURES = ("gpt2", "opt", "llama")
+
+
+def _tokenizer(folder: Path) -> int:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )
+    fast.save_pretrained(folder)
+    return len(fast)
+
+
+def _config(architecture: str, n_tokens: int):
+    from transformers import GPT2Config, LlamaConfig, OPTConfig
+
+    ends = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
+    if architecture == "gpt2":
+        return GPT2Config(vocab_size=n_tokens, n_positions=256, n_embd=32, n_layer=2, n_head=2, **ends)
+    if architecture == "opt":
+        return OPTConfig(
+            vocab_size=n_tokens,
+            max_position_embeddings=256,
+            hidden_size=32,
+            word_embed_proj_dim=32,
+            ffn_dim=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            **ends,
+        )
+    return LlamaConfig(
+        vocab_size=n_tokens,
+        max_position_embeddings=256,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        **ends,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of untrained GPT-2, OPT and LLaMA models with random weights, in float32."""
+    pytest.importorskip("transformers", reason="needs the extra [models]")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folders = {}
+    for architecture in ARCHITECTURES:
+        folder = tmp_path_factory.mktemp(architecture)
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(_config(architecture, _tokenizer(folder)))
+        model.save_pretrained(folder)
+        folders[architecture] = folder
+    return folders
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def tiny_model(request: pytest.FixtureRequest, tiny_models: dict[str, Path]) -> Path:
+    """Each of the small models in turn."""
+    return tiny_models[request.param]

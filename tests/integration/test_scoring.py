@@ -1,0 +1,67 @@
+"""Likelihoods: one shared prompt gives what one prompt for each answer gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra [models]")
+
+from kbqa_agent.causal_models import load_model  # noqa: E402 - after the check for torch
+from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
+from kbqa_agent.scoring import score_answers  # noqa: E402
+
+PROMPT = "【坛经】\n作者：惠能\n朝代：唐\n问：《坛经》是谁写的？\n答："
+ANSWERS = ["惠能", "唐", "同济大学数学系", "1232万", "惠能", "x" * 70]
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_model):
+    model, tokenizer = load_model(str(tiny_model), dtype=torch.float32)
+    return model.eval(), tokenizer
+
+
+def one_by_one(model, tokenizer, prompt: str, answer: str) -> float:
+    prompt_ids = tokenizer(prompt)["input_ids"]
+    answer_ids = [*tokenizer(answer)["input_ids"], tokenizer.eos_token_id]
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt_ids + answer_ids])).logits[0]
+    log_probabilities = logits.log_softmax(-1)
+    return sum(log_probabilities[len(prompt_ids) + i - 1, token].item() for i, token in enumerate(answer_ids))
+
+
+def test_score_equals_one_by_one(loaded):
+    scores = score_answers(*loaded, PROMPT, ANSWERS)
+    expected = [one_by_one(*loaded, PROMPT, answer) for answer in ANSWERS]
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, atol=1e-4, rtol=0)
+
+
+def test_score_does_not_depend_on_the_other_answers(loaded):
+    alone = [score_answers(*loaded, PROMPT, [answer])[0] for answer in ANSWERS]
+    np.testing.assert_allclose(score_answers(*loaded, PROMPT, ANSWERS), alone, atol=1e-4, rtol=0)
+
+
+def test_an_empty_answer_is_scored_by_its_end_token(loaded):
+    model, tokenizer = loaded
+    assert score_answers(model, tokenizer, PROMPT, [""])[0] == pytest.approx(
+        one_by_one(model, tokenizer, PROMPT, ""), abs=1e-4
+    )
+
+
+def test_no_answers_give_no_scores(loaded):
+    assert score_answers(*loaded, PROMPT, []).shape == (0,)
+
+
+def test_a_prompt_over_the_context_is_scored_without_its_last_triples(loaded):
+    model, tokenizer = loaded
+    lines = [f"属性{i}：惠能的第{i}个值" for i in range(400)]
+    question = "问：《坛经》是谁写的？\n答："
+    scores = score_answers(model, tokenizer, "\n".join([*lines, question]), ["惠能", "唐"])
+    assert np.isfinite(scores).all()
+    assert scores[0] != scores[1]
+
+
+def test_the_generator_scores_alike(loaded):
+    generator = HuggingFaceGenerator(*loaded, "tiny")
+    np.testing.assert_array_equal(generator.score(PROMPT, ANSWERS), score_answers(*loaded, PROMPT, ANSWERS))

@@ -1,0 +1,205 @@
+"""Training rows: which triples a prompt holds, and which tokens the loss counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.config import SFTConfig
+from finetune.data import (
+    IGNORED,
+    RowOptions,
+    TokenRow,
+    collate,
+    encode_rows,
+    length_grouped,
+    rows_from_questions,
+    split_validation,
+)
+from kb_index.errors import InputError
+from kb_index.types import Triple
+from kbqa_agent.prompts import UNKNOWN
+from kbqa_agent.types import QAExample
+
+END = 0
+FACTS = [Triple(i, "坛经", f"属性{i}", f"值{i}", 7) for i in range(12)]
+QUESTION = QAExample("1", "坛经的属性5是什么？", ("值5",), ("坛经", "属性5", "值5"))
+ALWAYS = RowOptions(min_triples=4, max_triples=4, unanswerable_share=0.0)
+
+
+class CharacterTokenizer:
+    eos_token_id = END
+
+    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        return {"input_ids": [ord(character) for character in text]}
+
+
+def said(ids: list[int]) -> str:
+    return "".join(chr(i) if i != END else "$" for i in ids)
+
+
+def test_the_gold_triple_stands_among_the_best_others():
+    (row,) = rows_from_questions([QUESTION], lambda _: FACTS, ALWAYS)
+    lines = row.input.split("\n")
+    assert lines[0] == "【坛经】"
+    assert lines[-2:] == ["问：坛经的属性5是什么？", "答："]
+    assert sorted(lines[1:-2]) == ["属性0：值0", "属性1：值1", "属性2：值2", "属性5：值5"]
+    assert row.output == "值5"
+
+
+def test_the_gold_triple_may_stand_anywhere():
+    rows = rows_from_questions([QUESTION] * 200, lambda _: FACTS, ALWAYS)
+    places = Counter(row.input.split("\n").index("属性5：值5") for row in rows)
+    assert set(places) == {1, 2, 3, 4}
+    assert min(places.values()) > 25
+
+
+def test_the_number_of_triples_varies_between_its_limits():
+    options = RowOptions(min_triples=3, max_triples=10, unanswerable_share=0.0)
+    rows = rows_from_questions([QUESTION] * 200, lambda _: FACTS, options)
+    assert {row.input.count("\n") - 2 for row in rows} == set(range(3, 11))
+
+
+def test_a_share_of_the_rows_lacks_the_answer_and_says_so():
+    rows = rows_from_questions([QUESTION] * 1000, lambda _: FACTS, RowOptions(unanswerable_share=0.1))
+    unknown = [row for row in rows if row.output == UNKNOWN]
+    assert 60 < len(unknown) < 140
+    assert all("值5" not in row.input for row in unknown)
+    assert all("属性5：值5" in row.input for row in rows if row.output != UNKNOWN)
+
+
+def test_a_gold_triple_that_retrieval_missed_comes_from_the_example():
+    (row,) = rows_from_questions([QUESTION], lambda _: FACTS[:3], ALWAYS)
+    assert "属性5：值5" in row.input
+
+
+def test_a_question_whose_answer_is_nowhere_is_answered_with_unknown():
+    example = QAExample("1", "坛经的作者是谁？", ("惠能",))
+    (row,) = rows_from_questions([example], lambda _: FACTS, ALWAYS)
+    assert row.output == UNKNOWN
+    assert row.input.count("\n") == 6
+
+
+def test_the_gold_predicate_decides_between_equal_values():
+    same = [Triple(0, "坛经", "别名", "值5", 7), *FACTS]
+    (row,) = rows_from_questions([QUESTION], lambda _: same, ALWAYS)
+    assert "属性5：值5" in row.input
+    assert "别名" not in row.input
+
+
+def test_closed_book_rows_hold_no_triples():
+    rows = rows_from_questions([QUESTION, QAExample("2", "谁？", ())], lambda _: FACTS, RowOptions(closed_book=True))
+    assert rows == [("问：坛经的属性5是什么？\n答：", "值5")]
+
+
+def test_rows_are_the_same_for_the_same_seed():
+    def rows(seed):
+        return rows_from_questions([QUESTION] * 20, lambda _: FACTS, RowOptions(seed=seed))
+
+    assert rows(1) == rows(1)
+    assert rows(1) != rows(2)
+
+
+def test_the_loss_counts_the_answer_and_its_end_only():
+    ((row,), n_cut, n_dropped) = encode_rows(CharacterTokenizer(), [[("问：谁？\n答：", "惠能")]], 100)
+    assert said(row.input_ids) == "问：谁？\n答：惠能$"
+    assert row.labels == [IGNORED] * 7 + [ord("惠"), ord("能"), END]
+    assert (n_cut, n_dropped) == (0, 0)
+
+
+def test_pairs_of_one_row_follow_each_other_and_each_answer_counts():
+    ((row,), *_) = encode_rows(CharacterTokenizer(), [[("问：一？\n答：", "甲"), ("问：二？\n答：", "乙")]], 100)
+    assert said(row.input_ids) == "问：一？\n答：甲$\n问：二？\n答：乙$"
+    assert said([label for label in row.labels if label != IGNORED]) == "甲$乙$"
+
+
+def test_pairs_that_do_not_fit_are_left_out():
+    ((row,), *_) = encode_rows(CharacterTokenizer(), [[("问：一？\n答：", "甲"), ("问：二？\n答：", "乙")]], 18)
+    assert said(row.input_ids) == "问：一？\n答：甲$"
+
+
+def test_a_long_row_loses_triples_and_is_counted():
+    prompt = "【甲】\n乙：一\n丙：二\n问：谁？\n答："
+    rows, n_cut, n_dropped = encode_rows(
+        CharacterTokenizer(), [[(prompt, "惠能")], [("问：谁？\n答：", "长" * 20)]], 20
+    )
+    assert [said(row.input_ids) for row in rows] == ["【甲】\n乙：一\n问：谁？\n答：惠能$"]
+    assert (n_cut, n_dropped) == (1, 1)
+
+
+@given(
+    st.lists(
+        st.lists(st.tuples(st.text("甲乙\n：", max_size=30), st.text("丙丁", max_size=12)), min_size=1, max_size=3)
+    ),
+    st.integers(16, 60),
+)
+def test_labels_are_tokens_or_ignored_and_rows_fit(conversations, max_tokens):
+    rows, _, n_dropped = encode_rows(CharacterTokenizer(), conversations, max_tokens)
+    assert len(rows) + n_dropped == len(conversations)
+    for row in rows:
+        assert len(row.input_ids) == len(row.labels) <= max_tokens
+        assert all(label in (IGNORED, token) for token, label in zip(row.input_ids, row.labels, strict=True))
+        assert row.labels[-1] == END
+
+
+def test_collate_pads_at_the_right_without_counting_the_padding():
+    pytest.importorskip("torch", reason="needs the extra [models]")
+    batch = collate([TokenRow([5, 6, 7], [IGNORED, 6, 7]), TokenRow([8], [8])])
+    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 0, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch["labels"].tolist() == [[IGNORED, 6, 7], [8, IGNORED, IGNORED]]
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=60), st.integers(1, 9), st.integers(1, 200), st.integers())
+def test_length_grouped_gives_every_row_once_an_epoch(lengths, batch, n_rows, seed):
+    order = length_grouped(lengths, batch, n_rows, seed)
+    assert len(order) == n_rows
+    for start in range(0, n_rows - len(lengths) + 1, len(lengths)):
+        assert sorted(order[start : start + len(lengths)]) == list(range(len(lengths)))
+
+
+def test_batches_hold_rows_of_like_length():
+    lengths = [10, 500] * 8
+    order = length_grouped(lengths, 8, 16, seed=3)
+    assert {lengths[i] for i in order[:8]} != {10, 500}
+
+
+def test_validation_rows_are_not_trained_on():
+    rows = [TokenRow([i], [i]) for i in range(100)]
+    training, validation = split_validation(rows, 0.2, most=15, seed=4)
+    assert len(validation) == 15
+    assert sorted(row.input_ids[0] for row in training + validation) == list(range(100))
+    assert split_validation(rows, 0.0, 15, 4) == (rows, [])
+    assert [len(part) for part in split_validation(rows[:2], 0.9, 15, 4)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"rank": 0}, "rank=0: expected at least 1"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected a number over 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan: expected a number over 0"),
+        ({"warmup_share": 1.0}, "warmup_share=1.0: expected a share"),
+        ({"max_steps": 0}, "max_steps=0: expected a number over 0"),
+        ({"max_seconds": -1.0}, "max_seconds=-1.0: expected a number over 0"),
+        ({"max_tokens": 4}, "max_tokens=4: expected at least 16"),
+        ({"rows_at_once": 3}, "rows_at_once=3: expected a divisor of rows_per_step=8"),
+        ({"full": True, "adapter": Path("a")}, "full=True with an adapter"),
+    ],
+)
+def test_settings_out_of_range_are_refused(setting, message):
+    with pytest.raises(InputError) as error:
+        SFTConfig(Path("rows.json"), Path("out"), **setting)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"min_triples": 0}, {"min_triples": 5, "max_triples": 4}, {"unanswerable_share": 1.0}]
+)
+def test_row_options_out_of_range_are_refused(setting):
+    with pytest.raises(InputError):
+        RowOptions(**setting)
