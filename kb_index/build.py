@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build_index"]
 
-THREADS = 2
-
 
 def build_index(
     sources: Sequence[Path], out: Path, *, encoder: str | None = None, seed: int = 0, progress: bool = True
@@ -153,11 +151,7 @@ def _create_database(folder: Path) -> DuckDBPyConnection:
     import duckdb
 
     (folder / "spill").mkdir()
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "threads": THREADS,
-        "temp_directory": str(folder / "spill"),
-    }
-    return duckdb.connect(str(folder / "kb.duckdb"), config=config)
+    return duckdb.connect(str(folder / "kb.duckdb"), config={"temp_directory": str(folder / "spill")})
 
 
 def _plain_names(names: Iterable[tuple[int, str]]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,11 +80,11 @@ class _SentenceEncoder:
 
     def __init__(self, name: str) -> None:
         try:
-            from sentence_transformers import SentenceTransformer
+            library: Any = import_module("sentence_transformers")
         except ImportError as error:
             raise MissingExtraError("models", "sentence-transformers") from error
         try:
-            self._model: Any = SentenceTransformer(name)
+            self._model: Any = library.SentenceTransformer(name)
         except Exception as error:
             reason = str(error).split("\n", 1)[0]
             raise ModelError(

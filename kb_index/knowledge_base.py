@@ -5,7 +5,8 @@ Look-ups only: which of the entities a question means, and which triple answers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.encoder import Encoder, open_encoder
-from kb_index.errors import EncoderMismatchError
+from kb_index.errors import EncoderMismatchError, IndexFolderError
 from kb_index.manifest import Manifest, check_files, read_manifest
 from kb_index.names import NameTrie
 from kb_index.normalize import normalize_attribute, normalize_name, strip_description
@@ -49,7 +50,8 @@ class KnowledgeBase:
         folder = Path(path)
         manifest = read_manifest(folder)
         check_files(manifest, folder)
-        return cls(folder, manifest, TripleStore(folder / "kb.duckdb"), NameTrie.open(folder / "names.marisa"))
+        with _damage(folder):
+            return cls(folder, manifest, TripleStore(folder / "kb.duckdb"), NameTrie.open(folder / "names.marisa"))
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +71,10 @@ class KnowledgeBase:
 
         Raises:
             EncoderMismatchError: the model of that name now makes vectors of another length.
+            IndexFolderError: the folder has been replaced since it was opened.
+            ModelError, MissingExtraError: the encoder cannot be loaded.
         """
+        self._check_not_replaced()
         made_with = self.manifest.encoder
         encoder = open_encoder(made_with.name, self.path / "encoder")
         if encoder.dim != made_with.dim:
@@ -81,11 +86,20 @@ class KnowledgeBase:
 
     @cached_property
     def _entity_vectors(self) -> VectorIndex:
-        return VectorIndex.open(self.path / "entities.faiss")
+        return self._open_vectors("entities.faiss")
 
     @cached_property
     def _attribute_vectors(self) -> VectorIndex:
-        return VectorIndex.open(self.path / "attributes.faiss")
+        return self._open_vectors("attributes.faiss")
+
+    def _open_vectors(self, name: str) -> VectorIndex:
+        self._check_not_replaced()
+        with _damage(self.path):
+            return VectorIndex.open(self.path / name)
+
+    def _check_not_replaced(self) -> None:
+        if read_manifest(self.path) != self.manifest:
+            raise IndexFolderError(f"index '{self.path}': replaced since it was opened; open it again")
 
     def mentions(self, text: str) -> list[NameMatch]:
         """Find every stretch of a text that is an alias, overlapping ones included, by start and then by end.
@@ -144,3 +158,13 @@ class KnowledgeBase:
         """List at most `limit` distinct names of entities that have an alias which starts with `prefix`."""
         entities = self._store.entities(self._names.with_prefix(normalize_name(prefix), limit))
         return list(dict.fromkeys(entity.name for entity in entities))
+
+
+@contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    """Turn whatever a library says about a file that it cannot read into an `IndexFolderError`."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).split("\n", 1)[0]
+        raise IndexFolderError(f"index '{folder}': damaged ({reason}); build it again") from error

@@ -25,12 +25,12 @@ MAX_NAME_CHARS = 40
 
 # fmt: off
 _NAMING_ATTRIBUTES = frozenset(normalize_attribute(name) for name in (
-    "别名", "又名", "别称", "亦称", "又称", "俗称", "绰号", "外号", "昵称", "简称", "全称", "全名", "本名", "原名", "曾用名",
-    "中文名", "中文名称", "中文名字", "中文全名", "中文别名", "外文名", "外文名称", "外文全名", "英文名", "英文名称", "英文全名",
-    "英文别名", "英文简称", "日文名", "日文名称", "法文名", "德文名", "原版名称", "名称", "姓名", "名字", "译名", "中文译名",
-    "其他译名", "其它译名", "港台译名", "艺名", "笔名", "网名", "官方名称",
-    "name", "alias", "aliases", "nickname", "label", "also known as", "official name", "short name", "full name",
-    "birth name", "native name",
+    "别名", "又名", "别称", "亦称", "又称", "俗称", "绰号", "外号", "昵称", "简称", "全称", "全名", "本名",
+    "原名", "曾用名", "中文名", "中文名称", "中文名字", "中文全名", "中文别名", "外文名", "外文名称",
+    "外文全名", "英文名", "英文名称", "英文全名", "英文别名", "英文简称", "日文名", "日文名称", "法文名",
+    "德文名", "原版名称", "名称", "姓名", "名字", "译名", "中文译名", "其他译名", "其它译名", "港台译名",
+    "艺名", "笔名", "网名", "官方名称", "name", "alias", "aliases", "nickname", "label", "also known as",
+    "official name", "short name", "full name", "birth name", "native name",
 ))
 # fmt: on
 
@@ -55,11 +55,11 @@ def value_aliases(value: str) -> tuple[str, ...]:
     """List the normalised names in the value of a naming attribute.
 
     >>> value_aliases("六祖坛经、《坛经》/Platform Sutra")
-    ('六祖坛经', '《坛经》', '坛经', 'platformsutra')
+    ('六祖坛经、《坛经》/platformsutra', '六祖坛经', '《坛经》', '坛经', 'platformsutra')
     """
     if len(value) > MAX_NAME_CHARS:
         return ()
-    return tuple(dict.fromkeys(alias for part in _SEPARATORS.split(value) for alias in aliases_of(part)))
+    return tuple(dict.fromkeys(alias for part in (value, *_SEPARATORS.split(value)) for alias in aliases_of(part)))
 
 
 def entity_aliases(names: Iterable[tuple[int, str]], values: Iterable[tuple[int, str]]) -> Iterator[tuple[str, int]]:

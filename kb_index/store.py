@@ -68,20 +68,20 @@ _REVERSE = """
 
 # Ids were given out in the order of rows, and DuckDB goes straight to a row by its number.
 _ENTITY_BY_ID = """
-    SELECT id, name FROM entity JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON entity.rowid = wanted
+    SELECT id, name FROM kb.entity JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON entity.rowid = wanted
 """
 _ATTRIBUTE_BY_ID = """
-    SELECT id, name FROM attribute JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON attribute.rowid = wanted
+    SELECT id, name FROM kb.attribute JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON attribute.rowid = wanted
 """
 _TRIPLE_BY_ID = """
     SELECT id, subject, predicate, object, subject_id
-    FROM triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON triple.rowid = wanted
+    FROM kb.triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON triple.rowid = wanted
 """
 _TRIPLE_BY_SUBJECTS = """
     SELECT id, subject, predicate, object, subject_id
-    FROM triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON subject_id = wanted
+    FROM kb.triple JOIN (SELECT unnest($1::BIGINT[]) AS wanted) ON subject_id = wanted
 """
-_TRIPLE_BY_SUBJECT = "SELECT id, subject, predicate, object, subject_id FROM triple WHERE subject_id IN (?)"
+_TRIPLE_BY_SUBJECT = "SELECT id, subject, predicate, object, subject_id FROM kb.triple WHERE subject_id IN (?)"
 
 FETCH_ROWS = 200_000
 
@@ -182,8 +182,10 @@ class TripleStore:
     def __init__(self, path: Path) -> None:
         import duckdb
 
-        # Look-ups are small: a second thread costs more than it brings.
-        self._connection = duckdb.connect(str(path), read_only=True, config={"threads": 1})
+        # Attached, because duckdb.connect(path) gives a process that has replaced an index the old file again. Look-ups
+        # are small: a second thread costs more than it brings.
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._connection.execute("ATTACH $1 AS kb (READ_ONLY)", [str(path)])
         self._connection.execute("SET index_scan_max_count = 10000000")
         self._local = threading.local()
 
@@ -210,12 +212,12 @@ class TripleStore:
 
     def triples_about(self, name: str, limit: int) -> list[Triple]:
         """Look up at most `limit` triples with an object that, normalised, equals `name` (normalised)."""
-        sql = "SELECT triple_id FROM reverse WHERE name = $1 ORDER BY triple_id LIMIT $2"
+        sql = "SELECT triple_id FROM kb.reverse WHERE name = $1 ORDER BY triple_id LIMIT $2"
         return self.triples_by_id([i for (i,) in self._execute(sql, [name, limit])])
 
     def attribute_counts(self, names: Sequence[str]) -> dict[str, int]:
         """Count in how many triples each normalised attribute occurs; an unknown one is left out."""
-        sql = "SELECT name, triples FROM attribute WHERE name IN (SELECT unnest($1::VARCHAR[]))"
+        sql = "SELECT name, triples FROM kb.attribute WHERE name IN (SELECT unnest($1::VARCHAR[]))"
         return dict(self._execute(sql, [list(names)]))
 
     def attributes(self, ids: Sequence[int]) -> dict[int, str]:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from kb_index.errors import IndexFolderError, KBQAError, StorageError
 from kb_index.manifest import MANIFEST_FILE, sync_folder
@@ -21,6 +24,7 @@ from kb_index.manifest import MANIFEST_FILE, sync_folder
 __all__ = ["replaced_folder", "storage_errors"]
 
 LOCK_FILE = ".lock"
+NO_LOCK_SECONDS = 60
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -54,11 +58,11 @@ def replaced_folder(out: Path) -> Iterator[Path]:
     Raises:
         IndexFolderError: `out` is there and is no index, so it is left alone.
     """
-    out = out.absolute()
+    out = out.resolve()
     _clean_up(out)
     if out.exists() and not _is_replaceable(out):
         raise IndexFolderError(f"'{out}': there already, and no index; it is left as it is, choose another --out")
-    building = out.parent / f".{out.name}.building-{os.getpid()}"
+    building = out.parent / f".{out.name}.building-{token_hex(4)}"
     building.mkdir(parents=True)
     try:
         with (building / LOCK_FILE).open("w") as lock:
@@ -75,7 +79,7 @@ def _is_replaceable(out: Path) -> bool:
 
 
 def _swap(building: Path, out: Path) -> None:
-    aside = out.parent / f".{out.name}.old-{os.getpid()}"
+    aside = out.parent / f".{out.name}.old-{token_hex(4)}"
     if out.exists():
         out.rename(aside)
     try:
@@ -90,26 +94,24 @@ def _swap(building: Path, out: Path) -> None:
 
 def _clean_up(out: Path) -> None:
     """Remove what dead builds of this index left behind, after putting back an old index that has no successor."""
-    for aside in sorted(out.parent.glob(f".{_glob_escape(out.name)}.old-*")):
+    name = glob.escape(out.name)
+    for aside in sorted(out.parent.glob(f".{name}.old-*")):
         if not out.exists() and (aside / MANIFEST_FILE).is_file():
             aside.rename(out)
         else:
             shutil.rmtree(aside, ignore_errors=True)
-    for building in out.parent.glob(f".{_glob_escape(out.name)}.building-*"):
-        if not _is_locked(building / LOCK_FILE):
+    for building in out.parent.glob(f".{name}.building-*"):
+        if _is_dead(building):
             shutil.rmtree(building, ignore_errors=True)
 
 
-def _glob_escape(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
-
-
-def _is_locked(path: Path) -> bool:
+def _is_dead(building: Path) -> bool:
     try:
-        with path.open("r+") as lock:
+        with (building / LOCK_FILE).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except OSError:
         return False
-    return False
+    except OSError:
+        # A build has no lock in its first and in its last moment.
+        return time.time() - building.stat().st_mtime > NO_LOCK_SECONDS
+    return True
