@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +21,25 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.types import Answer
 
+DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本呢？", "格鲁吉亚用什么货币？", "法国的总统是谁？")
+SHOWN_CHARS = 100
 FILE = click.Path(path_type=Path)
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
-questions_option = click.option("--questions", required=True, type=FILE, help="Question file: NLPCC, KgCLUE, MetaQA or text2text.")
+questions_option = click.option(
+    "--questions", required=True, type=FILE, help="Question file: NLPCC, KgCLUE, MetaQA or text2text."
+)
 
 
 def generator_options(command: Any) -> Any:
     """Add the options that say which generator answers, and when."""
+    uses = click.Choice(["always", "unsure", "never"])
     options = (
-        click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; 'none' for the ranker alone."),
+        click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; 'none': ranker only."),
         click.option("--adapter", help="LoRA adapter folder; 'none' for the bare model."),
-        click.option("--generator", type=click.Choice(["always", "unsure", "never"]), default="unsure", show_default=True,
-                     help="When the generator weighs the ranker's best candidates."),
+        click.option("--generator", type=uses, default="unsure", show_default=True, help="When the generator is asked."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
-        click.option("--free-text", is_flag=True, help="Let the generator write the answer; one that no triple backs is marked."),
-    )  # fmt: skip
+        click.option("--free-text", is_flag=True, help="Let the generator write; what no triple backs is marked."),
+    )
     for option in reversed(options):
         command = option(command)
     return command
@@ -66,9 +71,16 @@ def main(verbose: bool) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--out", required=True, type=FILE, help="Folder to write the index to; an index there is replaced when the new one is whole.")
+@click.option(
+    "--out",
+    required=True,
+    type=FILE,
+    help="Folder to write the index to; an index there is replaced when the new one is whole.",
+)
 @click.option("--format", "format_", type=click.Choice(["auto", "nlpcc"]), default="auto", show_default=True)
-@click.option("--encoder", help="model2vec folder or SentenceTransformer name; default: character vectors made from the names.")
+@click.option(
+    "--encoder", help="model2vec folder or SentenceTransformer name; default: character vectors made from the names."
+)
 @click.option("--seed", default=0, show_default=True)
 def index(files: tuple[Path, ...], out: Path, format_: str, encoder: str | None, seed: int) -> None:
     """Build an index from files of triples, lines of `subject ||| predicate ||| object`.
@@ -79,7 +91,12 @@ def index(files: tuple[Path, ...], out: Path, format_: str, encoder: str | None,
 
     del format_  # one format so far
     manifest = build_index(files, out, encoder=encoder, seed=seed)
-    click.echo(manifest.summary())
+    n, seconds = manifest.counts, sum(manifest.seconds.values())
+    click.echo(
+        f"{out}: {n.triples:,} triples of {n.entities:,} entities, {n.attributes:,} attributes, {n.aliases:,} aliases "
+        f"in {seconds:.1f} s; {n.lines:,} lines, {n.duplicates:,} duplicate, {n.rejected:,} rejected"
+        + (f" (see {out / 'rejects.jsonl'})" if n.rejected else "")
+    )
 
 
 @main.command()
@@ -105,20 +122,27 @@ def chat(index: Path, **options: Any) -> None:
 
     dialogue = Dialogue()
     with _open(index, **options) as agent:
-        for line in sys.stdin if not sys.stdin.isatty() else iter(_prompted, None):
+        for line in iter(_prompted, None) if sys.stdin.isatty() else sys.stdin:
             if line.strip():
-                _print_answer(agent.ask(line.strip(), dialogue), False)
+                _print_answer(agent.ask(line.strip(), dialogue), as_json=False)
 
 
 @main.command(name="eval")
 @index_option
 @questions_option
 @click.option("--format", "format_", default="auto", show_default=True, help="Format of the question file.")
-@click.option("--out", required=True, type=FILE, help="Folder for report.json, report.md, per_question.jsonl, predictions.nlpcc, plots/.")
+@click.option(
+    "--out",
+    required=True,
+    type=FILE,
+    help="Folder for report.json, report.md, per_question.jsonl, predictions.nlpcc, plots/.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
 @generator_options
-def evaluate(index: Path, questions: Path, format_: str, out: Path, limit: int | None, seed: int, **options: Any) -> None:
+def evaluate(
+    index: Path, questions: Path, format_: str, out: Path, limit: int | None, seed: int, **options: Any
+) -> None:
     """Ask every question of a file and report MRR, MAP, averaged F1, BLEU, ROUGE and their intervals.
 
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
@@ -163,12 +187,96 @@ def ranker(index: Path, questions: Path, out: Path | None, seed: int) -> None:
     )
 
 
-def _open(index: Path, model: str | None, adapter: str | None, generator: Any, closed_book: bool, free_text: bool) -> KBQAgent:
+@finetune.command()
+@questions_option
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
+@click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")
+@click.option(
+    "--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded model."
+)
+@click.option("--adapter", type=FILE, help="Adapter to go on from; default: a new one.")
+@click.option("--out", required=True, type=FILE, help="Folder for the adapter, metrics.jsonl, loss.png, record.json.")
+@click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
+@click.option("--steps", "max_steps", type=click.IntRange(1), help="Optimizer steps; default: one epoch.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
+def sft(questions: Path, index: Path | None, closed_book: bool, limit: int | None, **options: Any) -> None:
+    """Fine-tune a generator with LoRA on questions and their answers, with triples in the prompts.
+
+    A text2text file without --index is trained on as it stands.
+
+    Example: kbqa finetune sft --questions train.nlpcc --index my-index --out my-adapter --limit 1000
+    """
+    from finetune.config import SFTConfig
+    from finetune.data import RowOptions
+    from finetune.questions import training_rows
+    from finetune.sft import run
+
+    rows_options = RowOptions(closed_book=closed_book, seed=options["seed"])
+    rows = training_rows(questions, options["out"] / "rows.json", index, rows_options, limit)
+    click.echo(_losses(run(SFTConfig(data=rows, **options))))
+
+
+@main.command()
+@click.option("--out", default="kbqa-demo", show_default=True, type=FILE, help="Folder for index, adapter and report.")
+@click.option("--steps", default=10, show_default=True, help="Steps of the short fine-tuning.")
+def demo(out: Path, steps: int) -> None:
+    """Build the embedded sample, ask it, fine-tune a generator briefly, and evaluate."""
+    from kbqa_agent.sample import sample_test, sample_train, sample_triples
+
+    index, adapter, report = (str(out / name) for name in ("index", "adapter", "report"))
+    train, test = str(sample_train()), str(sample_test())
+    click.echo("1. Build an index of the embedded sample.")
+    _run("index", str(sample_triples()), "--out", index)
+    click.echo("\n2. Ask, with a follow-up question.")
+    _conversation(index, DEMO_QUESTIONS)
+    click.echo("\n3. Tune the ranker and, briefly, a new LoRA adapter of the embedded model.")
+    _run("finetune", "ranker", "--questions", train, "--index", index)
+    if _embedded_is_installed():
+        _run("finetune", "sft", "--questions", train, "--index", index, "--out", adapter, "--steps", str(steps))
+    click.echo("\n4. Evaluate on the sample's test questions.")
+    _run("eval", "--questions", test, "--index", index, "--out", report)
+    click.echo(f"Everything is in {out}/. Ask on: kbqa chat --index {index}")
+
+
+def _losses(result: Any) -> str:
+    return (
+        f"{result.out}: {result.steps} steps on {result.n_rows:,} rows in {result.seconds:.0f} s; "
+        f"validation loss {result.loss_before:.3f} -> {result.loss_after:.3f} nats a token"
+    )
+
+
+def _open(
+    index: Path, model: str | None, adapter: str | None, generator: Any, closed_book: bool, free_text: bool
+) -> KBQAgent:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
 
     config = AgentConfig(generator="always" if closed_book else generator, closed_book=closed_book, free_text=free_text)
     return KBQAgent.open(index, model=model, adapter=adapter, config=config)
+
+
+def _run(*arguments: str) -> None:
+    click.echo("$ kbqa " + " ".join(arguments))
+    main.main(arguments, standalone_mode=False)
+
+
+def _conversation(index: str, questions: Sequence[str]) -> None:
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.dialogue import Dialogue
+
+    dialogue = Dialogue()
+    with KBQAgent.open(index) as agent:
+        for question in questions:
+            click.echo(f"> {question}")
+            _print_answer(agent.ask(question, dialogue), as_json=False)
+
+
+def _embedded_is_installed() -> bool:
+    from kbqa_agent.gguf_cache import embedded_is_installed
+
+    return embedded_is_installed()
 
 
 def _prompted() -> str | None:
@@ -187,7 +295,8 @@ def _print_answer(answer: Answer, as_json: bool) -> None:
     click.echo(_headline(answer))
     for candidate in answer.candidates[:3]:
         for t in candidate.evidence[:1]:
-            click.echo(f"  {candidate.score:5.1%}  {t.subject} | {t.predicate} | {t.object}")
+            value = t.object if len(t.object) <= SHOWN_CHARS else t.object[:SHOWN_CHARS] + "…"
+            click.echo(f"  {candidate.score:5.1%}  {t.subject} | {t.predicate} | {value}")
 
 
 def _headline(answer: Answer) -> str:

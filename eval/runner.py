@@ -29,10 +29,10 @@ from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk
 from kb_index.errors import QuestionError, QuestionFileError
 from kbqa_agent.answer_json import answer_to_json
 from kbqa_agent.atomic import replacing_text
-from kbqa_agent.qa_data import comparable
+from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import Answer, QAExample
 
-__all__ = ["Asked", "EvalOptions", "Evaluated", "evaluate", "sample"]
+__all__ = ["Asked", "EvalOptions", "Evaluated", "evaluate"]
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     Raises: QuestionFileError without a question, StorageError, MissingExtraError.
     """
     options = options or EvalOptions()
-    examples = sample(examples, options.limit, options.seed)
+    examples = draw(examples, options.limit, options.seed)
     if not examples:
         raise QuestionFileError("no question to evaluate; expected at least one, give a file that has some")
     asked, seconds = _ask_all(agent, examples, out / "per_question.jsonl")
@@ -92,14 +92,6 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     write_report(report, out)
     write_plots(report, bins, [a.rank for a, e in zip(asked, examples, strict=True) if e.answers], out / "plots")
     return report
-
-
-def sample(examples: Sequence[QAExample], limit: int | None, seed: int) -> list[QAExample]:
-    """Draw `limit` examples without replacement, in the file's order; all of them where there are no more."""
-    if limit is None or limit >= len(examples):
-        return list(examples)
-    drawn = np.random.default_rng(seed).choice(len(examples), limit, replace=False)
-    return [examples[i] for i in np.sort(drawn)]
 
 
 def _ask_all(agent: Evaluated, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:

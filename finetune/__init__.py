@@ -1,0 +1,1 @@
+"""Question-answer pairs and feedback -> rankers and adapters."""

@@ -24,6 +24,7 @@ from kbqa_agent.atomic import replacing_folder
 from kbqa_agent.features import FEATURES, attribute_of, candidate_features, mask_mention
 from kbqa_agent.linking import link
 from kbqa_agent.patterns import TranslationModel
+from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import Calibration, TrainedRanker
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import EntityMention, QAExample
@@ -104,7 +105,7 @@ def train_ranker(
     validation = [found[i] for i in order[:n_validation]]
     if sum(f.pattern() is not None for f in training) < 20:
         raise QuestionFileError(
-            f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about this knowledge base"
+            f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about its entities"
         )
     booster = _boost(*_training_rows(kb, training, config), config)
     patterns = TranslationModel.fit(_patterns(training))
@@ -120,7 +121,7 @@ def train_ranker(
 
 
 def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Calibration:
-    """The temperature and the "none" term that make right answers likeliest, given (scores, is right) of held-out questions."""
+    """Find the temperature and the "none" term that make right answers likeliest, from held-out (scores, is right)."""
     from scipy.optimize import minimize
 
     def loss(parameters: NDArray[np.float64]) -> float:
@@ -131,17 +132,19 @@ def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_
             total -= np.log(max(1e-9, float(shares[right].sum() if right.any() else 1.0 - shares.sum())))
         return total / max(1, len(scored))
 
-    best = minimize(loss, x0=np.zeros(2), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-4, "maxiter": 80})
+    simplex = [[0.0, 0.0], [0.5, 0.0], [0.0, 2.0]]
+    options = {"initial_simplex": simplex, "xatol": 0.01, "fatol": 1e-5, "maxiter": 100}
+    best = minimize(loss, x0=np.zeros(2), method="Nelder-Mead", options=options)
     return Calibration(float(np.exp(best.x[0])), float(best.x[1]))
 
 
 def _retrieve(kb: KnowledgeBase, example: QAExample) -> _Retrieved:
     mentions = link(kb, example.question)
     triples = retrieve(kb, mentions)
-    answers = set(example.answers)
+    answers = {comparable(a) for a in example.answers}
     asked = attribute_of(example.triple[1]) if example.triple else None
     labels = [
-        0 if t.object not in answers else GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER
+        (GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER) if comparable(t.object) in answers else 0
         for t in triples
     ]
     return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64))

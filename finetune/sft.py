@@ -31,7 +31,7 @@ __all__ = ["SFTResult", "run", "train"]
 
 logger = logging.getLogger(__name__)
 
-SAME_ON_RESUME = ("model", "full", "rank", "alpha", "rows_per_step", "rows_at_once", "max_tokens", "seed")
+SAME_ON_RESUME = ("model", "full", "rank", "alpha", "rows_per_step", "max_tokens", "seed")
 VERSIONS = ("kbqa", "torch", "transformers", "peft")
 
 

@@ -1,0 +1,38 @@
+"""Question -> answer over an open index; what an application embeds is `KBQAgent` and `Dialogue`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, QAExample, Ranker, Turn
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.config import AgentConfig
+    from kbqa_agent.dialogue import Dialogue
+
+__all__ = [
+    "AgentConfig",
+    "Answer",
+    "Candidate",
+    "Dialogue",
+    "EntityMention",
+    "Generator",
+    "KBQAgent",
+    "QAExample",
+    "Ranker",
+    "Turn",
+]
+
+_LAZY = {
+    "AgentConfig": "kbqa_agent.config",
+    "Dialogue": "kbqa_agent.dialogue",
+    "KBQAgent": "kbqa_agent.agent",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

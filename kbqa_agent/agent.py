@@ -6,12 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.errors import QuestionError
+from kb_index.errors import ModelError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import normalize_name
 from kb_index.types import Triple
@@ -19,13 +18,15 @@ from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.linking import link
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
-from kbqa_agent.ranking import Calibration, load_ranker
+from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, load_ranker
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Ranker, Turn
 
 __all__ = ["KBQAgent"]
 
 MAX_EVIDENCE = 5
+READING_CONFIDENCE = 0.5
+"""The first reading of a follow-up question whose answer is as probable as this is taken."""
 MOSTLY = 0.7
 """Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
 
@@ -39,7 +40,7 @@ class KBQAgent:
         ranker: Ranker,
         generator: Generator | None = None,
         config: AgentConfig | None = None,
-        likelihood_weight: float = Calibration.likelihood_weight,
+        likelihood_weight: float = LIKELIHOOD_WEIGHT,
     ) -> None:
         self.kb, self.ranker, self.generator = kb, ranker, generator
         self.config = config or AgentConfig()
@@ -55,14 +56,17 @@ class KBQAgent:
     ) -> KBQAgent:
         """Open an index folder with its ranker and a generator.
 
-        `model` is a Hugging Face name, a folder or a GGUF file; None is the embedded generator, or no generator where the
-        extra `models` is not installed; "none" is no generator.
+        `model` is a Hugging Face name, a folder or a GGUF file; None is the embedded generator, or no generator where
+        the packages for it are not installed; "none" is no generator.
 
         Raises: IndexFolderError, ModelError, MissingExtraError.
         """
-        from kbqa_agent.generation import embedded_is_installed, load_generator
+        from kbqa_agent.generation import load_generator
+        from kbqa_agent.gguf_cache import embedded_is_installed
 
         config = config or AgentConfig()
+        if config.closed_book and model == "none":
+            raise ModelError("closed-book answers need a generator, and the model is 'none'; name one with --model")
         kb = KnowledgeBase.open(index)
         try:
             ranker = load_ranker(kb)
@@ -93,14 +97,23 @@ class KBQAgent:
         self._check(question)
         if dialogue is None:
             return self._answer(question)
-        readings = dialogue.readings(question)
-        answers = [self._answer(reading, dialogue.focus if reading != question else None) for reading in readings]
-        best = max(range(len(answers)), key=lambda i: answers[i].confidence)
-        dialogue.add(Turn(readings[best], answers[best]))
-        return answers[best]
+        turns = [
+            Turn(reading, self._answer(reading, dialogue.focus if reading != question else None))
+            for reading in dialogue.readings(question)
+        ]
+        likely = (turn for turn in turns if turn.answer.confidence >= READING_CONFIDENCE)
+        turn = next(likely, None) or max(turns, key=lambda t: t.answer.confidence)
+        dialogue.add(turn)
+        return turn.answer
+
+    def best_triples(self, question: str, n: int) -> list[Triple]:
+        """The `n` triples that most probably answer a question, those of one subject together."""
+        mentions = link(self.kb, question)
+        triples = retrieve(self.kb, mentions)
+        return _best_triples(triples, self.ranker.rank(question, mentions, triples)[1], n)
 
     def _answer(self, question: str, focus: int | None = None) -> Answer:
-        """The pipeline; `focus` is the id of the entity that a follow-up question is about, if it is in the question."""
+        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
         clock = _Clock()
         if self.config.closed_book:
             return self._closed_book(question, clock)
@@ -147,7 +160,7 @@ class KBQAgent:
 
     def _closed_book(self, question: str, clock: _Clock) -> Answer:
         if self.generator is None:
-            raise QuestionError("closed-book answers need a generator; got model 'none', name one with --model")
+            raise ModelError("closed-book answers need a generator, and there is none; run: pip install 'kbqa[models]'")
         text = self.generator.generate([closed_book_prompt(question)])[0]
         clock.lap("generate")
         known = bool(text) and text != UNKNOWN
@@ -198,10 +211,7 @@ def _best_triples(triples: Sequence[Triple], probabilities: NDArray[np.float32],
 def _kept(mentions: Sequence[EntityMention], candidates: Sequence[Candidate]) -> tuple[EntityMention, ...]:
     """The mentions whose entities the candidates rest on, with those entities only."""
     used = {t.subject_id for c in candidates for t in c.evidence}
-    kept = (
-        EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id in used))
-        for m in mentions
-    )
+    kept = (EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id in used)) for m in mentions)
     return tuple(m for m in kept if m.entities)
 
 

@@ -1,8 +1,8 @@
 """What a conversation is about, and the readings of a follow-up question that it allows.
 
-A follow-up is resolved before retrieval. Every reading that makes sense is asked and the likeliest kept: the question
-as it stands, pronouns put right (他的妻子是谁), an attribute of the entity in focus (那出版社呢？), and another entity with
-the attribute of the last question (那李白呢？).
+A follow-up is resolved before retrieval. Its readings are asked in order until one is likely: the
+question as it stands, pronouns put right (他的妻子是谁), an attribute of the entity in focus (那出版社呢？), and
+another entity with the attribute of the last question (那李白呢？).
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ PRONOUN = re.compile(
     r"|\b(it|its|he|his|she|her|they|their)\b",
     re.IGNORECASE,
 )
-ELLIPSIS = re.compile(r"^(?:那么|那|and|what about)?\s*(?P<rest>.{1,30}?)\s*(?:呢|嘛|么)?\s*[?？。!！]*$", re.IGNORECASE)
+ELLIPSIS = re.compile(
+    r"^(?:那么|那|and|what about)?\s*(?P<rest>.{1,30}?)\s*(?:呢|嘛|么)?\s*[?？。!！]*$", re.IGNORECASE
+)
 ASKING = re.compile(r"谁|什么|哪|多少|几|吗|怎|何|who|what|where|when|how", re.IGNORECASE)
 
 

@@ -23,16 +23,25 @@ from kbqa_agent.types import EntityMention
 
 __all__ = ["FEATURES", "candidate_features", "mask_mention"]
 
-MENTION_FEATURES = ("chars", "share", "quoted", "inside_longer", "n_entities", "at_start", "cuts_word")
-ENTITY_FEATURES = ("n_triples", "full_name", "plain_name", "description_overlap", "described")
-ATTRIBUTE_FEATURES = (
-    "verbatim", "attribute_chars", "common_run", "char_recall", "char_precision", "distance", "frequency",
-    "gain_sum", "gain_max", "gain_whole", "n_values",
+MENTION = ("chars", "share", "quoted", "inside_longer", "n_entities", "at_start", "cuts_word", "name_surprise")
+ENTITY = ("n_triples", "full_name", "plain_name", "description_overlap", "described")
+ATTRIBUTE = (
+    "verbatim", "attribute_chars", "common_run", "char_recall", "char_precision", "distance", "left_surprise",
+    "frequency", "gain_sum", "gain_max", "gain_whole",
 )  # fmt: skip
-OBJECT_FEATURES = ("object_chars", "object_in_question", "object_is_name", "object_shape", "question_asks")
-RELATIVE_FEATURES = ("chars_below_best", "recall_below_best", "gain_below_best", "whole_below_best", "run_below_best")
-FEATURES = (*MENTION_FEATURES, *ENTITY_FEATURES, *ATTRIBUTE_FEATURES, *OBJECT_FEATURES, *RELATIVE_FEATURES)
+OBJECT = ("n_values", "object_chars", "object_in_question", "object_is_name", "object_shape", "question_asks")
+RELATIVE = {
+    "chars_below_best": "chars",
+    "surprise_below_best": "name_surprise",
+    "recall_below_best": "char_recall",
+    "run_below_best": "common_run",
+    "gain_below_best": "gain_sum",
+    "whole_below_best": "gain_whole",
+}
+FEATURES = (*MENTION, *ENTITY, *ATTRIBUTE, *OBJECT, *RELATIVE, "left_above_best")
 
+FAR = 20
+"""The distance of an attribute whose name is not in the question, in characters; that of others stays below."""
 OPENING, CLOSING = "《“\"「『【'‘", "》”\"」』】'’"
 PUNCTUATION = re.compile(r"[?？!！。，,、;；:：\"“”'‘’《》「」『』【】]+")
 ASKS = (
@@ -76,29 +85,33 @@ def candidate_features(
     frequency: Callable[[Sequence[str]], NDArray[np.int64]],
 ) -> NDArray[np.float32]:
     """Features of each triple, (n_triples, len(FEATURES)); `frequency` counts attributes in the knowledge base."""
-    rows = np.zeros((len(triples), len(FEATURES)), np.float32)
     if not len(triples):
-        return rows
-    by_mention = _triples_by_mention(mentions, triples)
-    n_mention, n_entity = len(MENTION_FEATURES), len(MENTION_FEATURES) + len(ENTITY_FEATURES)
-    n_attribute = n_entity + len(ATTRIBUTE_FEATURES)
-    values = Counter((t.subject_id, attribute_of(t.predicate)) for t in triples)
+        return np.zeros((0, len(FEATURES)), np.float32)
+    attributes = [attribute_of(t.predicate) for t in triples]
+    counted = {a: i for i, a in enumerate(dict.fromkeys(attributes))}
+    frequencies = np.log1p(frequency(list(counted)))
+    n_values = Counter((t.subject_id, a) for t, a in zip(triples, attributes, strict=True))
     degree = Counter(t.subject_id for t in triples)
     asks = _asks(normalize_name(question))
-    for number, at in by_mention.items():
+    rows = np.zeros((len(triples), len(MENTION) + len(ENTITY) + len(ATTRIBUTE) + len(OBJECT)), np.float32)
+    for number, at in _triples_by_mention(mentions, triples).items():
         mention, masked = mentions[number], mask_mention(question, mentions[number])
-        own = [triples[i] for i in at]
-        rows[at, :n_mention] = _mention_features(question, mention, mentions)
-        subjects = {t.subject_id: t.subject for t in own}
-        entity_rows = {i: _entity_features(name, mention, masked, degree[i]) for i, name in subjects.items()}
-        rows[at, n_mention:n_entity] = [entity_rows[t.subject_id] for t in own]
-        attributes = [attribute_of(t.predicate) for t in own]
-        distinct = {a: i for i, a in enumerate(dict.fromkeys(attributes))}
-        table = _attribute_features(masked, list(distinct), model, frequency)
-        rows[at, n_entity : n_attribute - 1] = table[[distinct[a] for a in attributes]]
-        rows[at, n_attribute - 1] = [values[t.subject_id, a] for t, a in zip(own, attributes, strict=True)]
-        rows[at, n_attribute : n_attribute + len(OBJECT_FEATURES)] = [_object_features(t, mention, masked, asks) for t in own]
-    return _with_relative(rows)
+        subjects = {triples[i].subject_id: triples[i].subject for i in at}
+        of_mention = _mention_features(question, mention, mentions, model)
+        of_entity = {s: _entity_features(name, mention, masked, degree[s]) for s, name in subjects.items()}
+        row_of = {a: i for i, a in enumerate(dict.fromkeys(attributes[i] for i in at))}
+        of_attribute = _attribute_features(masked, list(row_of), model, frequencies[[counted[a] for a in row_of]])
+        for i in at:
+            t, a = triples[i], attributes[i]
+            of_object = _object_features(t, mention, masked, asks)
+            rows[i] = (
+                *of_mention,
+                *of_entity[t.subject_id],
+                *of_attribute[row_of[a]],
+                n_values[t.subject_id, a],
+                *of_object,
+            )
+    return np.hstack([rows, _relative_features(rows)])
 
 
 def _triples_by_mention(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> dict[int, list[int]]:
@@ -113,14 +126,18 @@ def _triples_by_mention(mentions: Sequence[EntityMention], triples: Sequence[Tri
     return found
 
 
-def _mention_features(question: str, mention: EntityMention, mentions: Sequence[EntityMention]) -> list[float]:
+def _mention_features(
+    question: str, mention: EntityMention, mentions: Sequence[EntityMention], model: TranslationModel
+) -> list[float]:
     before = question[mention.start - 1 : mention.start]
     after = question[mention.end : mention.end + 1]
     quoted = before != "" and after != "" and before in OPENING and after in CLOSING
     longest = max((m.end - m.start for m in mentions if m.start <= mention.start and mention.end <= m.end), default=0)
     size = mention.end - mention.start
     cuts = (_wordlike(before) and _wordlike(mention.text[:1])) or (_wordlike(after) and _wordlike(mention.text[-1:]))
-    return [size, size / len(question), quoted, longest - size, np.log1p(len(mention.entities)), mention.start == 0, cuts]
+    surprise = sum(model.surprise(c) for c in set(normalize_name(mention.text)))
+    apart = mention.start == 0
+    return [size, size / len(question), quoted, longest - size, np.log1p(len(mention.entities)), apart, cuts, surprise]
 
 
 def _wordlike(char: str) -> bool:
@@ -136,24 +153,22 @@ def _entity_features(name: str, mention: EntityMention, masked: str, degree: int
 
 
 def _attribute_features(
-    masked: str,
-    attributes: Sequence[str],
-    model: TranslationModel,
-    frequency: Callable[[Sequence[str]], NDArray[np.int64]],
+    masked: str, attributes: Sequence[str], model: TranslationModel, frequencies: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """All attribute features but the number of values, (n_attributes, len(ATTRIBUTE_FEATURES) - 1)."""
-    rest = masked.replace(MASK, "")
+    """The features of `ATTRIBUTE`, (n_attributes, len(ATTRIBUTE)); `frequencies`: log(1 + count), (n_attributes,)."""
+    surprise = {c: model.surprise(c) for c in masked if c != MASK}
+    rest = "".join(c for c in masked if c != MASK)
     at_mask = masked.index(MASK)
-    lexical = np.zeros((len(attributes), 6), np.float32)
+    lexical = np.zeros((len(attributes), 7), np.float32)
     for i, a in enumerate(attributes):
         found = masked.find(a)
         chars = set(a)
-        hit = sum(c in rest for c in chars)
+        hit = sum(c in surprise for c in chars)
         run = len(a) if found >= 0 else _longest_run(a, rest)
-        distance = 20 if found < 0 else min(19, abs(found - at_mask))
-        lexical[i] = (found >= 0, len(a), run, hit / len(chars), hit / max(1, len(set(rest))), distance)
-    gains = model.gains(masked, attributes)
-    return np.column_stack([lexical, np.log1p(frequency(attributes)), *gains]).astype(np.float32)
+        distance = FAR if found < 0 else min(FAR - 1, abs(found - at_mask))
+        left = sum(value for c, value in surprise.items() if c not in chars)
+        lexical[i] = (found >= 0, len(a), run, hit / len(chars), hit / max(1, len(surprise)), distance, left)
+    return np.column_stack([lexical, frequencies, *model.gains(masked, attributes)]).astype(np.float32)
 
 
 def _longest_run(a: str, b: str) -> int:
@@ -167,15 +182,22 @@ def _longest_run(a: str, b: str) -> int:
 def _object_features(triple: Triple, mention: EntityMention, masked: str, asks: int) -> list[float]:
     value = normalize_name(triple.object)
     shape = next((i for i, pattern in enumerate(SHAPES) if pattern.match(triple.object)), len(SHAPES))
-    return [np.log1p(len(value)), len(value) > 1 and value in masked, value == normalize_name(mention.text), shape, asks]
+    return [
+        np.log1p(len(value)),
+        len(value) > 1 and value in masked,
+        value == normalize_name(mention.text),
+        shape,
+        asks,
+    ]
 
 
 def _asks(question: str) -> int:
     return next((i for i, words in enumerate(ASKS) if any(w in question for w in words)), len(ASKS))
 
 
-def _with_relative(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    for name, source in zip(RELATIVE_FEATURES, ("chars", "char_recall", "gain_sum", "gain_whole", "common_run"), strict=True):
-        column = rows[:, FEATURES.index(source)]
-        rows[:, FEATURES.index(name)] = column.max() - column
-    return rows
+def _relative_features(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far each triple is from the question's best, (n_triples, len(RELATIVE) + 1)."""
+    column = {name: rows[:, i] for i, name in enumerate(FEATURES[: rows.shape[1]])}
+    below = [column[source].max() - column[source] for source in RELATIVE.values()]
+    left = column["left_surprise"]
+    return np.column_stack([*below, left - left.min()])

@@ -20,7 +20,7 @@ QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", '"': '"'}
 
 
 def link(kb: KnowledgeBase, question: str) -> tuple[EntityMention, ...]:
-    """Find the mentions of a question, longest first; by vector similarity where no name of at least two characters is found."""
+    """Find the mentions of a question, longest first; by vector similarity where no name is found."""
     matches = sorted(kb.mentions(question), key=lambda m: (m.start - m.end, m.start))
     ids = {i for m in matches for i in m.entity_ids[:MAX_ENTITIES_PER_MENTION]}
     entities = {e.id: e for e in kb.entities(sorted(ids))}

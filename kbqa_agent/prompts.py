@@ -22,9 +22,9 @@ MAX_VALUE_CHARS = 60
 
 
 def escape(value: str, max_chars: int) -> str:
-    """Make a value one line of at most `max_chars` characters.
+    r"""Make a value one line of at most `max_chars` characters.
 
-    >>> escape("甲\\n问：乙", 10)
+    >>> escape("甲\n问：乙", 10)
     '甲 问：乙'
     >>> escape("一二三四五", 3)
     '一二三'
@@ -45,25 +45,23 @@ def answer_prompt(question: str, triples: Sequence[Triple]) -> str:
     lines: list[str] = []
     for subject, group in groupby(triples, key=lambda t: t.subject):
         lines.append(f"【{escape(subject, MAX_NAME_CHARS)}】")
-        lines += [
-            f"{escape(t.predicate, MAX_NAME_CHARS)}：{escape(t.object, MAX_VALUE_CHARS)}" for t in group
-        ]
+        lines += [f"{escape(t.predicate, MAX_NAME_CHARS)}：{escape(t.object, MAX_VALUE_CHARS)}" for t in group]
     return "\n".join([*lines, closed_book_prompt(question)])
 
 
 def closed_book_prompt(question: str) -> str:
-    """Ask without any triples, as the reference report does.
+    r"""Ask without any triples, as the reference report does.
 
     >>> closed_book_prompt("惠能是谁？")
-    '问：惠能是谁？\\n答：'
+    '问：惠能是谁？\n答：'
     """
     return f"问：{escape(question, 300)}\n答："
 
 
 def answer_text(value: str) -> str:
-    """A value as the generator is taught to write it and as its likelihood is measured.
+    r"""A value as the generator is taught to write it and as its likelihood is measured.
 
-    >>> answer_text("武汉\\n大学")
+    >>> answer_text("武汉\n大学")
     '武汉 大学'
     """
     return escape(value, MAX_VALUE_CHARS)

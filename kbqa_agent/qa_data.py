@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -93,6 +94,15 @@ def read_questions(path: Path, format: str = "auto") -> list[QAExample]:  # noqa
     if not examples:
         raise QuestionFileError(f"{path}: no question in it, read as {name}; choose another format or file")
     return examples
+
+
+def draw(examples: Sequence[QAExample], limit: int | None, seed: int) -> list[QAExample]:
+    """Draw `limit` examples without replacement, in the file's order; all of them where there are no more."""
+    if limit is None or limit >= len(examples):
+        return list(examples)
+    order = list(range(len(examples)))
+    random.Random(seed).shuffle(order)  # noqa: S311 - a reproducible draw, no secret
+    return [examples[i] for i in sorted(order[:limit])]
 
 
 def write_nlpcc(examples: Iterable[QAExample], path: Path) -> None:

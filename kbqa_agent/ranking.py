@@ -30,10 +30,11 @@ from kbqa_agent.types import EntityMention
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["DEFAULT_RANKER", "Calibration", "TrainedRanker", "load_ranker"]
+__all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "Calibration", "TrainedRanker", "load_ranker"]
 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
 FORMAT_VERSION = 1
+LIKELIHOOD_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Calibration:
 
     temperature: float = 1.0
     none: float = 0.0
-    likelihood_weight: float = 0.5
+    likelihood_weight: float = LIKELIHOOD_WEIGHT
 
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores (n_triples,) to probabilities (n_triples,) whose sum, with that of "none of these", is 1."""
@@ -58,7 +59,9 @@ class Calibration:
 class TrainedRanker:
     """LambdaMART over `FEATURES`; it counts attributes in the knowledge base that it was opened for."""
 
-    def __init__(self, kb: KnowledgeBase, booster: Booster, patterns: TranslationModel, calibration: Calibration) -> None:
+    def __init__(
+        self, kb: KnowledgeBase, booster: Booster, patterns: TranslationModel, calibration: Calibration
+    ) -> None:
         self.kb, self.booster, self.patterns, self.calibration = kb, booster, patterns, calibration
 
     def rank(

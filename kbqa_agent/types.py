@@ -98,7 +98,7 @@ class Generator(Protocol):
     name: str
 
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
-        """Log-likelihood (natural log, summed over the answer's tokens and the end token) of each answer, (n_answers,)."""
+        """Natural-log likelihood of each answer, summed over its tokens and the end token, (n_answers,)."""
 
     def generate(self, prompts: Sequence[str], max_new_tokens: int = 48) -> list[str]:
         """Write one answer for each prompt, greedily, up to the end token."""

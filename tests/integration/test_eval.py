@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from eval.metrics import METRICS
 from eval.report import SystemInfo
-from eval.runner import EvalOptions, evaluate, sample
+from eval.runner import EvalOptions, evaluate
 from kb_index.build import build_index
 from kb_index.errors import QuestionError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Entity, Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.qa_data import read_questions
+from kbqa_agent.qa_data import draw, read_questions
 from kbqa_agent.types import Answer, Candidate, EntityMention, QAExample
 
 EXAMPLES = [
@@ -196,12 +196,12 @@ def test_an_interrupted_evaluation_leaves_no_file(tmp_path: Path) -> None:
 
 def test_drawing_questions() -> None:
     many = [QAExample(str(i), "？", ("甲",)) for i in range(100)]
-    drawn = [int(e.id) for e in sample(many, 10, seed=1)]
+    drawn = [int(e.id) for e in draw(many, 10, seed=1)]
     assert len(set(drawn)) == 10
     assert drawn == sorted(drawn)
-    assert drawn == [int(e.id) for e in sample(many, 10, seed=1)]
-    assert drawn != [int(e.id) for e in sample(many, 10, seed=2)]
-    assert sample(many, None, 0) == sample(many, 100, 0) == many
+    assert drawn == [int(e.id) for e in draw(many, 10, seed=1)]
+    assert drawn != [int(e.id) for e in draw(many, 10, seed=2)]
+    assert draw(many, None, 0) == draw(many, 100, 0) == many
 
 
 def test_no_question_is_refused(tmp_path: Path) -> None:

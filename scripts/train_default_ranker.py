@@ -1,0 +1,66 @@
+"""Train the ranker that ships in the package: on made-up entities, the embedded sample and generated questions alone.
+
+    python scripts/train_default_ranker.py [--entities 6000] [--questions 12000] [--seed 0]
+
+Writes kbqa_agent/data/ranker/. Nothing of a benchmark's questions or triples takes part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from kbqa_agent.sample import sample_train, sample_triples
+
+from finetune.generated import questions_from_triples, synthetic_entities
+from finetune.ranker import RankerConfig, train_ranker
+from kb_index import KnowledgeBase, build_index
+from kb_index.types import Triple
+from kbqa_agent.qa_data import read_questions
+from kbqa_agent.ranking import DEFAULT_RANKER
+
+CHANCE_NAMES = 0.5
+"""Made-up entities named like a stretch of a question, for each question: in a large knowledge base nearly every
+common word is some entity's name."""
+
+
+def main() -> None:
+    """Make the knowledge base and the questions, train, write."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--entities", type=int, default=6000)
+    options.add_argument("--questions", type=int, default=12000)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--out", type=Path, default=DEFAULT_RANKER)
+    args = options.parse_args()
+    entities = synthetic_entities(args.entities, args.seed)
+    triples = [t for entity in entities for t in entity]
+    generated = questions_from_triples(triples, args.questions, args.seed)
+    asked = read_questions(sample_train())
+    examples = [replace(e, id=f"g{i}") for i, e in enumerate(generated)] + [replace(e, id=f"s{e.id}") for e in asked]
+    with tempfile.TemporaryDirectory() as folder:
+        made_up = Path(folder) / "made-up.kb"
+        named = [*triples, *_chance_entities(examples, entities, args.seed)]
+        made_up.write_text("".join(f"{t.subject} ||| {t.predicate} ||| {t.object}\n" for t in named), encoding="utf-8")
+        build_index([made_up, sample_triples()], Path(folder) / "index")
+        with KnowledgeBase.open(Path(folder) / "index") as kb:
+            print(train_ranker(kb, examples, args.out, RankerConfig(seed=args.seed)))
+
+
+def _chance_entities(examples: list, entities: list[list[Triple]], seed: int) -> list[Triple]:
+    """Entities named like two to five characters of a question, each with the attributes of some other entity."""
+    rng = random.Random(seed)
+    found = []
+    for example in rng.sample(examples, int(CHANCE_NAMES * len(examples))):
+        size = rng.choice((2, 2, 3, 3, 4, 5))
+        start = rng.randrange(max(1, len(example.question) - size))
+        name = example.question[start : start + size].strip("，。？“”《》、 ")
+        if len(name) > 1:
+            found += [t._replace(subject=name) for t in rng.choice(entities)]
+    return found
+
+
+if __name__ == "__main__":
+    main()
