@@ -117,6 +117,7 @@ def build_char_static(texts: Iterable[str], folder: Path, seed: int, dim: int = 
     tokenizer = _character_tokenizer(characters)
     model = StaticModel(vectors.astype(np.float32), tokenizer, config={"tokenizer_name": CHAR_STATIC}, normalize=True)
     model.save_pretrained(folder)
+    (folder / "README.md").unlink()  # a card that tells how to get the model from a hub, where it is not
 
 
 def _character_tokenizer(characters: Sequence[str]) -> Any:
@@ -143,10 +144,18 @@ def load_encoder(name: str) -> Encoder:
         MissingExtraError: it needs sentence-transformers, which is not installed.
         ModelError: it cannot be loaded.
     """
-    folder = Path(name)
-    if (folder / _MODEL_FILE).is_file() and not (folder / "modules.json").is_file():
-        return StaticEncoder(name, folder)
-    return _SentenceEncoder(name)
+    return StaticEncoder(name, Path(name)) if _is_static(Path(name)) else _SentenceEncoder(name)
+
+
+def _is_static(folder: Path) -> bool:
+    """Whether a folder is model2vec's; it holds a SentenceTransformer's files too, but names its tensor otherwise."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / _MODEL_FILE, framework="numpy") as tensors:
+            return "embeddings" in tensors.keys()  # noqa: SIM118 - an open file is not iterable
+    except (OSError, SafetensorError):
+        return False
 
 
 def copy_static_encoder(name: str, folder: Path) -> None:

@@ -26,9 +26,18 @@ def normalize_name(text: str) -> str:
     >>> normalize_name(normalize_name("Straße")) == normalize_name("STRASSE")
     True
     """
-    folded = "".join(unicodedata.normalize("NFKC", text).casefold().split())
-    # Case-folding and closing gaps can make new pairs that compose, so that a second pass is needed, though rarely.
-    return folded if unicodedata.is_normalized("NFKC", folded) else normalize_name(folded)
+    folded = _fold(text)
+    # Case-folding takes some letters apart, and closing a gap can bring together what composes: rare, so checked first.
+    while not unicodedata.is_normalized("NFKC", folded):
+        composed = "".join(unicodedata.normalize("NFKC", folded).split())
+        folded = _fold(composed)
+        if unicodedata.normalize("NFKC", folded) == composed:
+            return composed
+    return folded
+
+
+def _fold(text: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def normalize_with_offsets(text: str) -> tuple[str, list[int]]:
@@ -40,14 +49,14 @@ def normalize_with_offsets(text: str) -> tuple[str, list[int]]:
     >>> normalize_with_offsets("《 Ａ b》")
     ('《ab》', [0, 2, 4, 5, 6])
     """
-    folded, offsets = _fold_with_offsets(text)
+    folded, offsets = _normalize_clusters(text)
     while not unicodedata.is_normalized("NFKC", folded):
-        folded, again = _fold_with_offsets(folded)
+        folded, again = _normalize_clusters(folded)
         offsets = [offsets[i] for i in again]
     return folded, offsets
 
 
-def _fold_with_offsets(text: str) -> tuple[str, list[int]]:
+def _normalize_clusters(text: str) -> tuple[str, list[int]]:
     chars: list[str] = []
     offsets: list[int] = []
     start, n = 0, len(text)
@@ -55,7 +64,7 @@ def _fold_with_offsets(text: str) -> tuple[str, list[int]]:
         end = start + 1
         while end < n and _joins_previous(text[end]):
             end += 1
-        folded = _fold(text[start]) if end == start + 1 else _fold_cluster(text[start:end])
+        folded = _normalize_cluster(text[start:end])
         chars.append(folded)
         offsets += [start] * len(folded)
         start = end
@@ -71,11 +80,7 @@ def _joins_previous(char: str) -> bool:
     )
 
 
-def _fold_cluster(cluster: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", cluster).casefold().split())
-
-
-_fold = lru_cache(maxsize=65536)(_fold_cluster)
+_normalize_cluster = lru_cache(maxsize=65536)(normalize_name)
 
 
 def normalize_attribute(text: str) -> str:
@@ -87,7 +92,8 @@ def normalize_attribute(text: str) -> str:
     ('民族', '职业', 'birthplace')
     """
     name = normalize_name(text)
-    return _MARKS.sub("", _FOOTNOTE.sub("", name)) or name
+    stripped = _MARKS.sub("", _FOOTNOTE.sub("", name))
+    return name if stripped in ("", name) else normalize_attribute(stripped)
 
 
 def strip_description(name: str) -> tuple[str, str]:
