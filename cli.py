@@ -34,9 +34,9 @@ def generator_options(command: Any) -> Any:
     """Add the options that say which generator answers, and when."""
     uses = click.Choice(["always", "unsure", "never"])
     options = (
-        click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; 'none': ranker only."),
+        click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder, .gguf file; 'none': no model."),
         click.option("--adapter", help="LoRA adapter folder; 'none' for the bare model."),
-        click.option("--generator", type=uses, default="unsure", show_default=True, help="When the generator is asked."),
+        click.option("--generator", type=uses, default="unsure", show_default=True, help="When to ask the model."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
         click.option("--free-text", is_flag=True, help="Let the generator write; what no triple backs is marked."),
     )
