@@ -91,7 +91,7 @@ class _SentenceEncoder:
                 f"encoder {name!r}: cannot be loaded ({reason}); give a folder or a model's name"
             ) from error
         self.name = name
-        self.dim = int(self._model.get_sentence_embedding_dimension())
+        self.dim = int(self._model.encode([name], show_progress_bar=False).shape[1])
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts as rows of shape (n_texts, dim), L2-normalised."""

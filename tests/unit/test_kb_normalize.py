@@ -14,7 +14,9 @@ from kb_index.normalize import (
 
 # Letters that combine, expand, fold or vanish, beside the characters of real names.
 TRICKY = st.text(
-    st.sampled_from("刘德华《》AaＢß İıﬁ①½㈱カﾞ゙が각ᄀ\u1161\u11a8é\u0301\u0345ΐ ́\u3000\t\n‘’¨´ﷺ\u0958\u093c\u09c7\u09be𠮷")
+    st.sampled_from(
+        "刘德华《》AaＢß İıﬁ①½㈱カﾞ゙が각ᄀ\u1161\u11a8é\u0301\u0345ΐ ́\u3000\t\n‘’¨´ﷺ\u0958\u093c\u09c7\u09be𠮷"
+    )
     | st.characters(),
     max_size=30,
 )

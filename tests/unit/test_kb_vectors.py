@@ -1,0 +1,67 @@
+"""Nearest vectors: exact when there are few, near enough when there are many, and the same on every build."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kb_index import vectors
+from kb_index.vectors import VectorIndex, build_vectors
+
+
+class Compass:
+    """Text "N" is the unit vector at N degrees, so that cosines can be worked out by hand."""
+
+    name = "compass"
+    dim = 2
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        angles = np.radians([float(text) for text in texts])
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def build(texts: Sequence[str], first_id: int = 0) -> VectorIndex:
+    ids = np.arange(first_id, first_id + len(texts), dtype=np.int64)
+    return build_vectors(texts, ids, Compass(), 0, lambda _: None)
+
+
+def search(index: VectorIndex, text: str, k: int) -> list[tuple[int, float]]:
+    return index.search(Compass().encode([text]), k)[0]
+
+
+def test_the_nearest_come_first_with_their_cosine_under_their_own_id():
+    found = search(build(["0", "60", "90", "180"], first_id=100), "0", 3)
+    assert [i for i, _ in found] == [100, 101, 102]
+    assert [score for _, score in found] == pytest.approx([1, 0.5, 0], abs=1e-6)
+
+
+def test_fewer_than_k_and_none_at_all():
+    assert len(search(build(["0", "90"]), "0", 5)) == 2
+    assert search(build([]), "0", 5) == []
+    assert build(["0"]).search(np.zeros((0, 2), dtype=np.float32), 5) == []
+
+
+def test_progress_counts_every_row(monkeypatch):
+    monkeypatch.setattr(vectors, "ENCODE_ROWS", 3)
+    added = []
+    build_vectors([str(i) for i in range(8)], np.arange(8), Compass(), 0, added.append)
+    assert added == [3, 3, 2]
+
+
+@pytest.mark.parametrize("limits", [(1000, 2000), (10, 1000), (10, 100)], ids=["floats", "bytes", "lists"])
+def test_every_size_of_index_finds_the_same_saved_and_opened(tmp_path, monkeypatch, limits):
+    monkeypatch.setattr(vectors, "FLAT_ROWS", limits[0])
+    monkeypatch.setattr(vectors, "SCAN_ROWS", limits[1])
+    monkeypatch.setattr(vectors, "TRAIN_ROWS_PER_LIST", 20)
+    texts = [str(i) for i in range(0, 360)]
+    index = build(texts)
+    index.save(tmp_path / "a.faiss")
+    build(texts).save(tmp_path / "b.faiss")
+    opened = VectorIndex.open(tmp_path / "a.faiss")
+    assert (tmp_path / "a.faiss").read_bytes() == (tmp_path / "b.faiss").read_bytes()
+    assert (len(opened), opened.dim) == (360, 2)
+    found = search(opened, "77.4", 3)
+    assert {i for i, _ in found} <= set(range(74, 81))
+    assert found == search(index, "77.4", 3)
+    assert found[0][1] == pytest.approx(1, abs=0.01)
