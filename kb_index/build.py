@@ -8,6 +8,7 @@ other triples.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -72,10 +73,10 @@ class _Build:
             counts = self.store(connection, writer, paths)
             trie = self.names(writer)
             attributes = writer.write_attributes({p: normalize_attribute(p) for p in writer.predicates()})
-            names = _plain_names(writer.entity_names())
+            names, ids = _plain_names(writer.entity_names())
         encoder = self.encode(names, attributes, named)
-        self.vectors(names, attributes, encoder)
-        (self.folder / "spill").rmdir()
+        self.vectors(names, ids, attributes, encoder)
+        shutil.rmtree(self.folder / "spill")
         return Manifest(
             schema_version=SCHEMA_VERSION,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -127,24 +128,25 @@ class _Build:
             writer.write_reverse(spelled)
         return names
 
-    def encode(self, names: dict[str, int], attributes: Sequence[str], named: Encoder | None) -> Encoder:
+    def encode(self, names: Sequence[str], attributes: Sequence[str], named: Encoder | None) -> Encoder:
         folder = self.folder / "encoder"
         with self.stages.stage("encode", len(names) + len(attributes), "name"):
             folder.mkdir()
             if named is None:
-                build_char_static((*names, *attributes), folder, self.seed)
+                build_char_static((*map(normalize_name, names), *attributes), folder, self.seed)
                 return StaticEncoder(CHAR_STATIC, folder)
             if isinstance(named, StaticEncoder):
                 copy_static_encoder(named.name, folder)
             return named
 
-    def vectors(self, names: dict[str, int], attributes: Sequence[str], encoder: Encoder) -> None:
+    def vectors(self, names: Sequence[str], ids: Sequence[int], attributes: Sequence[str], encoder: Encoder) -> None:
         with self.stages.stage("vectors", len(names) + len(attributes), "name") as bar:
-            ids = np.fromiter(names.values(), dtype=np.int64, count=len(names))
-            entities = build_vectors(list(names), ids, encoder, self.seed, bar.update)
-            entities.save(self.folder / "entities.faiss")
-            ids = np.arange(len(attributes), dtype=np.int64)
-            build_vectors(attributes, ids, encoder, self.seed, bar.update).save(self.folder / "attributes.faiss")
+            for file, texts, numbers in (
+                ("entities.faiss", names, ids),
+                ("attributes.faiss", attributes, range(len(attributes))),
+            ):
+                index = build_vectors(texts, np.array(numbers, dtype=np.int64), encoder, self.seed, bar.update)
+                index.save(self.folder / file)
 
 
 def _create_database(folder: Path) -> DuckDBPyConnection:
@@ -154,12 +156,13 @@ def _create_database(folder: Path) -> DuckDBPyConnection:
     return duckdb.connect(str(folder / "kb.duckdb"), config={"temp_directory": str(folder / "spill")})
 
 
-def _plain_names(names: Iterable[tuple[int, str]]) -> dict[str, int]:
-    """Map each distinct normalised name without description to the first entity that has it."""
-    plain: dict[str, int] = {}
+def _plain_names(names: Iterable[tuple[int, str]]) -> tuple[list[str], list[int]]:
+    """List the distinct names without descriptions, and the first entity that has each of them."""
+    plain: dict[str, tuple[str, int]] = {}
     for entity_id, name in names:
-        plain.setdefault(normalize_name(strip_description(name)[0]), entity_id)
-    return plain
+        text = strip_description(name)[0]
+        plain.setdefault(normalize_name(text), (text, entity_id))
+    return [text for text, _ in plain.values()], [entity_id for _, entity_id in plain.values()]
 
 
 def _file_sizes(folder: Path) -> dict[str, int]:

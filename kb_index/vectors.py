@@ -94,9 +94,10 @@ class VectorIndex:
         path.write_bytes(faiss.serialize_index(self._index).data)
 
     def search(self, vectors: NDArray[np.float32], k: int) -> list[list[tuple[int, float]]]:
-        """For each row of (n_queries, dim) at most k pairs of id and cosine, best first."""
+        """Find for each row of (n_queries, dim) at most k pairs of id and cosine, best first; none for zeros."""
         scores, ids = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k)
+        known = np.linalg.norm(vectors, axis=1) > 0
         return [
-            [(int(i), float(s)) for i, s in zip(row_ids, row_scores, strict=True) if i >= 0]
-            for row_ids, row_scores in zip(ids, scores, strict=True)
+            [(int(i), float(s)) for i, s in zip(row_ids, row_scores, strict=True) if i >= 0 and is_known]
+            for row_ids, row_scores, is_known in zip(ids, scores, known, strict=True)
         ]

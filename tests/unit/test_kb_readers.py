@@ -1,10 +1,8 @@
 """Files of triples, whole and broken, as they come into the table `raw`."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +12,9 @@ from kb_index.readers import CHUNK_BYTES, check_format, check_source, create_rea
 
 
 @pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+def connection():
+    import duckdb
+
     with duckdb.connect() as connection:
         create_reader(connection)
         yield connection
@@ -30,7 +30,7 @@ def check(path: Path) -> None:
     check_source(path, lambda _: None)
 
 
-def read(connection: duckdb.DuckDBPyConnection, path: Path) -> list[tuple]:
+def read(connection, path: Path) -> list[tuple]:
     load_lines(connection, path, 7)
     return connection.execute("SELECT line_number, subject, predicate, object, reason, text FROM raw").fetchall()
 

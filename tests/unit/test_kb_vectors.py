@@ -40,6 +40,7 @@ def test_fewer_than_k_and_none_at_all():
     assert len(search(build(["0", "90"]), "0", 5)) == 2
     assert search(build([]), "0", 5) == []
     assert build(["0"]).search(np.zeros((0, 2), dtype=np.float32), 5) == []
+    assert build(["0"]).search(np.zeros((1, 2), dtype=np.float32), 5) == [[]]
 
 
 def test_progress_counts_every_row(monkeypatch):
