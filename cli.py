@@ -170,17 +170,22 @@ def finetune() -> None:
 @questions_option
 @click.option("--out", type=FILE, help="Folder for the ranker; default: the index's own, where ask and eval find it.")
 @click.option("--seed", default=0, show_default=True)
-def ranker(index: Path, questions: Path, out: Path | None, seed: int) -> None:
+@click.option("--model", envvar="KBQA_MODEL", help="Also fit how much this generator counts; 'embedded' for ours.")
+@click.option("--adapter", help="LoRA adapter folder of that generator.")
+def ranker(index: Path, questions: Path, out: Path | None, seed: int, model: str | None, adapter: str | None) -> None:
     """Train the ranker that orders triples, and calibrate its probabilities.
 
     Example: kbqa finetune ranker --questions train.nlpcc --index my-index
     """
     from finetune.ranker import RankerConfig, train_ranker
     from kb_index import KnowledgeBase
+    from kbqa_agent.generation import load_generator
     from kbqa_agent.qa_data import read_questions
 
+    generator = load_generator(model, adapter) if model not in (None, "none") else None
+    config = RankerConfig(seed=seed)
     with KnowledgeBase.open(index) as kb:
-        result = train_ranker(kb, read_questions(questions), out or index / "ranker", RankerConfig(seed=seed))
+        result = train_ranker(kb, read_questions(questions), out or index / "ranker", config, generator)
     click.echo(
         f"{result.n_questions:,} questions in {result.seconds:.0f} s; the answer was among the candidates of "
         f"{result.recall:.1%}; held-out MRR {result.validation_mrr:.3f}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from finetune.likelihood import collect, fit_likelihood_weight
 from kb_index.errors import InputError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
+from kbqa_agent.agent import KBQAgent
 from kbqa_agent.atomic import replacing_folder
 from kbqa_agent.features import FEATURES, attribute_of, candidate_features, mask_mention
 from kbqa_agent.linking import link
@@ -27,7 +29,7 @@ from kbqa_agent.patterns import TranslationModel
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import Calibration, TrainedRanker
 from kbqa_agent.retrieval import retrieve
-from kbqa_agent.types import EntityMention, QAExample
+from kbqa_agent.types import EntityMention, Generator, QAExample
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -50,6 +52,8 @@ class RankerConfig:
     trees: int = 300
     leaves: int = 31
     learning_rate: float = 0.08
+    weighed: int = 200
+    """Held-out questions on which the weight of a generator's likelihood is fitted."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,7 +66,7 @@ class RankerConfig:
 
 @dataclass(frozen=True, slots=True)
 class RankerResult:
-    """What training found: questions used, the share of them whose gold triple was retrieved, and how well it ranks."""
+    """What training found: the number of questions and, of the answerable ones, how they fare."""
 
     n_questions: int
     recall: float
@@ -78,6 +82,7 @@ class _Retrieved(NamedTuple):
     mentions: tuple[EntityMention, ...]
     triples: list[Triple]
     labels: NDArray[np.int64]
+    answerable: bool
 
     def pattern(self) -> tuple[str, str] | None:
         """The masked question and the attribute that it asks for, if the gold triple was found."""
@@ -90,9 +95,15 @@ class _Retrieved(NamedTuple):
 
 
 def train_ranker(
-    kb: KnowledgeBase, examples: Sequence[QAExample], out: Path, config: RankerConfig | None = None
+    kb: KnowledgeBase,
+    examples: Sequence[QAExample],
+    out: Path,
+    config: RankerConfig | None = None,
+    generator: Generator | None = None,
 ) -> RankerResult:
     """Train a ranker for a knowledge base and write it to the folder `out`, replacing a ranker that is there.
+
+    With a generator, how much its likelihoods count is fitted on held-out questions too.
 
     Raises: QuestionFileError when hardly any answer is in the knowledge base.
     """
@@ -111,8 +122,13 @@ def train_ranker(
     patterns = TranslationModel.fit(_patterns(training))
     scored = _score(kb, booster, patterns, validation)
     ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
+    if generator is not None:
+        agent = KBQAgent(kb, ranker, generator)
+        held_out = [examples[i] for i in order[: min(n_validation, config.weighed)]]
+        weight = fit_likelihood_weight(collect(agent, held_out))
+        ranker.calibration = replace(ranker.calibration, likelihood_weight=weight)
     result = RankerResult(
-        len(found), float(np.mean([f.pattern() is not None for f in found])), _mrr(validation, scored),
+        len(found), float(np.mean([f.pattern() is not None for f in found if f.answerable])), _mrr(validation, scored),
         ranker.calibration, time.perf_counter() - started,
     )  # fmt: skip
     with replacing_folder(out) as folder:
@@ -147,7 +163,7 @@ def _retrieve(kb: KnowledgeBase, example: QAExample) -> _Retrieved:
         (GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER) if comparable(t.object) in answers else 0
         for t in triples
     ]
-    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64))
+    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers))
 
 
 def _patterns(found: Sequence[_Retrieved]) -> Iterator[tuple[str, str]]:
@@ -181,9 +197,7 @@ def _sample(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDAr
     return np.concatenate([np.flatnonzero(labels), rng.permutation(wrong)[:n]])
 
 
-def _boost(
-    rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence[int], config: RankerConfig
-) -> Booster:
+def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence[int], config: RankerConfig) -> Booster:
     import lightgbm
 
     settings = {
@@ -211,9 +225,11 @@ def _score(
 
 
 def _mrr(found: Sequence[_Retrieved], scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
-    """Mean reciprocal rank of the right answer among the distinct answers."""
+    """Mean reciprocal rank of the right answer among the distinct answers, over answerable questions."""
     ranks = []
     for f, (scores, right) in zip(found, scored, strict=True):
+        if not f.answerable:
+            continue
         answers = list(dict.fromkeys(f.triples[i].object for i in np.argsort(-scores, kind="stable")))
         gold = {f.triples[i].object for i in np.flatnonzero(right)}
         ranks.append(next((1 / (n + 1) for n, a in enumerate(answers) if a in gold), 0.0))

@@ -18,15 +18,13 @@ from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.linking import link
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
-from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, load_ranker
+from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, load_ranker, weigh
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Ranker, Turn
 
 __all__ = ["KBQAgent"]
 
 MAX_EVIDENCE = 5
-READING_CONFIDENCE = 0.5
-"""The first reading of a follow-up question whose answer is as probable as this is taken."""
 MOSTLY = 0.7
 """Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
 
@@ -101,8 +99,7 @@ class KBQAgent:
             Turn(reading, self._answer(reading, dialogue.focus if reading != question else None))
             for reading in dialogue.readings(question)
         ]
-        likely = (turn for turn in turns if turn.answer.confidence >= READING_CONFIDENCE)
-        turn = next(likely, None) or max(turns, key=lambda t: t.answer.confidence)
+        turn = max(turns, key=lambda t: t.answer.confidence)
         dialogue.add(turn)
         return turn.answer
 
@@ -111,6 +108,22 @@ class KBQAgent:
         mentions = link(self.kb, question)
         triples = retrieve(self.kb, mentions)
         return _best_triples(triples, self.ranker.rank(question, mentions, triples)[1], n)
+
+    def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
+        """The ranker's first candidates as the generator would weigh them, and its log-likelihood of each, (n,).
+
+        Raises: ModelError when there is no generator.
+        """
+        if self.generator is None:
+            raise ModelError("likelihoods need a generator, and there is none; name one with --model")
+        mentions = link(self.kb, question)
+        triples = retrieve(self.kb, mentions)
+        _, probabilities = self.ranker.rank(question, mentions, triples)
+        candidates = _candidates(triples, probabilities, self.config.scored_candidates)
+        if not candidates:
+            return [], np.zeros(0)
+        prompt = answer_prompt(question, _best_triples(triples, probabilities, self.config.prompt_triples))
+        return candidates, self._likelihoods(prompt, candidates, self.generator)
 
     def _answer(self, question: str, focus: int | None = None) -> Answer:
         """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
@@ -127,7 +140,7 @@ class KBQAgent:
         text: str | None = None
         if self.generator is not None and candidates and self._consults_generator(candidates):
             prompt = answer_prompt(question, _best_triples(triples, probabilities, self.config.prompt_triples))
-            candidates = self._weighed(prompt, candidates, self.generator)
+            candidates = self._weighed(candidates, self._likelihoods(prompt, candidates, self.generator))
             clock.lap("score")
             if self.config.free_text:
                 text = self.generator.generate([prompt])[0]
@@ -147,14 +160,15 @@ class KBQAgent:
             return candidates[0].score < self.config.sure_above or self.config.free_text
         return self.config.generator == "always"
 
-    def _weighed(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> list[Candidate]:
-        """Multiply the first candidates' probabilities by their likelihoods to a power; their sum stays as it was."""
-        head = list(candidates[: self.config.scored_candidates])
-        likelihoods = generator.score(prompt, [answer_text(c.answer) for c in head]).astype(np.float64)
-        before = np.array([c.score for c in head], np.float64)
-        logits = np.log(before + 1e-12) + self.likelihood_weight * likelihoods
-        shares = np.exp(logits - logits.max())
-        shares *= before.sum() / shares.sum()
+    def _likelihoods(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> NDArray[np.float64]:
+        """The generator's log-likelihoods of the first `scored_candidates` candidates."""
+        head = candidates[: self.config.scored_candidates]
+        return generator.score(prompt, [answer_text(c.answer) for c in head]).astype(np.float64)
+
+    def _weighed(self, candidates: Sequence[Candidate], log_likelihoods: NDArray[np.float64]) -> list[Candidate]:
+        """Weigh the first candidates' probabilities with their likelihoods, and order them anew."""
+        head = candidates[: len(log_likelihoods)]
+        shares = weigh(np.array([c.score for c in head]), log_likelihoods, self.likelihood_weight)
         weighed = [Candidate(c.answer, float(p), c.evidence) for c, p in zip(head, shares, strict=True)]
         return sorted(weighed, key=lambda c: -c.score) + list(candidates[len(head) :])
 

@@ -26,7 +26,7 @@ class AgentConfig:
     prompt_triples: int = 10
     sure_above: float = 0.9
     """With `generator="unsure"`, a first candidate at least this probable is not put to the generator."""
-    min_confidence: float = 0.05
+    min_confidence: float = 0.1
     """Below this the agent abstains."""
     max_question_chars: int = 2000
 

@@ -1,6 +1,6 @@
 """What a conversation is about, and the readings of a follow-up question that it allows.
 
-A follow-up is resolved before retrieval. Its readings are asked in order until one is likely: the
+A follow-up is resolved before retrieval. All its readings are asked, and the likeliest answer is taken: the
 question as it stands, pronouns put right (他的妻子是谁), an attribute of the entity in focus (那出版社呢？), and
 another entity with the attribute of the last question (那李白呢？).
 """

@@ -41,6 +41,7 @@ class HuggingFaceGenerator:
     def generate(self, prompts: Sequence[str], max_new_tokens: int = 48) -> list[str]:
         """Write one answer for each prompt, greedily, up to the end token, a line break or `max_new_tokens` tokens."""
         import torch
+        from transformers import GenerationConfig
 
         if not prompts:
             return []
@@ -49,14 +50,18 @@ class HuggingFaceGenerator:
         longest = max(map(len, rows))
         padded = [[self._tokenizer.eos_token_id] * (longest - len(row)) + row for row in rows]
         mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+        settings = GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=self._stop_ids,
+            pad_token_id=self._tokenizer.eos_token_id,
+        )
+        device = self._model.device
         with torch.inference_mode():
             output = self._model.generate(
-                torch.tensor(padded, device=self._model.device),
-                attention_mask=torch.tensor(mask, device=self._model.device),
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                eos_token_id=self._stop_ids,
-                pad_token_id=self._tokenizer.eos_token_id,
+                torch.tensor(padded, device=device),
+                attention_mask=torch.tensor(mask, device=device),
+                generation_config=settings,
             )
         texts = self._tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)
         return [text.strip().split("\n")[0].rstrip("\ufffd").strip() for text in texts]  # a cut character is no text

@@ -30,7 +30,7 @@ from kbqa_agent.types import EntityMention
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "Calibration", "TrainedRanker", "load_ranker"]
+__all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "Calibration", "TrainedRanker", "load_ranker", "weigh"]
 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
 FORMAT_VERSION = 1
@@ -54,6 +54,20 @@ class Calibration:
         weights = np.exp(logits - logits.max())
         shares: NDArray[np.float32] = (weights[:-1] / weights.sum()).astype(np.float32)
         return shares
+
+
+def weigh(
+    probabilities: NDArray[np.float64], log_likelihoods: NDArray[np.float64], weight: float
+) -> NDArray[np.float64]:
+    """Multiply probabilities by likelihoods to the power `weight`, keeping their sum; all arrays (n_candidates,).
+
+    >>> weigh(np.array([0.4, 0.4]), np.log(np.array([0.9, 0.1])), 1.0).round(2).tolist()
+    [0.72, 0.08]
+    """
+    logits = np.log(probabilities + 1e-12) + weight * log_likelihoods
+    shares = np.exp(logits - logits.max())
+    weighed: NDArray[np.float64] = shares * (probabilities.sum() / shares.sum())
+    return weighed
 
 
 class TrainedRanker:
@@ -95,6 +109,7 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     own = kb.path / "ranker"
     folder = folder or (own if own.is_dir() else DEFAULT_RANKER)
     import lightgbm
+    from safetensors import SafetensorError
 
     try:
         about = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
@@ -102,5 +117,6 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
             raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
         return TrainedRanker(kb, booster, TranslationModel.load(folder), Calibration(**about["calibration"]))
-    except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
-        raise ModelError(f"ranker {folder}: cannot be read ({error}); train it again: kbqa finetune ranker") from error
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error

@@ -1,0 +1,150 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cli import main
+from kbqa_agent.sample import sample_test, sample_triples
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "index"
+    result = run("index", sample_triples(), "--out", folder)
+    assert result.exit_code == 0, result.stderr
+    return folder
+
+
+def run(*arguments, text=None):
+    return CliRunner().invoke(main, [str(a) for a in arguments], input=text)
+
+
+def test_index_says_what_was_loaded(index, tmp_path):
+    (tmp_path / "my.kb").write_text("坛经 ||| 作者 ||| 惠能\n坛经 ||| 作者 ||| 惠能\n没有三部分\n", encoding="utf-8")
+    result = run("index", tmp_path / "my.kb", "--out", tmp_path / "index")
+    assert "1 triples of 1 entities" in result.stdout
+    assert "3 lines, 1 duplicate, 1 rejected" in result.stdout
+    reject = json.loads((tmp_path / "index" / "rejects.jsonl").read_text(encoding="utf-8"))
+    assert (reject["line"], reject["text"]) == (3, "没有三部分")
+
+
+def test_ask_prints_the_answer_with_its_triple(index):
+    result = run("ask", "法国的首都是哪里？", "--index", index, "--model", "none")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("巴黎  (")
+    assert lines[1].endswith("法国 | 首都 | 巴黎")
+
+
+def test_ask_json_has_the_documented_keys(index):
+    result = run("ask", "法国的首都是哪里？", "--index", index, "--model", "none", "--json")
+    answer = json.loads(result.stdout)
+    documented = {"question", "answer", "confidence", "abstained", "mentions", "candidates", "timings_ms"}
+    assert documented <= answer.keys()
+    assert answer["answer"] == "巴黎"
+    assert answer["mentions"][0] == {"text": "法国", "start": 0, "end": 2, "entity": "法国"}
+    assert answer["candidates"][0]["evidence"][0].keys() == {"id", "subject", "predicate", "object"}
+
+
+def test_the_index_may_come_from_the_environment(index, monkeypatch):
+    monkeypatch.setenv("KBQA_INDEX", str(index))
+    monkeypatch.setenv("KBQA_MODEL", "none")
+    assert run("ask", "法国的首都是哪里？").stdout.startswith("巴黎")
+
+
+def test_chat_reads_questions_from_a_pipe_and_understands_follow_ups(index):
+    result = run("chat", "--index", index, "--model", "none", text="法国的首都是哪里？\n\n那日本呢？\n")
+    assert result.exit_code == 0
+    heads = [line.split("  ")[0] for line in result.stdout.splitlines() if not line.startswith(" ")]
+    assert heads == ["巴黎", "东京"]
+
+
+def test_eval_writes_the_documented_files(index, tmp_path):
+    out = tmp_path / "report"
+    result = run("eval", "--index", index, "--questions", sample_test(), "--out", out, "--model", "none", "--limit", 40)
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["n_questions"] == 40
+    assert {"mrr", "map", "hits@1", "hits@5", "f1", "exact_match", "bleu", "rouge_1", "rouge_2", "rouge_l"} <= report[
+        "metrics"
+    ].keys()
+    assert report["metrics"]["mrr"] > 0.6
+    rows = [json.loads(line) for line in (out / "per_question.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 40
+    assert {"id", "gold", "question", "answer", "candidates"} <= rows[0].keys()
+    assert (out / "predictions.nlpcc").read_text(encoding="utf-8").count("<question id=") == 40
+    assert (out / "report.md").is_file()
+    assert list((out / "plots").glob("*.png"))
+
+
+@pytest.mark.slow
+def test_a_ranker_trained_on_the_sample_is_used_from_then_on(index, tmp_path):
+    from kbqa_agent.sample import sample_train
+
+    trained = run("finetune", "ranker", "--questions", sample_train(), "--index", index, "--out", tmp_path / "ranker")
+    assert trained.exit_code == 0, trained.stderr
+    assert "held-out MRR" in trained.stdout
+    (tmp_path / "ranker").rename(index / "ranker")
+    try:
+        assert run("ask", "法国的首都是哪里？", "--index", index, "--model", "none").stdout.startswith("巴黎")
+        (index / "ranker" / "patterns.safetensors").write_bytes(b"broken")
+        broken = run("ask", "法国的首都是哪里？", "--index", index, "--model", "none")
+        assert (broken.exit_code, broken.stderr.count("\n")) == (1, 1)
+        assert "train it again" in broken.stderr
+    finally:
+        (index / "ranker").rename(tmp_path / "aside")
+
+
+def bad_calls(index, folder):
+    (folder / "empty.kb").write_text("")
+    (folder / "binary.kb").write_bytes(b"\x00\x01\x02" * 100)
+    (folder / "gbk.kb").write_bytes("坛经 ||| 作者 ||| 惠能\n".encode("gbk") * 3)
+    (folder / "prose.kb").write_text("这不是三元组\n" * 1200, encoding="utf-8")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "mine.txt").write_text("keep me")
+    out = folder / "out"
+    ask = ("--index", index, "--model", "none")
+    return {
+        "missing file": (("index", folder / "nowhere.kb", "--out", out), "no such file"),
+        "empty file": (("index", folder / "empty.kb", "--out", out), "empty"),
+        "binary file": (("index", folder / "binary.kb", "--out", out), "binary"),
+        "other encoding": (("index", folder / "gbk.kb", "--out", out), "not UTF-8"),
+        "other format": (("index", folder / "prose.kb", "--out", out), "|||"),
+        "folder of something else": (("index", sample_triples(), "--out", folder / "notes"), "no index"),
+        "empty question": (("ask", "", *ask), "empty"),
+        "endless question": (("ask", "长" * 100_000, *ask), "100,000"),
+        "no index": (("ask", "谁？", "--index", folder / "notes", "--model", "none"), "index"),
+        "missing index": (("ask", "谁？", "--index", folder / "nowhere", "--model", "none"), "nowhere"),
+        "no such questions": (("eval", *ask, "--questions", folder / "no.nlpcc", "--out", out), "no.nlpcc"),
+        "questions in another format": (("eval", *ask, "--questions", folder / "prose.kb", "--out", out), "prose.kb"),
+        "closed book without a model": (("ask", "谁？", *ask, "--closed-book"), "closed-book"),
+        "rows without triples": (("finetune", "sft", "--questions", sample_test(), "--out", out), "--index"),
+    }
+
+
+def test_bad_input_gets_one_line_and_status_1_and_leaves_nothing_behind(index, tmp_path):
+    for name, (arguments, message) in bad_calls(index, tmp_path).items():
+        result = run(*arguments)
+        assert result.exit_code == 1, name
+        last = result.stderr.strip().splitlines()[-1]
+        assert last.startswith("kbqa: "), name
+        assert message in last, name
+        assert "Traceback" not in result.stderr, name
+        assert not (tmp_path / "out").exists(), name
+    assert (tmp_path / "notes" / "mine.txt").read_text() == "keep me"
+
+
+def test_a_failed_build_leaves_the_old_index(index, tmp_path):
+    (tmp_path / "empty.kb").write_text("")
+    assert run("index", tmp_path / "empty.kb", "--out", index).exit_code == 1
+    assert run("ask", "法国的首都是哪里？", "--index", index, "--model", "none").stdout.startswith("巴黎")
+
+
+def test_wrong_usage_is_status_2(index):
+    assert run("ask", "--index", index).exit_code == 2
+    assert run("ask", "谁？", "--index", index, "--generator", "sometimes").exit_code == 2
+
+
+def test_every_command_has_help_with_an_example():
+    for command in (["index"], ["ask"], ["eval"], ["finetune", "ranker"], ["finetune", "sft"]):
+        assert "Example: kbqa" in run(*command, "--help").stdout
