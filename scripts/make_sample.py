@@ -3,8 +3,7 @@
     python scripts/make_sample.py [FOLDER]
 
 It needs the package itself and the group `sample` (`pip install -e . --group sample`); the same versions give the same
-bytes. FOLDER is kbqa_agent/data/sample
-unless another is given.
+bytes. FOLDER is kbqa_agent/data/sample unless another is given.
 """
 
 from __future__ import annotations
@@ -14,21 +13,14 @@ from collections.abc import Iterator
 from importlib.metadata import distribution, version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-
 from sample_cities import cities, city_facts, division_facts
 from sample_measures import calendar_facts, time_zone_facts, unit_facts
 from sample_questions import questions
-from sample_world import (
-    Fact,
-    country_facts,
-    currency_facts,
-    language_facts,
-    script_facts,
-)
+from sample_world import Fact, country_facts, currency_facts, language_facts, script_facts
 
 from kbqa_agent.qa_data import write_nlpcc
 
+ROOT = Path(__file__).resolve().parents[1]
 SEED = 20160501
 MAX_BYTES = 600_000
 

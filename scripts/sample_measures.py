@@ -16,8 +16,8 @@ UNIT_KINDS = {
     "frequency": "频率单位", "length": "长度单位", "light": "光学单位", "mass": "质量单位", "power": "功率单位",
     "pressure": "压强单位", "speed": "速度单位", "temperature": "温度单位", "volume": "体积单位",
 }  # fmt: skip
-NO_UNITS = {"光", "滴", "一撮", "夜", "温度", "蒲福"}
-"""Words that CLDR needs for formatting and that name no unit when they stand alone."""
+NO_UNITS = {"光", "滴", "撮", "夜", "温度", "蒲福风级", "量杯", "打兰", "克拉", "吨"}
+"""Names that CLDR needs for formatting and that alone name no unit, or another one: its 吨 is the short ton."""
 _HAN = re.compile(r"[\u4e00-\u9fff]+(/[\u4e00-\u9fff]+)?")
 
 

@@ -203,7 +203,7 @@ def currency_facts() -> Iterator[Fact]:
         yield Fact(name, "英文名", EN.currencies[currency])
         yield Fact(name, "货币代码", currency)
         symbol = get_currency_symbol(currency, "zh_Hans")
-        if symbol != currency:
+        if today and symbol != currency:
             yield Fact(name, "货币符号", symbol)
         yield from _currency_use(name, currency, spans, today)
 
