@@ -1,0 +1,90 @@
+"""The reference task from a triple file to a scored test set: every row of the README's table.
+
+    python benchmarks/nlpcc2016.py --data ../shared/data/nlpcc2016 --work runs/nlpcc2016 [--only index default ...]
+
+Each step is one `kbqa` command, and writes one JSON row (command, commit, machine, data, figures) into
+benchmarks/results/. `always` and `never` ask the same questions, drawn at random, with and without the generator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+KB = "bench.kbqa.kb"
+TRAIN = "nlpcc-iccpol-2016.kbqa.training-data"
+TEST = "nlpcc-iccpol-2016.kbqa.testing-data"
+
+
+def main() -> None:
+    """Run the steps in order."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, required=True, help="folder of the task's files")
+    options.add_argument("--work", type=Path, required=True, help="folder for indexes and reports")
+    options.add_argument("--drawn", default="1000", help="questions of the steps with a generator")
+    options.add_argument("--only", nargs="*", help="names of steps; default: all")
+    args = options.parse_args()
+    for name, command in steps(args.data, args.work, args.drawn).items():
+        if args.only is None or name in args.only:
+            record(name, command)
+
+
+def steps(data: Path, work: Path, drawn: str) -> dict[str, list[str]]:
+    """The commands by name."""
+    plain, tuned = str(work / "index"), str(work / "index-default")
+
+    def evaluation(name: str, index: str, *more: str) -> list[str]:
+        return ["eval", "--index", index, "--questions", str(data / TEST), "--out", str(work / name), *more]
+
+    some = ("--limit", drawn, "--seed", "0")
+    return {
+        "index": ["index", str(data / KB), "--out", plain],
+        "index-default": ["index", str(data / KB), "--out", tuned],
+        "default": evaluation("default", tuned, "--model", "none"),
+        "ranker": ["finetune", "ranker", "--questions", str(data / TRAIN), "--index", plain, "--model", "embedded"],
+        "trained": evaluation("trained", plain, "--model", "none"),
+        "trained-never": evaluation("trained-never", plain, "--generator", "never", *some),
+        "trained-always": evaluation("trained-always", plain, "--generator", "always", *some),
+        "default-never": evaluation("default-never", tuned, "--generator", "never", *some),
+        "default-always": evaluation("default-always", tuned, "--generator", "always", *some),
+    }
+
+
+def record(name: str, command: list[str]) -> None:
+    """Run one command and write its row."""
+    print("$ kbqa", *command, flush=True)
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "cli", *command], check=True, stdout=subprocess.PIPE, text=True)
+    row: dict[str, Any] = {
+        "command": " ".join(["kbqa", *command]),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+        ).stdout.strip(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "data": f"{KB}, {TEST}",
+        "wall_seconds": round(time.perf_counter() - started, 1),
+        "output": done.stdout.strip().splitlines()[-1] if command[0] != "eval" else None,
+    }
+    if command[0] == "eval":
+        report = json.loads(Path(command[command.index("--out") + 1], "report.json").read_text(encoding="utf-8"))
+        kept = ("n_questions", "questions_per_second", "system", "metrics", "ceiling", "confidence_intervals")
+        row |= {key: report[key] for key in kept}
+        row["aurc"], row["ece"] = report["risk_coverage"]["aurc"], report["risk_coverage"]["ece"]
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(row, ensure_ascii=False, indent=1)
+    (RESULTS / f"nlpcc2016-{name}.json").write_text(text + "\n", encoding="utf-8")
+    print(done.stdout, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from finetune.likelihood import Weighed, fit_likelihood_weight
+from finetune.ranker import RankerConfig, fit_calibration, train_ranker
+from kb_index import KnowledgeBase, build_index
+from kb_index.errors import InputError, QuestionFileError
+from kbqa_agent.qa_data import read_questions
+from kbqa_agent.ranking import Calibration, load_ranker
+from kbqa_agent.sample import sample_train, sample_triples
+from kbqa_agent.types import QAExample
+
+
+def test_probabilities_and_none_sum_to_one():
+    shares = Calibration(temperature=2.0, none=1.0).probabilities(np.array([2.0, 0.0], np.float32))
+    expected = np.exp([1.0, 0.0]) / (np.exp([1.0, 0.0]).sum() + np.exp(1.0))
+    np.testing.assert_allclose(shares, expected, rtol=1e-6)
+
+
+def test_calibration_recovers_the_temperature_and_the_share_without_an_answer():
+    rng = np.random.default_rng(0)
+    true = Calibration(temperature=2.0, none=1.5)
+    scored = []
+    for _ in range(1500):
+        scores = rng.normal(0, 4, 6).astype(np.float32)
+        shares = np.append(true.probabilities(scores), 0)
+        shares[-1] = 1 - shares.sum()
+        drawn = rng.choice(7, p=shares / shares.sum())
+        scored.append((scores, np.arange(6) == drawn))
+    fitted = fit_calibration(scored)
+    assert fitted.temperature == pytest.approx(2.0, abs=0.25)
+    assert fitted.none == pytest.approx(1.5, abs=0.3)
+
+
+def test_a_likelihood_that_tells_right_from_wrong_gets_weight_and_a_random_one_none():
+    rng = np.random.default_rng(0)
+    even = np.full(4, 0.2)
+    right = [np.arange(4) == rng.integers(4) for _ in range(200)]
+    telling = [Weighed(even, np.where(r, -1.0, -2.0) + rng.normal(0, 0.3, 4), r) for r in right]
+    noise = [Weighed(even, rng.normal(-2, 1, 4), r) for r in right]
+    assert fit_likelihood_weight(telling) > 1.0
+    assert fit_likelihood_weight(noise) < 0.2
+    assert fit_likelihood_weight([]) == 0.0
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranker")
+    build_index([sample_triples()], folder / "index", progress=False)
+    with KnowledgeBase.open(folder / "index") as opened:
+        yield opened
+
+
+def test_training_twice_gives_the_same_ranker_and_it_ranks_held_out_questions(kb, tmp_path):
+    examples = read_questions(sample_train())[:200]
+    config = RankerConfig(trees=30, folds=2, validation_share=0.3)
+    first, second = (train_ranker(kb, examples, tmp_path / name, config) for name in ("a", "b"))
+    assert first.validation_mrr == second.validation_mrr > 0.7
+    assert first.recall > 0.95
+    for name in ("booster.txt", "patterns.safetensors", "patterns.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert load_ranker(kb, tmp_path / "a").calibration == first.calibration
+
+
+def test_questions_about_something_else_are_refused_and_the_old_ranker_stays(kb, tmp_path):
+    (tmp_path / "ranker").mkdir()
+    (tmp_path / "ranker" / "mine").write_text("old")
+    strangers = [QAExample(str(i), f"{i}号星球的颜色？", ("不存在的颜色",)) for i in range(30)]
+    with pytest.raises(QuestionFileError, match="hardly any"):
+        train_ranker(kb, strangers, tmp_path / "ranker", RankerConfig(trees=2))
+    assert (tmp_path / "ranker" / "mine").read_text() == "old"
+
+
+def test_settings_out_of_range_are_refused():
+    with pytest.raises(InputError, match="folds=1"):
+        RankerConfig(folds=1)
+    with pytest.raises(InputError, match="validation_share"):
+        RankerConfig(validation_share=1.0)
