@@ -19,7 +19,9 @@ QUOTAS = {
     "country": 210, "city": 190, "language": 60, "currency": 60, "division": 50, "time zone": 25,
     "unit": 25, "script": 12, "calendar": 12,
 }  # fmt: skip
-ENGLISH, UNANSWERABLE_KNOWN = 24, 40
+ENGLISH, UNANSWERABLE_KNOWN = 30, 40
+DESCRIBED_SHARE = 0.5
+"""Share of the questions about namesakes, where an attribute has any."""
 MAX_OBJECTS = 8
 """Nobody asks for a list longer than this; such facts are not asked about."""
 _DESCRIBED = re.compile(r"(.+)\((.+)\)")
@@ -53,7 +55,7 @@ def plain(subject: str) -> str:
 
 
 def _asked(facts: Sequence[Fact], quota: int, rng: random.Random) -> Iterator[tuple[str, QAExample]]:
-    """Draw attributes evenly, subjects with a description (namesakes) as often as all others together."""
+    """Draw attributes evenly, and namesakes (subjects with a description) more often than their number."""
     objects: dict[tuple[str, str], list[str]] = defaultdict(list)
     for fact in facts:
         objects[fact.subject, fact.predicate].append(fact.object)
@@ -65,7 +67,7 @@ def _asked(facts: Sequence[Fact], quota: int, rng: random.Random) -> Iterator[tu
     while len(asked) < quota:
         predicate = rng.choice(sorted(pools))
         described = [subject for subject in pools[predicate] if _DESCRIBED.fullmatch(subject)]
-        subject = rng.choice(described if described and rng.random() < 0.35 else pools[predicate])
+        subject = rng.choice(described if described and rng.random() < DESCRIBED_SHARE else pools[predicate])
         answers, mention = tuple(objects[subject, predicate]), _mention(subject, rng)
         # 明尼苏达州的圣保罗在哪个州 asks for nothing: the description gives the answer away.
         if (subject, predicate) not in asked and not any(a in mention and a != plain(subject) for a in answers):

