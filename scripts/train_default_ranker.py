@@ -1,6 +1,6 @@
 """Train the ranker that ships in the package: on made-up entities, the embedded sample and generated questions alone.
 
-    python scripts/train_default_ranker.py [--entities 6000] [--questions 12000] [--seed 0]
+    python scripts/train_default_ranker.py [--entities 5000] [--questions 8000] [--seed 0]
 
 Writes kbqa_agent/data/ranker/. Nothing of a benchmark's questions or triples takes part.
 """
@@ -32,8 +32,8 @@ common word is some entity's name."""
 def main() -> None:
     """Make the knowledge base and the questions, train, write."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--entities", type=int, default=6000)
-    options.add_argument("--questions", type=int, default=12000)
+    options.add_argument("--entities", type=int, default=5000)
+    options.add_argument("--questions", type=int, default=8000)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=DEFAULT_RANKER)
     args = options.parse_args()
