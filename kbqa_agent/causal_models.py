@@ -81,7 +81,8 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False) -> Any:
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"adapter {str(folder)!r}: does not fit this model ({reason}); use its own model") from error
-    if names != set(get_peft_model_state_dict(tuned)):
+    # With its default for embeddings, peft would ask the hub whether the vocabulary was changed.
+    if names != set(get_peft_model_state_dict(tuned, save_embedding_layers=False)):
         raise ModelError(f"adapter {str(folder)!r}: was made for another model; give it that model's name")
     return tuned
 

@@ -208,6 +208,14 @@ def test_an_adapter_changes_the_scores(tiny_model, tmp_path):
     assert abs(plain.score(PROMPTS[0], ["惠能"])[0] - tuned.score(PROMPTS[0], ["惠能"])[0]) > 0.01
 
 
+def test_an_adapter_that_names_its_model_on_the_hub_opens_without_a_network(tiny_models, tmp_path):
+    adapter = make_adapter(tiny_models["llama"], tmp_path / "tuned")
+    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    settings["base_model_name_or_path"] = "nobody/no-such-model"
+    (adapter / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert load_generator(tiny_models["llama"], adapter).name.endswith("+tuned")
+
+
 @pytest.mark.parametrize(("base", "other"), [("gpt2", "llama"), ("llama", "opt")])
 def test_an_adapter_for_another_architecture(tiny_models, tmp_path, base, other):
     adapter = make_adapter(tiny_models[base], tmp_path / "adapter")
