@@ -1,7 +1,8 @@
-"""Train the LoRA adapter that ships in kbqa_agent/data/adapter, on made-up entities and on the packaged sample.
+r"""Train the LoRA adapter that ships in kbqa_agent/data/adapter, on made-up entities and on the packaged sample.
 
     python scripts/train_adapter.py --steps 180
-    python scripts/train_adapter.py --steps 150 --start kbqa_agent/data/adapter --seed 8 --asked 6 --sample
+    python scripts/train_adapter.py --steps 320 --start kbqa_agent/data/adapter --asked 6 --sample --rows-per-step 4 \
+        --learning-rate 8e-4 --seed 8
 
 A row shows 3 to 12 triples, of one entity or of two, in random order, and asks some questions about them one after
 another; one question in eight asks for what is not there and is answered with 不知道. No test set is read.
@@ -146,6 +147,7 @@ def main() -> None:
     parser.add_argument("--entities", type=int, default=2600)
     parser.add_argument("--asked", type=int, default=4, help="questions a row, at most")
     parser.add_argument("--sample", action="store_true", help="train on the packaged sample as well")
+    parser.add_argument("--rows-per-step", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--resume", action="store_true")
@@ -156,6 +158,7 @@ def main() -> None:
         out=options.out,
         adapter=options.start,
         learning_rate=options.learning_rate,
+        rows_per_step=options.rows_per_step,
         max_steps=options.steps,
         validation_share=0.02,
         save_every=25,
