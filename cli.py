@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kbqa_agent.types import Answer
 
 DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本呢？", "格鲁吉亚用什么货币？", "法国的总统是谁？")
-SHOWN_CHARS = 100
 FILE = click.Path(path_type=Path)
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
@@ -292,29 +291,9 @@ def _prompted() -> str | None:
 
 
 def _print_answer(answer: Answer, as_json: bool) -> None:
-    from kbqa_agent.answer_json import answer_to_json
+    from kbqa_agent.answer_forms import answer_to_json, answer_to_text
 
-    if as_json:
-        click.echo(json.dumps(answer_to_json(answer), ensure_ascii=False))
-        return
-    click.echo(_headline(answer))
-    for candidate in answer.candidates[:3]:
-        for t in candidate.evidence[:1]:
-            value = t.object if len(t.object) <= SHOWN_CHARS else t.object[:SHOWN_CHARS] + "…"
-            click.echo(f"  {candidate.score:5.1%}  {t.subject} | {t.predicate} | {value}")
-
-
-def _headline(answer: Answer) -> str:
-    reasons = {
-        "no_entity": "nothing in the question is an entity of the knowledge base",
-        "no_attribute": "the knowledge base does not say",
-        "ambiguous": "several entities of that name fit",
-        "low_confidence": "no candidate is likely enough",
-    }
-    if answer.abstained is not None:
-        return f"(no answer: {reasons[answer.abstained]})"
-    note = f"({answer.confidence:.0%})" if answer.supported else "(the generator's own words, backed by no triple)"
-    return f"{answer.text}  {note}"
+    click.echo(json.dumps(answer_to_json(answer), ensure_ascii=False) if as_json else answer_to_text(answer))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
 from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk_coverage
 from kb_index.errors import QuestionError, QuestionFileError
-from kbqa_agent.answer_json import answer_to_json
+from kbqa_agent.answer_forms import answer_to_json
 from kbqa_agent.atomic import replacing_text
 from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import Answer, QAExample

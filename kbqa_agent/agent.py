@@ -6,14 +6,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.errors import ModelError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import normalize_name
 from kb_index.types import Triple
+from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.linking import link
@@ -23,10 +24,6 @@ from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Ranker, Turn
 
 __all__ = ["KBQAgent"]
-
-MAX_EVIDENCE = 5
-MOSTLY = 0.7
-"""Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
 
 
 class KBQAgent:
@@ -105,9 +102,8 @@ class KBQAgent:
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
-        mentions = link(self.kb, question)
-        triples = retrieve(self.kb, mentions)
-        return _best_triples(triples, self.ranker.rank(question, mentions, triples)[1], n)
+        ranked = self._rank(question)
+        return best_triples(ranked.triples, ranked.probabilities, n)
 
     def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
         """The ranker's first candidates as the generator would weigh them, and its log-likelihood of each, (n,).
@@ -116,36 +112,43 @@ class KBQAgent:
         """
         if self.generator is None:
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
-        mentions = link(self.kb, question)
-        triples = retrieve(self.kb, mentions)
-        _, probabilities = self.ranker.rank(question, mentions, triples)
-        candidates = _candidates(triples, probabilities, self.config.scored_candidates)
-        if not candidates:
-            return [], np.zeros(0)
-        prompt = answer_prompt(question, _best_triples(triples, probabilities, self.config.prompt_triples))
-        return candidates, self._likelihoods(prompt, candidates, self.generator)
+        ranked = self._rank(question)
+        found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
+        return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
     def _answer(self, question: str, focus: int | None = None) -> Answer:
         """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
         clock = _Clock()
         if self.config.closed_book:
             return self._closed_book(question, clock)
+        ranked = self._rank(question, focus, clock)
+        found = candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates)
+        text: str | None = None
+        if self.generator is not None and found and self._consults_generator(found):
+            prompt = self._prompt(question, ranked)
+            found = self._weighed(found, self._likelihoods(prompt, found, self.generator))
+            clock.lap("score")
+            if self.config.free_text:
+                text = self.generator.generate([prompt])[0]
+                clock.lap("generate")
+        mentions = mentions_of(ranked.mentions, found)
+        if text is not None:
+            return written(question, found, mentions, text, clock.laps)
+        return decide(question, found, mentions, self.config.min_confidence, clock.laps)
+
+    def _rank(self, question: str, focus: int | None = None, clock: _Clock | None = None) -> _Ranked:
+        clock = clock or _Clock()
         mentions = _focused(link(self.kb, question), focus)
         clock.lap("link")
         triples = retrieve(self.kb, mentions)
         clock.lap("retrieve")
         _, probabilities = self.ranker.rank(question, mentions, triples)
-        candidates = _candidates(triples, probabilities, self.config.max_candidates)
         clock.lap("rank")
-        text: str | None = None
-        if self.generator is not None and candidates and self._consults_generator(candidates):
-            prompt = answer_prompt(question, _best_triples(triples, probabilities, self.config.prompt_triples))
-            candidates = self._weighed(candidates, self._likelihoods(prompt, candidates, self.generator))
-            clock.lap("score")
-            if self.config.free_text:
-                text = self.generator.generate([prompt])[0]
-                clock.lap("generate")
-        return _decide(question, candidates, _kept(mentions, candidates), text, self.config.min_confidence, clock)
+        return _Ranked(mentions, triples, probabilities)
+
+    def _prompt(self, question: str, ranked: _Ranked) -> str:
+        best = best_triples(ranked.triples, ranked.probabilities, self.config.prompt_triples)
+        return answer_prompt(question, best)
 
     def _check(self, question: str) -> None:
         if not question.strip():
@@ -182,6 +185,14 @@ class KBQAgent:
         return Answer(question, text if known else None, 0.0, reason, (), (), clock.laps, supported=False)
 
 
+class _Ranked(NamedTuple):
+    """What linking, retrieval and ranking found; `probabilities` are those of the triples, (n_triples,)."""
+
+    mentions: tuple[EntityMention, ...]
+    triples: list[Triple]
+    probabilities: NDArray[np.float32]
+
+
 class _Clock:
     """Milliseconds of each stage."""
 
@@ -201,74 +212,3 @@ def _focused(mentions: Sequence[EntityMention], focus: int | None) -> tuple[Enti
         EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id == focus) or m.entities)
         for m in mentions
     )
-
-
-def _candidates(triples: Sequence[Triple], probabilities: NDArray[np.float32], limit: int) -> list[Candidate]:
-    """One candidate for each distinct object; its score is the sum over the triples that say so."""
-    evidence: dict[str, list[int]] = {}
-    for i in np.argsort(-probabilities, kind="stable"):
-        evidence.setdefault(triples[i].object, []).append(int(i))
-    found = [
-        Candidate(answer, float(probabilities[at].sum()), tuple(triples[i] for i in at[:MAX_EVIDENCE]))
-        for answer, at in evidence.items()
-    ]
-    return sorted(found, key=lambda c: -c.score)[:limit]
-
-
-def _best_triples(triples: Sequence[Triple], probabilities: NDArray[np.float32], n: int) -> list[Triple]:
-    """The `n` likeliest triples, those of one subject together, in the order of the subjects' best triples."""
-    best = [triples[i] for i in np.argsort(-probabilities, kind="stable")[:n]]
-    order = {s: i for i, s in enumerate(dict.fromkeys(t.subject_id for t in best))}
-    return sorted(best, key=lambda t: order[t.subject_id])
-
-
-def _kept(mentions: Sequence[EntityMention], candidates: Sequence[Candidate]) -> tuple[EntityMention, ...]:
-    """The mentions whose entities the candidates rest on, with those entities only."""
-    used = {t.subject_id for c in candidates for t in c.evidence}
-    kept = (EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id in used)) for m in mentions)
-    return tuple(m for m in kept if m.entities)
-
-
-def _decide(
-    question: str,
-    candidates: Sequence[Candidate],
-    mentions: tuple[EntityMention, ...],
-    text: str | None,
-    min_confidence: float,
-    clock: _Clock,
-) -> Answer:
-    """Answer with the generator's own `text` where it wrote one, else with the first candidate, or say why not."""
-    if text is not None:
-        return _written(question, candidates, mentions, text, clock)
-    if not candidates:
-        return Answer(question, None, 0.0, "no_entity", (), mentions, clock.laps)
-    confidence = min(1.0, candidates[0].score)
-    reason: Abstention | None = None
-    if confidence < min_confidence:
-        reason = _reason(sum(c.score for c in candidates))
-    text = None if reason else candidates[0].answer
-    return Answer(question, text, confidence, reason, tuple(candidates), mentions, clock.laps)
-
-
-def _reason(total: float) -> Abstention:
-    """Why the first candidate is improbable, from the probability of all candidates together."""
-    if total >= MOSTLY:
-        return "ambiguous"
-    return "no_attribute" if total < 1 - MOSTLY else "low_confidence"
-
-
-def _written(
-    question: str,
-    candidates: Sequence[Candidate],
-    mentions: tuple[EntityMention, ...],
-    text: str,
-    clock: _Clock,
-) -> Answer:
-    """The generator's own text: backed by the candidate that it equals, marked as unsupported where there is none."""
-    same = [c for c in candidates if normalize_name(answer_text(c.answer)) == normalize_name(text)]
-    ordered = (*same, *(c for c in candidates if c not in same))
-    if same:
-        return Answer(question, same[0].answer, min(1.0, same[0].score), None, ordered, mentions, clock.laps)
-    if text in ("", UNKNOWN):
-        return Answer(question, None, 0.0, "no_attribute", ordered, mentions, clock.laps)
-    return Answer(question, text, 0.0, None, ordered, mentions, clock.laps, supported=False)

@@ -1,19 +1,29 @@
-"""An answer as one JSON object, the form that `ask --json` prints and that an evaluation's rows extend."""
+"""An answer as one JSON object, the form that evaluation rows extend, and as the lines that people read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kb_index.types import Triple
-from kbqa_agent.types import Answer, Candidate, EntityMention
+from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
-__all__ = ["answer_to_json"]
+__all__ = ["answer_to_json", "answer_to_text"]
+
+SHOWN_CANDIDATES = 3
+SHOWN_CHARS = 100
+REASONS: dict[Abstention, str] = {
+    "no_entity": "nothing in the question is an entity of the knowledge base",
+    "no_attribute": "the knowledge base does not say",
+    "ambiguous": "several entities of that name fit",
+    "low_confidence": "no candidate is likely enough",
+}
 
 
 def answer_to_json(answer: Answer) -> dict[str, Any]:
     """Turn an answer into plain values that `json.dumps` takes.
 
-    Keys: question, answer (None when it abstains), confidence, abstained (None or the reason), mentions, candidates
+    Keys: question, answer (None when it abstains), confidence, abstained (None or the reason), supported (False when
+    the text is the generator's own and no candidate), mentions, candidates
     (best first) and timings_ms. A mention's `entity` is the name of the entity that the best candidate rests on, where
     it is among the mention's, and of the first one otherwise.
     """
@@ -23,6 +33,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "confidence": round(float(answer.confidence), 6),
         "abstained": answer.abstained,
+        "supported": answer.supported,
         "mentions": [_mention(mention, meant) for mention in answer.mentions],
         "candidates": [_candidate(candidate) for candidate in answer.candidates],
         "timings_ms": {stage: round(float(value), 3) for stage, value in answer.timings.items()},
@@ -42,3 +53,21 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 def _triple(triple: Triple) -> dict[str, Any]:
     return {"id": triple.id, "subject": triple.subject, "predicate": triple.predicate, "object": triple.object}
+
+
+def answer_to_text(answer: Answer) -> str:
+    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each."""
+    return "\n".join([_headline(answer), *map(_line, answer.candidates[:SHOWN_CANDIDATES])])
+
+
+def _headline(answer: Answer) -> str:
+    if answer.abstained is not None:
+        return f"(no answer: {REASONS[answer.abstained]})"
+    note = f"({answer.confidence:.0%})" if answer.supported else "(the generator's own words, backed by no triple)"
+    return f"{answer.text}  {note}"
+
+
+def _line(candidate: Candidate) -> str:
+    triple = candidate.evidence[0]
+    value = triple.object if len(triple.object) <= SHOWN_CHARS else triple.object[:SHOWN_CHARS] + "…"
+    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {value}"

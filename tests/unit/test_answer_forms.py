@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from kb_index.types import Entity, Triple
-from kbqa_agent.answer_json import answer_to_json
+from kbqa_agent.answer_forms import answer_to_json, answer_to_text
 from kbqa_agent.types import Answer, Candidate, EntityMention
 
 MENTION = EntityMention("李伟", 0, 2, (Entity(4, "李伟(演员)"), Entity(9, "李伟(教授)")))
@@ -21,6 +21,7 @@ def test_all_keys_and_plain_values() -> None:
         "answer": "1955年",
         "confidence": 0.75,
         "abstained": None,
+        "supported": True,
         "mentions": [{"text": "李伟", "start": 0, "end": 2, "entity": "李伟(教授)"}],
         "candidates": [
             {
@@ -39,3 +40,14 @@ def test_abstaining_has_no_answer_but_a_reason() -> None:
     assert row["abstained"] == "no_attribute"
     assert row["mentions"][0]["entity"] == "李伟(演员)"
     assert row["candidates"] == []
+
+
+def test_the_lines_that_people_read():
+    triple = Triple(1, "坛经", "作者", "惠" * 150, 7)
+    candidate = Candidate("惠能", 0.925, (triple,))
+    answer = Answer("谁？", "惠能", 0.925, None, (candidate,), ())
+    assert answer_to_text(answer).splitlines() == ["惠能  (92%)", "  92.5%  坛经 | 作者 | " + "惠" * 100 + "…"]
+    silent = Answer("谁？", None, 0.0, "no_entity", (), ())
+    assert answer_to_text(silent) == "(no answer: nothing in the question is an entity of the knowledge base)"
+    made_up = Answer("谁？", "李白", 0.0, None, (), (), supported=False)
+    assert answer_to_text(made_up) == "李白  (the generator's own words, backed by no triple)"

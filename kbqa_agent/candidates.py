@@ -1,0 +1,85 @@
+"""Ranked triples -> candidates, and candidates -> an answer or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_index.normalize import normalize_name
+from kb_index.types import Triple
+from kbqa_agent.prompts import UNKNOWN, answer_text
+from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
+
+__all__ = ["best_triples", "candidates_of", "decide", "mentions_of", "written"]
+
+MAX_EVIDENCE = 5
+MOSTLY = 0.7
+"""Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
+
+
+def candidates_of(triples: Sequence[Triple], probabilities: NDArray[np.float32], limit: int) -> list[Candidate]:
+    """One candidate for each distinct object; its score is the sum over the triples that say so."""
+    evidence: dict[str, list[int]] = {}
+    for i in np.argsort(-probabilities, kind="stable"):
+        evidence.setdefault(triples[i].object, []).append(int(i))
+    found = [
+        Candidate(answer, float(probabilities[at].sum()), tuple(triples[i] for i in at[:MAX_EVIDENCE]))
+        for answer, at in evidence.items()
+    ]
+    return sorted(found, key=lambda c: -c.score)[:limit]
+
+
+def best_triples(triples: Sequence[Triple], probabilities: NDArray[np.float32], n: int) -> list[Triple]:
+    """The `n` likeliest triples, those of one subject together, in the order of the subjects' best triples."""
+    best = [triples[i] for i in np.argsort(-probabilities, kind="stable")[:n]]
+    order = {s: i for i, s in enumerate(dict.fromkeys(t.subject_id for t in best))}
+    return sorted(best, key=lambda t: order[t.subject_id])
+
+
+def mentions_of(mentions: Sequence[EntityMention], candidates: Sequence[Candidate]) -> tuple[EntityMention, ...]:
+    """The mentions whose entities the candidates rest on, with those entities only."""
+    used = {t.subject_id for c in candidates for t in c.evidence}
+    kept = (EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id in used)) for m in mentions)
+    return tuple(m for m in kept if m.entities)
+
+
+def decide(
+    question: str,
+    candidates: Sequence[Candidate],
+    mentions: tuple[EntityMention, ...],
+    min_confidence: float,
+    timings: Mapping[str, float],
+) -> Answer:
+    """Answer with the first candidate, or say why not."""
+    if not candidates:
+        return Answer(question, None, 0.0, "no_entity", (), mentions, timings)
+    confidence = min(1.0, candidates[0].score)
+    reason = _reason(sum(c.score for c in candidates)) if confidence < min_confidence else None
+    text = None if reason else candidates[0].answer
+    return Answer(question, text, confidence, reason, tuple(candidates), mentions, timings)
+
+
+def _reason(total: float) -> Abstention:
+    """Why the first candidate is improbable, from the probability of all candidates together."""
+    if total >= MOSTLY:
+        return "ambiguous"
+    return "no_attribute" if total < 1 - MOSTLY else "low_confidence"
+
+
+def written(
+    question: str,
+    candidates: Sequence[Candidate],
+    mentions: tuple[EntityMention, ...],
+    text: str,
+    timings: Mapping[str, float],
+) -> Answer:
+    """Answer with the generator's own text: backed by the candidate it equals, marked where there is none."""
+    same = [c for c in candidates if normalize_name(answer_text(c.answer)) == normalize_name(text)]
+    ordered = (*same, *(c for c in candidates if c not in same))
+    if same:
+        return Answer(question, same[0].answer, min(1.0, same[0].score), None, ordered, mentions, timings)
+    if text in ("", UNKNOWN):
+        return Answer(question, None, 0.0, "no_attribute", ordered, mentions, timings)
+    return Answer(question, text, 0.0, None, ordered, mentions, timings, supported=False)
