@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kb_index.errors import KBQAError
+from kb_index.errors import KBQAError, QuestionError
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本呢？", "格鲁吉亚用什么货币？", "法国的总统是谁？")
 FILE = click.Path(path_type=Path)
+QUESTION_FORMATS = click.Choice(["auto", "nlpcc", "kgclue", "metaqa", "text2text"])
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
     "--questions", required=True, type=FILE, help="Question file: NLPCC, KgCLUE, MetaQA or text2text."
@@ -71,24 +72,22 @@ def main(verbose: bool) -> None:
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--out",
-    required=True,
-    type=FILE,
-    help="Folder to write the index to; an index there is replaced when the new one is whole.",
+    "--out", required=True, type=FILE, help="Index folder; one that is there is replaced by the whole new one."
 )
-@click.option("--format", "format_", type=click.Choice(["auto", "nlpcc"]), default="auto", show_default=True)
 @click.option(
-    "--encoder", help="model2vec folder or SentenceTransformer name; default: character vectors made from the names."
+    "--format", type=click.Choice(["auto", "nlpcc"]), default="auto", expose_value=False, help="Of the files."
+)
+@click.option(
+    "--encoder", help="model2vec folder or SentenceTransformer name; default: made from the characters of names."
 )
 @click.option("--seed", default=0, show_default=True)
-def index(files: tuple[Path, ...], out: Path, format_: str, encoder: str | None, seed: int) -> None:
+def index(files: tuple[Path, ...], out: Path, encoder: str | None, seed: int) -> None:
     """Build an index from files of triples, lines of `subject ||| predicate ||| object`.
 
     Example: kbqa index my.kb --out my-index
     """
     from kb_index import build_index
 
-    del format_  # one format so far
     manifest = build_index(files, out, encoder=encoder, seed=seed)
     n, seconds = manifest.counts, sum(manifest.seconds.values())
     click.echo(
@@ -116,26 +115,27 @@ def ask(question: str, index: Path, as_json: bool, **options: Any) -> None:
 @index_option
 @generator_options
 def chat(index: Path, **options: Any) -> None:
-    """Ask one question after the other; follow-ups such as 那人口呢？ are understood. Ends with Ctrl-D."""
+    """Ask one question after the other; follow-ups such as 那人口呢？ are understood. Ends with Ctrl-D.
+
+    Example: kbqa chat --index my-index
+    """
     from kbqa_agent.dialogue import Dialogue
 
     dialogue = Dialogue()
     with _open(index, **options) as agent:
         for line in iter(_prompted, None) if sys.stdin.isatty() else sys.stdin:
-            if line.strip():
-                _print_answer(agent.ask(line.strip(), dialogue), as_json=False)
+            try:
+                if line.strip():
+                    _print_answer(agent.ask(line.strip(), dialogue), as_json=False)
+            except QuestionError as error:
+                click.echo(f"kbqa: {error}", err=True)
 
 
 @main.command(name="eval")
 @index_option
 @questions_option
-@click.option("--format", "format_", default="auto", show_default=True, help="Format of the question file.")
-@click.option(
-    "--out",
-    required=True,
-    type=FILE,
-    help="Folder for report.json, report.md, per_question.jsonl, predictions.nlpcc, plots/.",
-)
+@click.option("--format", "format_", type=QUESTION_FORMATS, default="auto", show_default=True, help="Of the questions.")
+@click.option("--out", required=True, type=FILE, help="Folder for the report, the predictions and the plots.")
 @click.option("--limit", type=click.IntRange(1), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
 @generator_options
@@ -226,7 +226,10 @@ def sft(questions: Path, index: Path | None, closed_book: bool, limit: int | Non
 @click.option("--out", default="kbqa-demo", show_default=True, type=FILE, help="Folder for index, adapter and report.")
 @click.option("--steps", default=10, show_default=True, help="Steps of the short fine-tuning.")
 def demo(out: Path, steps: int) -> None:
-    """Build the embedded sample, ask it, fine-tune a generator briefly, and evaluate."""
+    """Build the embedded sample, ask it, fine-tune a generator briefly, and evaluate.
+
+    Example: kbqa demo --out kbqa-demo
+    """
     from kbqa_agent.sample import sample_test, sample_train, sample_triples
 
     index, adapter, report = (str(out / name) for name in ("index", "adapter", "report"))
@@ -263,7 +266,8 @@ def _open(
 
 def _run(*arguments: str) -> None:
     click.echo("$ kbqa " + " ".join(arguments))
-    main.main(arguments, standalone_mode=False)
+    if status := main.main(arguments, standalone_mode=False):
+        click.get_current_context().exit(status)
 
 
 def _conversation(index: str, questions: Sequence[str]) -> None:

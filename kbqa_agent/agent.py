@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,9 @@ from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Ranker, Turn
 
 __all__ = ["KBQAgent"]
+
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class KBQAgent:
@@ -60,8 +64,8 @@ class KBQAgent:
         from kbqa_agent.gguf_cache import embedded_is_installed
 
         config = config or AgentConfig()
-        if config.closed_book and model == "none":
-            raise ModelError("closed-book answers need a generator, and the model is 'none'; name one with --model")
+        if config.closed_book and (model == "none" or config.generator == "never"):
+            raise ModelError("closed-book answers need a generator, and none is to be used; name one with --model")
         kb = KnowledgeBase.open(index)
         try:
             ranker = load_ranker(kb)
@@ -76,7 +80,7 @@ class KBQAgent:
         """Close the knowledge base."""
         self.kb.close()
 
-    def __enter__(self) -> KBQAgent:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -90,6 +94,7 @@ class KBQAgent:
         Raises: QuestionError when the question is empty or too long.
         """
         self._check(question)
+        question = CONTROL.sub(" ", question)
         if dialogue is None:
             return self._answer(question)
         turns = [
@@ -153,6 +158,8 @@ class KBQAgent:
     def _check(self, question: str) -> None:
         if not question.strip():
             raise QuestionError("the question is empty; ask something")
+        if any("\ud800" <= c <= "\udfff" for c in question):
+            raise QuestionError("the question is not UTF-8; send it in UTF-8, or set the terminal to it")
         if len(question) > self.config.max_question_chars:
             raise QuestionError(
                 f"the question has {len(question):,} characters; at most {self.config.max_question_chars:,} are read"
@@ -173,7 +180,7 @@ class KBQAgent:
         head = candidates[: len(log_likelihoods)]
         shares = weigh(np.array([c.score for c in head]), log_likelihoods, self.likelihood_weight)
         weighed = [Candidate(c.answer, float(p), c.evidence) for c, p in zip(head, shares, strict=True)]
-        return sorted(weighed, key=lambda c: -c.score) + list(candidates[len(head) :])
+        return sorted([*weighed, *candidates[len(head) :]], key=lambda c: -c.score)
 
     def _closed_book(self, question: str, clock: _Clock) -> Answer:
         if self.generator is None:

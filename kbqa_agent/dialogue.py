@@ -16,9 +16,9 @@ __all__ = ["Dialogue"]
 
 MAX_TURNS = 50
 PRONOUN = re.compile(
-    r"(他|她|它)们?(?!人)|(这|那|该|此)(本书|部电影|部电视剧|部小说|首歌|个人|位|个国家|个城市|座城市|个地方|家公司|所学校|公司|校|书|片|剧|国|市|地)"
-    r"|\b(it|its|he|his|she|her|they|their)\b",
-    re.IGNORECASE,
+    r"(?<![其吉耳])(他|她|它)(们|(?!加禄|人))"
+    r"|(这|那|该|此)(本书|部电影|部电视剧|部小说|首歌|个人|位|个国家|个城市|座城市|个地方|家公司|所学校|公司|校|书|片|剧|国|市|地)"
+    r"|\b([Ii]ts?|[Hh]is|[Hh]er?|[Ss]he|[Tt]heir|[Tt]hey)\b"
 )
 ELLIPSIS = re.compile(
     r"^(?:那么|那|and|what about)?\s*(?P<rest>.{1,30}?)\s*(?:呢|嘛|么)?\s*[?？。!！]*$", re.IGNORECASE
@@ -43,20 +43,20 @@ class Dialogue:
         self.turns.append(turn)
 
     def readings(self, question: str) -> list[str]:
-        """The questions that may be meant, the one as it stands first where it can stand alone."""
+        """The questions that may be meant, the one as it stands among them."""
         found = self._focus_mention()
         if found is None:
             return [question]
         mention, last = found[0].text, found[2]
         resolved, n_pronouns = PRONOUN.subn(lambda _: mention, question)
         if n_pronouns:
-            return [resolved]
+            return [resolved, question]
         match = ELLIPSIS.match(question.strip())
         if match is None or ASKING.search(question):
             return [question]
         rest = match["rest"].removeprefix("的")
         other = last.question[: found[0].start] + rest + last.question[found[0].end :]
-        return [f"{mention}的{rest}是什么？", other]
+        return [f"{mention}的{rest}是什么？", other, question]
 
     def _focus_mention(self) -> tuple[EntityMention, int, Turn] | None:
         """The mention and the entity that the last answer's evidence is about, and the turn."""

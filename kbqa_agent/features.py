@@ -43,7 +43,7 @@ FEATURES = (*MENTION, *ENTITY, *ATTRIBUTE, *OBJECT, *RELATIVE, "left_above_best"
 FAR = 20
 """The distance of an attribute whose name is not in the question, in characters; that of others stays below."""
 OPENING, CLOSING = "《“\"「『【'‘", "》”\"」』】'’"
-PUNCTUATION = re.compile(r"[?？!！。，,、;；:：\"“”'‘’《》「」『』【】]+")
+PUNCTUATION = re.compile(r"[_?？!！。，,、;；:：\"“”'‘’《》「」『』【】]+")
 ASKS = (
     ("谁", "哪位", "何人", "who"),
     ("什么时候", "何时", "哪年", "哪一年", "哪天", "时间", "日期", "几月", "when"),

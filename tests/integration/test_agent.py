@@ -148,3 +148,16 @@ def test_bad_settings_are_refused(kb, tmp_path):
         AgentConfig(sure_above=2)
     with pytest.raises(ModelError, match="closed-book"):
         KBQAgent.open(tmp_path, model="none", config=AgentConfig(closed_book=True))
+
+
+def test_candidates_stay_best_first_when_only_some_are_weighed(kb):
+    asking = agent(kb, OneAnswerGenerator(likes="惠能"), generator="always", scored_candidates=2)
+    scores = [c.score for c in asking.ask("坛经的作者是谁？").candidates]
+    assert len(scores) > 2
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_question_that_is_no_text_is_refused_and_control_characters_are_blanks(kb):
+    with pytest.raises(QuestionError, match="UTF-8"):
+        agent(kb).ask("法国\udcb7的首都")
+    assert agent(kb).ask("法国的\x00首都是\n哪里？").text == "巴黎"

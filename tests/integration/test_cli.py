@@ -146,5 +146,32 @@ def test_wrong_usage_is_status_2(index):
 
 
 def test_every_command_has_help_with_an_example():
-    for command in (["index"], ["ask"], ["eval"], ["finetune", "ranker"], ["finetune", "sft"]):
+    for command in (["index"], ["ask"], ["chat"], ["demo"], ["eval"], ["finetune", "ranker"], ["finetune", "sft"]):
         assert "Example: kbqa" in run(*command, "--help").stdout
+
+
+def test_chat_goes_on_after_a_question_that_it_cannot_read(index):
+    result = run("chat", "--index", index, "--model", "none", text="长" * 3000 + "\n法国的首都是哪里？\n")
+    assert result.exit_code == 0
+    assert "3,000 characters" in result.stderr
+    assert result.stdout.startswith("巴黎")
+
+
+@pytest.mark.slow
+def test_the_demo_runs_from_end_to_end(tmp_path):
+    result = run("demo", "--out", tmp_path / "demo", "--steps", 1)
+    assert result.exit_code == 0, result.stderr
+    assert "巴黎" in result.stdout
+    assert "held-out MRR" in result.stdout
+    assert "| mrr |" in result.stdout
+    assert (tmp_path / "demo" / "report" / "report.json").is_file()
+
+
+def test_the_demo_stops_at_the_first_step_that_fails(tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "index").mkdir()
+    (tmp_path / "demo" / "index" / "mine.txt").write_text("keep me")
+    result = run("demo", "--out", tmp_path / "demo")
+    assert result.exit_code == 1
+    assert "Everything is in" not in result.stdout
+    assert (tmp_path / "demo" / "index" / "mine.txt").read_text() == "keep me"

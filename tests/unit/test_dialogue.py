@@ -18,15 +18,28 @@ def test_ellipsis_may_change_the_attribute_or_the_entity():
     dialogue = Dialogue()
     dialogue.add(answered("法国的首都是哪里？", "法国", 3))
     assert dialogue.focus == 3
-    assert dialogue.readings("那德国呢？") == ["法国的德国是什么？", "德国的首都是哪里？"]
-    assert dialogue.readings("那人口呢") == ["法国的人口是什么？", "人口的首都是哪里？"]
+    assert dialogue.readings("那德国呢？") == ["法国的德国是什么？", "德国的首都是哪里？", "那德国呢？"]
+    assert dialogue.readings("那人口呢") == ["法国的人口是什么？", "人口的首都是哪里？", "那人口呢"]
 
 
 def test_pronouns_become_the_entity_in_focus():
     dialogue = Dialogue()
     dialogue.add(answered("《坛经》是谁写的？", "坛经", 5))
-    assert dialogue.readings("这本书是什么时候出版的？") == ["坛经是什么时候出版的？"]
-    assert dialogue.readings("它的出版社是哪家？") == ["坛经的出版社是哪家？"]
+    assert dialogue.readings("这本书是什么时候出版的？") == ["坛经是什么时候出版的？", "这本书是什么时候出版的？"]
+    assert dialogue.readings("它的出版社是哪家？") == ["坛经的出版社是哪家？", "它的出版社是哪家？"]
+
+
+def test_a_pronoun_inside_a_word_is_none():
+    dialogue = Dialogue()
+    dialogue.add(answered("法国的首都是哪里？", "法国", 3))
+    for question in (
+        "马耳他的首都是哪里？",
+        "其他国家有哪些？",
+        "吉他是谁发明的？",
+        "他加禄语是什么语言？",
+        "What does IT mean?",
+    ):
+        assert dialogue.readings(question) == [question]
 
 
 def test_a_whole_question_is_left_alone():
