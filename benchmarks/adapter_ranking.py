@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from finetune.generated import questions_from_triples, synthetic_entities
+from finetune.generated import questions_from_triples
+from finetune.synthetic import synthetic_entities
 from kb_index.types import Triple
 from kbqa_agent.generation import load_generator, shipped_adapter
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text

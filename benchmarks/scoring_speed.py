@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from finetune.generated import questions_from_triples, synthetic_entities
+from finetune.generated import questions_from_triples
+from finetune.synthetic import synthetic_entities
 from kbqa_agent.causal_models import load_model, with_adapter
 from kbqa_agent.generation import shipped_adapter
 from kbqa_agent.prompts import answer_prompt, answer_text

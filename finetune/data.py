@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
-from kbqa_agent.qa_data import Text2TextRow, read_text2text, write_text2text
+from kbqa_agent.text2text import Text2TextRow
 from kbqa_agent.tokenizing import UNLIMITED, encode_answer, encode_prompt
 from kbqa_agent.types import QAExample
 
@@ -26,10 +26,8 @@ __all__ = [
     "collate",
     "encode_rows",
     "length_grouped",
-    "read_text2text",
     "rows_from_questions",
     "split_validation",
-    "write_text2text",
 ]
 
 IGNORED = -100

@@ -14,19 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from finetune.question_templates import COMMON, Templates, load_templates
-from finetune.synthetic import synthetic_entities
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.types import QAExample
 
-__all__ = [
-    "load_templates",
-    "plain_attribute",
-    "plain_name",
-    "questions_from_triples",
-    "synthetic_entities",
-    "value_type",
-]
+__all__ = ["plain_attribute", "plain_name", "questions_from_triples", "value_type"]
 
 MAX_OBJECT_CHARS = 200
 MAX_NAME_CHARS = 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -9,7 +10,9 @@ from tqdm import tqdm
 from finetune.data import RowOptions, rows_from_questions
 from kb_index.errors import InputError
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.qa_data import draw, read_questions, write_text2text
+from kbqa_agent.qa_data import detect_format, draw, read_questions
+from kbqa_agent.text2text import Text2TextRow, read_text2text, write_text2text
+from kbqa_agent.types import QAExample
 
 __all__ = ["training_rows"]
 
@@ -19,22 +22,26 @@ def training_rows(
 ) -> Path:
     """Write rows for `limit` random questions (all if None) to the text2text file `out`, and give the file to train on.
 
-    Without an index the prompts hold no triples; a text2text file is then trained on as it stands.
+    The rows of a text2text file stay as they are, whatever `index` and `options` say; other questions get prompts with
+    triples of the index, or closed-book ones without.
 
     Raises: QuestionFileError, IndexFolderError; InputError where neither an index nor closed-book rows are asked for.
     """
-    examples = read_questions(questions)
-    as_it_stands = questions.suffix == ".json" and not options.closed_book
-    if index is None and as_it_stands and limit is None:
-        return questions
-    if index is None and not options.closed_book:
+    if detect_format(questions) == "text2text":
+        if limit is None:
+            return questions
+        rows = draw(read_text2text(questions), limit, options.seed)
+    elif index is None and not options.closed_book:
         raise InputError(f"{questions}: expected an --index whose triples go into the prompts, or --closed-book")
-    drawn = draw(examples, limit, options.seed)
-    if index is None or options.closed_book:
-        rows = rows_from_questions(drawn, lambda _: (), options)
     else:
-        with KBQAgent.open(index, model="none") as agent:
-            bar = tqdm(drawn, "retrieve", unit="question", disable=None)
-            rows = rows_from_questions(bar, lambda q: agent.best_triples(q, options.max_triples), options)
+        rows = _rows(draw(read_questions(questions), limit, options.seed), index, options)
     write_text2text(rows, out)
     return out
+
+
+def _rows(examples: Sequence[QAExample], index: Path | None, options: RowOptions) -> list[Text2TextRow]:
+    if index is None or options.closed_book:
+        return rows_from_questions(examples, lambda _: (), options)
+    with KBQAgent.open(index, model="none") as agent:
+        bar = tqdm(examples, "retrieve", unit="question", disable=None)
+        return rows_from_questions(bar, lambda q: agent.best_triples(q, options.max_triples), options)

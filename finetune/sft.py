@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from finetune.config import SFTConfig
-from finetune.data import TokenRow, collate, encode_rows, length_grouped, read_text2text, split_validation
+from finetune.data import TokenRow, collate, encode_rows, length_grouped, split_validation
 from finetune.models import open_trainable, save_adapter, save_full
 from finetune.plots import loss_curve
 from kb_index.errors import InputError, MissingExtraError, StorageError
 from kbqa_agent.atomic import replacing, replacing_text
+from kbqa_agent.text2text import read_text2text
 from kbqa_agent.tokenizing import context_length
 
 __all__ = ["SFTResult", "run", "train"]

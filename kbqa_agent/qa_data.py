@@ -1,4 +1,4 @@
-"""Question files in, question files out: NLPCC, KgCLUE JSON lines, MetaQA text and text2text JSON.
+"""Question files in, question files out: NLPCC, KgCLUE JSON lines, MetaQA text; text2text JSON is in `text2text`.
 
 It reads a whole file into memory (the largest known ones hold some ten thousand questions) and does not judge whether a
 question can be answered from any index. Ids stay strings. A question without gold answers is an unanswerable one.
@@ -15,36 +15,31 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, TypeVar
 
 from kb_index.errors import QuestionFileError
 from kbqa_agent.atomic import replacing_text
+from kbqa_agent.question_file import read_text, refuse
+from kbqa_agent.text2text import parse_text2text
 from kbqa_agent.types import QAExample
 
 __all__ = [
     "FORMATS",
-    "Text2TextRow",
     "comparable",
+    "detect_format",
+    "draw",
     "read_questions",
-    "read_text2text",
     "write_nlpcc",
-    "write_text2text",
 ]
 
 logger = logging.getLogger(__name__)
 
 FORMATS = ("auto", "nlpcc", "kgclue", "metaqa", "text2text")
 SEPARATOR = "=" * 50
+T = TypeVar("T")
 
 _TAG = re.compile(r"<(question|triple|answer) id=([^>]+)>[ \t]*(.*)", re.DOTALL)
 _TOPIC = re.compile(r"\[([^\[\]]+)\]")
-
-
-class Text2TextRow(NamedTuple):
-    """A prompt and the text that a generator is to write after it."""
-
-    input: str
-    output: str
 
 
 class _Line(NamedTuple):
@@ -74,7 +69,7 @@ def read_questions(path: Path, format: str = "auto") -> list[QAExample]:  # noqa
     """
     if format not in FORMATS:
         raise QuestionFileError(f"question format {format!r} is not known; expected one of {', '.join(FORMATS)}")
-    text = _read_text(path)
+    text = read_text(path)
     name = _detect(path, text) if format == "auto" else format
     readers: dict[str, Callable[[Path, str], Iterator[tuple[str, QAExample]]]] = {
         "nlpcc": _nlpcc,
@@ -86,7 +81,7 @@ def read_questions(path: Path, format: str = "auto") -> list[QAExample]:  # noqa
     examples = []
     for where, example in readers[name](path, text):
         if example.id in first_seen:
-            _refuse(
+            refuse(
                 where, f"id {example.id} was already used at {first_seen[example.id]}", "give every question its own id"
             )
         first_seen[example.id] = where
@@ -96,8 +91,13 @@ def read_questions(path: Path, format: str = "auto") -> list[QAExample]:  # noqa
     return examples
 
 
-def draw(examples: Sequence[QAExample], limit: int | None, seed: int) -> list[QAExample]:
-    """Draw `limit` examples without replacement, in the file's order; all of them where there are no more."""
+def detect_format(path: Path) -> str:
+    """Name the format of a question file by its first lines: one of `FORMATS` but "auto". Raises: QuestionFileError."""
+    return _detect(path, read_text(path))
+
+
+def draw(examples: Sequence[T], limit: int | None, seed: int) -> list[T]:
+    """Draw `limit` examples (or rows) without replacement, in the file's order; all of them where there are no more."""
     if limit is None or limit >= len(examples):
         return list(examples)
     order = list(range(len(examples)))
@@ -120,44 +120,6 @@ def write_nlpcc(examples: Iterable[QAExample], path: Path) -> None:
             stream.write(f"<answer id={example.id}>\t{answers}\n{SEPARATOR}\n")
 
 
-def read_text2text(path: Path) -> list[Text2TextRow]:
-    """Read the rows of a file `{"type": "text2text", "instances": [{"input": ..., "output": ...}]}`.
-
-    Raises: QuestionFileError.
-    """
-    return list(_text2text_rows(path, _read_text(path)))
-
-
-def write_text2text(rows: Iterable[tuple[str, str]], path: Path) -> None:
-    """Write (input, output) pairs as text2text JSON, one instance a line. Raises: StorageError."""
-    with replacing_text(path) as stream:
-        stream.write('{"type": "text2text", "instances": [')
-        for number, (source, target) in enumerate(rows):
-            line = json.dumps({"input": source, "output": target}, ensure_ascii=False)
-            stream.write(f"{',' if number else ''}\n{line}")
-        stream.write("\n]}\n")
-
-
-def _refuse(where: str, got: str, advice: str) -> NoReturn:
-    raise QuestionFileError(f"{where}: {got}; {advice}")
-
-
-def _read_text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise QuestionFileError(f"{path}: cannot be read ({error.strerror}); name an existing question file") from error
-    if not data.strip():
-        _refuse(str(path), "the file is empty", "expected questions")
-    if b"\0" in data:
-        _refuse(str(path), "binary data", "expected UTF-8 text")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise QuestionFileError(f"{path}:{line}: not UTF-8; convert the file, e.g. with iconv -t utf-8") from error
-
-
 def _lines(path: Path, text: str) -> Iterator[_Line]:
     # Values may hold Unicode line separators, so only "\n" and "\r\n" end a line.
     for number, line in enumerate(text.split("\n"), 1):
@@ -172,9 +134,10 @@ def _detect(path: Path, text: str) -> str:
         return "nlpcc"
     if first.text.lstrip().startswith("{"):
         return "text2text" if '"instances"' in text else "kgclue"
-    if "\t" in first.text and _TOPIC.search(first.text):
-        return "metaqa"
-    _refuse(first.where, f"{first.text[:40]!r} is of no known format", "expected <question id=N>, JSON, or MetaQA text")
+    if "\t" not in first.text or not _TOPIC.search(first.text):
+        got = f"{first.text[:40]!r} is of no known format"
+        refuse(first.where, got, "expected <question id=N>, JSON, or MetaQA text")
+    return "metaqa"
 
 
 def _nlpcc(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
@@ -188,19 +151,19 @@ def _nlpcc(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
             continue
         match = _TAG.fullmatch(line)
         if match is None:
-            _refuse(where, f"{line[:40]!r} is no line of a question", "expected <question|triple|answer id=N> or =====")
+            refuse(where, f"{line[:40]!r} is no line of a question", "expected <question|triple|answer id=N> or =====")
         tag, item_id, value = match.groups()
         if tag in item or (item and item_id not in {known for _, known, _ in item.values()}):
-            _refuse(where, f"<{tag} id={item_id}> inside another item", "end every item with a line of =====")
+            refuse(where, f"<{tag} id={item_id}> inside another item", "end every item with a line of =====")
         item[tag] = (where, item_id, value)
     if item:
-        _refuse(where, "the file ends inside an item", "it may be cut off; end every item with a line of =====")
+        refuse(where, "the file ends inside an item", "it may be cut off; end every item with a line of =====")
 
 
 def _nlpcc_item(item: dict[str, tuple[str, str, str]]) -> tuple[str, QAExample]:
     where, item_id, question = next(iter(item.values()))
     if "question" not in item or not question.strip():
-        _refuse(where, f"item {item_id} has no question", "give it a line <question id=N>, then a tab and the question")
+        refuse(where, f"item {item_id} has no question", "give it a line <question id=N>, then a tab and the question")
     answers = _distinct(item["answer"][2].split("\t")) if "answer" in item else ()
     triple = None
     if "triple" in item and item["triple"][2].strip():
@@ -221,13 +184,13 @@ def _kgclue(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
             raise QuestionFileError(f"{where}: not JSON ({error}); expected one object a line") from error
         question = row.get("question") if isinstance(row, dict) else None
         if not isinstance(question, str) or not question.strip():
-            _refuse(where, "no question", 'expected {"id": ..., "question": "...", "answer": "s ||| p ||| o"}')
+            refuse(where, "no question", 'expected {"id": ..., "question": "...", "answer": "s ||| p ||| o"}')
         answer = row.get("answer") or ""
         if not isinstance(answer, str):
-            _refuse(where, f"the answer is {answer!r}", 'expected a text such as "s ||| p ||| o"')
+            refuse(where, f"the answer is {answer!r}", 'expected a text such as "s ||| p ||| o"')
         item_id = str(row.get("id", number))
         if re.search(r"[>\t\r\n\0]", item_id) or not item_id:
-            _refuse(where, f"id {item_id!r} cannot stand in <question id=N>", "expected a number or a word")
+            refuse(where, f"id {item_id!r} cannot stand in <question id=N>", "expected a number or a word")
         triple = _triple(answer)
         answers = _distinct([triple[2] if triple else answer])
         yield where, QAExample(item_id, question.strip(), answers, triple)
@@ -238,7 +201,7 @@ def _metaqa(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
     for where, line in _lines(path, text):
         question, tab, answers = line.partition("\t")
         if not tab or not question.strip():
-            _refuse(where, f"{line[:40]!r} has no tab", "expected question, tab, answers separated by |")
+            refuse(where, f"{line[:40]!r} has no tab", "expected question, tab, answers separated by |")
         yield (
             where,
             QAExample(where.rpartition(":")[2], _TOPIC.sub(r"\1", question).strip(), _distinct(answers.split("|"))),
@@ -246,24 +209,8 @@ def _metaqa(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
 
 
 def _text2text_questions(path: Path, text: str) -> Iterator[tuple[str, QAExample]]:
-    for number, row in enumerate(_text2text_rows(path, text), 1):
+    for number, row in enumerate(parse_text2text(path, text), 1):
         yield f"{path}: instance {number}", QAExample(str(number), row.input, _distinct([row.output]))
-
-
-def _text2text_rows(path: Path, text: str) -> Iterator[Text2TextRow]:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise QuestionFileError(f"{path}:{line}: not JSON ({error}); expected text2text JSON") from error
-    instances = document.get("instances") if isinstance(document, dict) else None
-    if not isinstance(instances, list) or document.get("type", "text2text") != "text2text":
-        _refuse(str(path), "not text2text", 'expected {"type": "text2text", "instances": [...]}')
-    for number, row in enumerate(instances, 1):
-        values = (row.get("input"), row.get("output")) if isinstance(row, dict) else (None, None)
-        if not isinstance(values[0], str) or not isinstance(values[1], str):
-            _refuse(f"{path}: instance {number}", f"got {str(row)[:40]}", 'expected {"input": "...", "output": "..."}')
-        yield Text2TextRow(values[0], values[1])
 
 
 def _triple(value: str) -> tuple[str, str, str] | None:

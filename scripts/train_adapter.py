@@ -22,7 +22,8 @@ from pathlib import Path
 
 from finetune import sft
 from finetune.config import SFTConfig
-from finetune.generated import plain_name, questions_from_triples, synthetic_entities
+from finetune.generated import plain_name, questions_from_triples
+from finetune.synthetic import synthetic_entities
 from kb_index.types import Triple
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.qa_data import read_questions

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.generated import questions_from_triples, synthetic_entities
+from finetune.generated import questions_from_triples
 from finetune.ranker import RankerConfig, train_ranker
+from finetune.synthetic import synthetic_entities
 from kb_index import KnowledgeBase, build_index
 from kb_index.types import Triple
 from kbqa_agent.qa_data import read_questions

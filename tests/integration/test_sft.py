@@ -12,12 +12,13 @@ torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from finetune import sft  # noqa: E402 - after the check for torch
 from finetune.config import SFTConfig  # noqa: E402
-from finetune.data import collate, encode_rows, read_text2text, write_text2text  # noqa: E402
+from finetune.data import collate, encode_rows  # noqa: E402
 from finetune.models import linear_layers, open_trainable  # noqa: E402
 from finetune.trainer import answer_loss  # noqa: E402
 from kb_index.errors import InputError, ModelError, QuestionFileError, StorageError  # noqa: E402
 from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import load_generator  # noqa: E402
+from kbqa_agent.text2text import read_text2text, write_text2text  # noqa: E402
 
 ROWS = [
     (f"【{name}】\n作者：{author}\n问：《{name}》是谁写的？\n答：", author)

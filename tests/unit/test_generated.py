@@ -10,14 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.generated import (
-    load_templates,
-    plain_attribute,
-    plain_name,
-    questions_from_triples,
-    synthetic_entities,
-    value_type,
-)
+from finetune.generated import plain_attribute, plain_name, questions_from_triples, value_type
+from finetune.question_templates import load_templates
+from finetune.synthetic import synthetic_entities
 from kb_index.errors import InputError
 from kb_index.types import Triple
 

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb_index.errors import QuestionFileError
-from kbqa_agent.qa_data import Text2TextRow, read_questions, read_text2text, write_nlpcc, write_text2text
+from kbqa_agent.qa_data import detect_format, read_questions, write_nlpcc
+from kbqa_agent.text2text import Text2TextRow, read_text2text, write_text2text
 from kbqa_agent.types import QAExample
 
 DATA = Path(os.environ.get("KBQA_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -70,6 +71,9 @@ def test_a_damaged_triple_is_left_out_and_the_line_is_named(
     [
         (b"", "the file is empty"),
         (b" \n\n", "the file is empty"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"\xef\xbb\xbf\n \r\n", "the file is empty"),
+        ("\u3000\u00a0\n", "the file is empty"),
         (b"<question id=1>\t\0\0", "binary data"),
         ("<question id=1>\t？\n".encode() + b"\xff\xfe", ":2: not UTF-8"),
         (LI_BAI + LI_BAI, ":5: id 7 was already used at"),
@@ -95,6 +99,19 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: str
     assert message in str(caught.value)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (LI_BAI, "nlpcc"),
+        ('{"id": 1, "question": "？"}\n', "kgclue"),
+        ("what does [Tom Cullen] act in\tWeekend\n", "metaqa"),
+        ('{"instances": []}', "text2text"),
+    ],
+)
+def test_the_first_lines_tell_the_format(tmp_path: Path, content: str, name: str) -> None:
+    assert detect_format(written(tmp_path, content)) == name
 
 
 def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path: Path) -> None:
