@@ -14,8 +14,8 @@ import numpy as np
 
 from eval.report import Report
 from eval.uncertainty import Calibration
+from kb_index.atomic import replacing
 from kb_index.errors import MissingExtraError
-from kbqa_agent.atomic import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

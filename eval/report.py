@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kbqa_agent.atomic import replacing_text
+from kb_index.atomic import replacing_text
 
 __all__ = ["Report", "SystemInfo", "report_markdown", "write_report"]
 

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -26,9 +27,9 @@ from eval.plots import write_plots
 from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
 from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk_coverage
-from kb_index.errors import QuestionError, QuestionFileError
+from kb_index.atomic import replacing_text
+from kb_index.errors import MissingExtraError, QuestionError, QuestionFileError
 from kbqa_agent.answer_forms import answer_to_json
-from kbqa_agent.atomic import replacing_text
 from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import Answer, QAExample
 
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 _MEASURING = ("kbqa", "numpy", "sacrebleu", "rouge-score")
 _LOOK_UPS = ("duckdb", "faiss-cpu", "lightgbm", "marisa-trie", "model2vec")
 _MODELS = ("torch", "transformers", "peft")
+_EXTRAS = {"sacrebleu": "sacrebleu", "rouge_score": "rouge-score", "matplotlib": "matplotlib"}
 
 
 class Evaluated(Protocol):
@@ -78,6 +80,7 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
 
     Raises: QuestionFileError without a question, StorageError, MissingExtraError.
     """
+    _require_extras()
     options = options or EvalOptions()
     examples = draw(examples, options.limit, options.seed)
     if not examples:
@@ -92,6 +95,13 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     write_report(report, out)
     write_plots(report, bins, [a.rank for a, e in zip(asked, examples, strict=True) if e.answers], out / "plots")
     return report
+
+
+def _require_extras() -> None:
+    """Find out before the first question, not after the last, that a package is missing. Raises: MissingExtraError."""
+    for module, package in _EXTRAS.items():
+        if find_spec(module) is None:
+            raise MissingExtraError("eval", package)
 
 
 def _ask_all(agent: Evaluated, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:

@@ -1,4 +1,4 @@
-"""Models made trainable and saved: where LoRA goes, and files that appear whole or not at all.
+"""Models made trainable and saved: where LoRA goes, and how an adapter or a whole model is written.
 
 Works for any causal model of transformers: the layers to adapt are read from the model's own modules, among them the
 transposed `Conv1D` of GPT-2. This module does not train.
@@ -6,12 +6,11 @@ transposed `Conv1D` of GPT-2. This module does not train.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from kb_index.errors import MissingExtraError, StorageError
+from kb_index.atomic import filling_folder
+from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.causal_models import EMBEDDED, fast_dtype, load_model, quiet, with_adapter
 
 __all__ = ["EMBEDDED_HUB_NAME", "linear_layers", "open_trainable", "save_adapter", "save_full"]
@@ -43,8 +42,10 @@ def open_trainable(config: Any) -> tuple[Any, Any]:
 
     Raises:
         MissingExtraError: the packages for models are not installed.
-        ModelError: the model or the adapter cannot be loaded.
+        ModelError: the model or the adapter cannot be loaded, or the model is "none".
     """
+    if config.model == "none":
+        raise ModelError("model 'none': training needs a model; name one with --model, such as 'embedded'")
     try:
         import torch
         from peft import LoraConfig, TaskType, get_peft_model
@@ -87,7 +88,7 @@ def save_adapter(model: Any, folder: Path, base: str | None) -> None:
     }
     settings = model.peft_config["default"]
     settings.base_model_name_or_path = EMBEDDED_HUB_NAME if base in (None, EMBEDDED) else base
-    with _Whole(folder, ("adapter_config.json", "adapter_model.safetensors")) as part:
+    with filling_folder(folder, ("adapter_config.json", "adapter_model.safetensors")) as part:
         save_file(tensors, part / "adapter_model.safetensors", metadata={"format": "pt"})
         (part / "adapter_model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
         inference_mode, settings.inference_mode = settings.inference_mode, True
@@ -97,40 +98,6 @@ def save_adapter(model: Any, folder: Path, base: str | None) -> None:
 
 def save_full(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write a whole model and its tokenizer, which then opens as `--model FOLDER`. Raises: StorageError."""
-    with _Whole(folder, ()) as part:
+    with filling_folder(folder, ("config.json",)) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
-
-
-class _Whole:
-    """Lend a temporary sibling folder whose files move into `folder` when the block ends well.
-
-    `order` names the files that move last, in that order: what makes a folder a model comes when the rest is there.
-    """
-
-    def __init__(self, folder: Path, order: tuple[str, ...]) -> None:
-        self._folder = folder
-        self._order = order
-
-    def __enter__(self) -> Path:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._part = Path(tempfile.mkdtemp(prefix=f".{self._folder.name}-", dir=self._folder.parent))
-        except OSError as error:
-            raise self._unwritable(error) from error
-        return self._part
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        try:
-            if error is None:
-                for path in sorted(self._part.iterdir(), key=lambda p: (p.name in self._order, p.name)):
-                    path.replace(self._folder / path.name)
-            elif isinstance(error, OSError):
-                raise self._unwritable(error) from error
-        finally:
-            shutil.rmtree(self._part, ignore_errors=True)
-
-    def _unwritable(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"{self._folder}: cannot be written ({error.strerror or error}); free space or choose another"
-        )

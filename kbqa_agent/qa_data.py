@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from kb_index.atomic import replacing_text
 from kb_index.errors import QuestionFileError
-from kbqa_agent.atomic import replacing_text
 from kbqa_agent.question_file import read_text, refuse
 from kbqa_agent.text2text import parse_text2text
 from kbqa_agent.types import QAExample

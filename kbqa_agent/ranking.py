@@ -30,9 +30,10 @@ from kbqa_agent.types import EntityMention
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "Calibration", "TrainedRanker", "load_ranker", "weigh"]
+__all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "RANKER_FILE", "Calibration", "TrainedRanker", "load_ranker", "weigh"]
 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
+RANKER_FILE = "ranker.json"
 FORMAT_VERSION = 1
 LIKELIHOOD_WEIGHT = 0.5
 
@@ -98,7 +99,7 @@ class TrainedRanker:
             "calibration": asdict(self.calibration),
             "record": record,
         }
-        (folder / "ranker.json").write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
+        (folder / RANKER_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
@@ -112,7 +113,7 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     from safetensors import SafetensorError
 
     try:
-        about = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))
+        about = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
         if about["format"] != FORMAT_VERSION or about["features"] != list(FEATURES):
             raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from kb_index.atomic import replacing_text
 from kb_index.errors import QuestionFileError
-from kbqa_agent.atomic import replacing_text
 from kbqa_agent.question_file import read_text, refuse
 
 __all__ = ["Text2TextRow", "parse_text2text", "read_text2text", "write_text2text"]

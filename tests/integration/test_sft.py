@@ -12,8 +12,9 @@ torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from finetune import sft  # noqa: E402 - after the check for torch
 from finetune.config import SFTConfig  # noqa: E402
-from finetune.data import collate, encode_rows  # noqa: E402
+from finetune.data import RowOptions, collate, encode_rows  # noqa: E402
 from finetune.models import linear_layers, open_trainable  # noqa: E402
+from finetune.questions import training_rows  # noqa: E402
 from finetune.trainer import answer_loss  # noqa: E402
 from kb_index.errors import InputError, ModelError, QuestionFileError, StorageError  # noqa: E402
 from kbqa_agent.causal_models import load_model  # noqa: E402
@@ -262,6 +263,25 @@ def test_an_adapter_that_is_missing(tiny_models, rows, tmp_path):
     config = config_for(tiny_models["gpt2"], rows, tmp_path / "out", adapter=tmp_path / "none")
     with pytest.raises(ModelError, match=r"has no adapter_config\.json"):
         sft.run(config, progress=False)
+
+
+def test_a_folder_with_other_things_is_left_alone(tiny_models, rows, tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "mine.pt").write_text("weeks of work")
+    with pytest.raises(StorageError, match=r"without a record\.json; it is left as it is, choose another --out"):
+        sft.run(config_for(tiny_models["gpt2"], rows, tmp_path), progress=False)
+    with pytest.raises(StorageError, match=r"without a record\.json"):
+        training_rows(rows, tmp_path / "rows.json", None, RowOptions())
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+    assert (tmp_path / "checkpoints" / "mine.pt").read_text() == "weeks of work"
+
+
+def test_rows_may_lie_in_the_folder_and_a_new_training_replaces_the_old_one(tiny_models, tmp_path):
+    write_text2text(ROWS, tmp_path / "rows.json")
+    config = config_for(tiny_models["gpt2"], tmp_path / "rows.json", tmp_path, max_steps=2, save_every=1)
+    sft.run(config, progress=False)
+    sft.run(replace(config, max_steps=1), progress=False)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["checkpoint-1"]
 
 
 def test_a_place_that_cannot_be_written(tiny_models, rows, tmp_path):

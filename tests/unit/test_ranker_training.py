@@ -4,7 +4,7 @@ import pytest
 from finetune.likelihood import Weighed, fit_likelihood_weight
 from finetune.ranker import RankerConfig, fit_calibration, train_ranker
 from kb_index import KnowledgeBase, build_index
-from kb_index.errors import InputError, QuestionFileError
+from kb_index.errors import InputError, QuestionFileError, StorageError
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import Calibration, load_ranker
 from kbqa_agent.sample import sample_train, sample_triples
@@ -64,11 +64,18 @@ def test_training_twice_gives_the_same_ranker_and_it_ranks_held_out_questions(kb
 
 def test_questions_about_something_else_are_refused_and_the_old_ranker_stays(kb, tmp_path):
     (tmp_path / "ranker").mkdir()
-    (tmp_path / "ranker" / "mine").write_text("old")
+    (tmp_path / "ranker" / "ranker.json").write_text("old")
     strangers = [QAExample(str(i), f"{i}号星球的颜色？", ("不存在的颜色",)) for i in range(30)]
     with pytest.raises(QuestionFileError, match="hardly any"):
         train_ranker(kb, strangers, tmp_path / "ranker", RankerConfig(trees=2))
-    assert (tmp_path / "ranker" / "mine").read_text() == "old"
+    assert (tmp_path / "ranker" / "ranker.json").read_text() == "old"
+
+
+def test_a_folder_that_is_no_ranker_is_refused_before_any_training(kb, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(StorageError, match=r"without a ranker\.json; it is left as it is"):
+        train_ranker(kb, [], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_settings_out_of_range_are_refused():
