@@ -22,14 +22,18 @@ from kbqa_agent.tokenizing import context_length, encode_prompt
 __all__ = ["HuggingFaceGenerator", "load_generator", "shipped_adapter"]
 
 EMBEDDED_NAME = "smollm2-135m-instruct"
+SHIPPED = "shipped"
 logger = logging.getLogger(__name__)
 
 
 class HuggingFaceGenerator:
-    """A causal model and its tokenizer as a `Generator`; deterministic, and nothing in it is changed by use."""
+    """A causal model and its tokenizer as a `Generator`; deterministic, and nothing in it is changed by use.
 
-    def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
-        self.name = name
+    `adapter` says what was merged into the model: an adapter's folder, "shipped" for the package's own, or None.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, adapter: str | None = None) -> None:
+        self.name, self.adapter = name, adapter
         self._model = model
         self._tokenizer = tokenizer
         self._stop_ids = sorted({tokenizer.eos_token_id} | _newline_ids(tokenizer))
@@ -85,10 +89,11 @@ def load_generator(
     if adapter is None and embedded and folder is None:
         logger.warning("no adapter for the embedded model is in this package; it answers untuned")
     name = EMBEDDED_NAME if embedded else Path(str(model)).name
-    if folder is not None and str(folder) != "none":
-        network = with_adapter(network, Path(folder)).merge_and_unload()
-        name += "+adapter" if adapter is None else f"+{Path(folder).name}"
-    return HuggingFaceGenerator(network.eval(), tokenizer, name)
+    if folder is None or str(folder) == "none":
+        return HuggingFaceGenerator(network.eval(), tokenizer, name)
+    network = with_adapter(network, Path(folder)).merge_and_unload()
+    name += "+adapter" if adapter is None else f"+{Path(folder).name}"
+    return HuggingFaceGenerator(network.eval(), tokenizer, name, SHIPPED if adapter is None else str(folder))
 
 
 def shipped_adapter() -> Path | None:

@@ -71,7 +71,7 @@ def test_it_is_converted_once(generator, cache, monkeypatch):
 
 
 def test_it_comes_with_the_shipped_adapter(generator):
-    assert generator.name == "smollm2-135m-instruct+adapter"
+    assert (generator.name, generator.adapter) == ("smollm2-135m-instruct+adapter", "shipped")
 
 
 def test_the_shipped_adapter_is_small_and_has_its_record():

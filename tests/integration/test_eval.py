@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +16,7 @@ from eval.metrics import METRICS
 from eval.report import SystemInfo
 from eval.runner import EvalOptions, evaluate
 from kb_index.build import build_index
-from kb_index.errors import QuestionError, QuestionFileError
+from kb_index.errors import MissingExtraError, QuestionError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Entity, Triple
 from kbqa_agent.agent import KBQAgent
@@ -207,3 +208,15 @@ def test_drawing_questions() -> None:
 def test_no_question_is_refused(tmp_path: Path) -> None:
     with pytest.raises(QuestionFileError, match="no question to evaluate"):
         evaluate(Reciter(), [], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("sacrebleu", "sacrebleu"), ("rouge_score", "rouge-score"), ("matplotlib", "matplotlib")]
+)
+def test_a_missing_package_is_found_before_the_first_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=rf"^{package} is not installed, .*kbqa\[eval\]"):
+        evaluate(Reciter(), EXAMPLES, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
