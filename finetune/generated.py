@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from finetune.question_templates import COMMON, Templates, load_templates
 from kb_index.errors import InputError
+from kb_index.normalize import strip_description
 from kb_index.types import Triple
 from kbqa_agent.types import QAExample
 
@@ -30,7 +31,6 @@ PLAIN_SHARE = 0.5
 HINT_SHARE = 0.1
 """Share of the questions that say a short description before the name: 美国州佐治亚 for 佐治亚(美国州)."""
 
-_DESCRIPTION = re.compile(r"[（(]([^()（）]*)[)）]\s*$")
 _MARKS = re.compile(r"\[\d*\]|[\s\u3000:：·]+")
 _NUMBER = re.compile(r"^[约近超共第]{0,2}[-+]?[\d０-９][\d,，.]*\s*\D{0,12}$")
 _TIME = re.compile(r"^(公元)?前?\d{1,4}(年|[-./]\d{1,2}[-./]\d{1,2}$)")
@@ -57,22 +57,23 @@ class _Choice(NamedTuple):
 
 
 def plain_name(subject: str) -> str:
-    """Return what people call an entity: its name without the bracketed description and without 《》.
+    """Return what people call an entity: its name without the bracketed description and without quotation marks.
 
     >>> plain_name("机械设计基础(2010年高等教育出版社出版作者杨可桢)")
     '机械设计基础'
     >>> plain_name("《坛经》")
     '坛经'
     """
-    name = _DESCRIPTION.sub("", subject).strip() or subject.strip()
-    return name[1:-1] if len(name) > 2 and name[0] == "《" and name.find("》") == len(name) - 1 else name
+    return strip_description(subject)[0]
 
 
 def plain_attribute(predicate: str) -> str:
-    """Return an attribute's name without blanks and footnote marks.
+    """Return an attribute's name without blanks and footnote marks, in the letters that a question would use.
 
-    >>> plain_attribute("民 族"), plain_attribute("职 业[1]")
-    ('民族', '职业')
+    `normalize_attribute` is not it: that form, made to be compared, has small letters only and no marks inside.
+
+    >>> plain_attribute("民 族"), plain_attribute("职 业[1]"), plain_attribute("ISBN")
+    ('民族', '职业', 'ISBN')
     """
     return _MARKS.sub("", predicate)
 
@@ -146,11 +147,11 @@ def _askable(triple: Triple) -> bool:
 
 
 def _choice(triple: Triple, attribute: str, siblings: Sequence[Triple]) -> _Choice:
-    description = _DESCRIPTION.search(triple.subject)
+    name, description = strip_description(triple.subject)
     return _Choice(
         triple=triple,
-        name=plain_name(triple.subject),
-        description=description[1].strip() if description else "",
+        name=name,
+        description=description,
         attribute=attribute,
         attributes=frozenset(plain_attribute(t.predicate) for t in siblings),
         answers=tuple(dict.fromkeys(t.object for t in siblings if t.predicate == triple.predicate)),

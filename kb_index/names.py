@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_index.normalize import aliases_of, normalize_attribute, normalize_name, normalize_with_offsets
+from kb_index.normalize import QUOTES, aliases_of, normalize_attribute, normalize_name, normalize_with_offsets
 from kb_index.types import NameMatch
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ _NAMING_ATTRIBUTES = frozenset(normalize_attribute(name) for name in (
 _RECORD = ">I"
 
 _SEPARATORS = re.compile(r"[、,，;；/|]")
-_OPENING_QUOTES = frozenset("《“\"「『〈‘'")
-_CLOSING_QUOTES = frozenset("》”\"」』〉’'")
 
 
 def naming_predicates(predicates: Iterable[str]) -> list[str]:
@@ -133,8 +131,7 @@ class NameTrie:
 
 
 def _stands_alone(normalized: str, i: int) -> bool:
-    quoted = normalized[i - 1 : i] in _OPENING_QUOTES and normalized[i + 1 : i + 2] in _CLOSING_QUOTES
-    return len(normalized) == 1 or quoted
+    return len(normalized) == 1 or QUOTES.get(normalized[i - 1 : i]) == normalized[i + 1 : i + 2]
 
 
 def _whole_characters(offsets: list[int], i: int, j: int) -> bool:

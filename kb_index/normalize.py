@@ -10,10 +10,18 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["aliases_of", "normalize_attribute", "normalize_name", "normalize_with_offsets", "strip_description"]
+__all__ = [
+    "QUOTES",
+    "aliases_of",
+    "normalize_attribute",
+    "normalize_name",
+    "normalize_with_offsets",
+    "strip_description",
+]
 
 _CLOSING = {")": "(", "）": "（"}
-_QUOTES = {"《": "》", "“": "”", '"': '"', "「": "」", "『": "』", "〈": "〉", "‘": "’"}
+QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", "〈": "〉", "【": "】", "‘": "’", '"': '"'}
+"""What opens a quoted name -> what closes it. The straight single quote is an apostrophe too often."""
 _FOOTNOTE = re.compile(r"\[(?:注|註|note)?\d+(?:[-,~、]\d+)*\]")
 _MARKS = re.compile(r"[·•・‧●*_\-‐–—:;\"'“”‘’]+")
 
@@ -124,7 +132,7 @@ def _split_brackets(name: str) -> tuple[str, str]:
 
 
 def _unquote(name: str) -> str:
-    closing = _QUOTES.get(name[:1])
+    closing = QUOTES.get(name[:1])
     inner = name[1:-1].strip() if len(name) > 2 and name[-1] == closing else ""
     return inner if closing and inner and closing not in inner else name
 

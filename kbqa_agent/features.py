@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.normalize import normalize_attribute, normalize_name, strip_description
+from kb_index.normalize import QUOTES, normalize_attribute, normalize_name, strip_description
 from kb_index.types import Triple
 from kbqa_agent.patterns import MASK, TranslationModel
 from kbqa_agent.types import EntityMention
@@ -42,7 +42,6 @@ FEATURES = (*MENTION, *ENTITY, *ATTRIBUTE, *OBJECT, *RELATIVE, "left_above_best"
 
 FAR = 20
 """The distance of an attribute whose name is not in the question, in characters; that of others stays below."""
-OPENING, CLOSING = "《“\"「『【'‘", "》”\"」』】'’"
 PUNCTUATION = re.compile(r"[_?？!！。，,、;；:：\"“”'‘’《》「」『』【】]+")
 ASKS = (
     ("谁", "哪位", "何人", "who"),
@@ -131,7 +130,7 @@ def _mention_features(
 ) -> list[float]:
     before = question[mention.start - 1 : mention.start]
     after = question[mention.end : mention.end + 1]
-    quoted = before != "" and after != "" and before in OPENING and after in CLOSING
+    quoted = QUOTES.get(before) == after
     longest = max((m.end - m.start for m in mentions if m.start <= mention.start and mention.end <= m.end), default=0)
     size = mention.end - mention.start
     cuts = (_wordlike(before) and _wordlike(mention.text[:1])) or (_wordlike(after) and _wordlike(mention.text[-1:]))

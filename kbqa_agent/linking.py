@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import chain
 
 from kb_index.knowledge_base import KnowledgeBase
+from kb_index.normalize import QUOTES
 from kbqa_agent.types import EntityMention
 
 __all__ = ["link"]
@@ -16,7 +17,6 @@ __all__ = ["link"]
 MAX_ENTITIES_PER_MENTION = 100
 BACK_OFF_ENTITIES = 5
 BACK_OFF_MIN_SIMILARITY = 0.6
-QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", '"': '"'}
 
 
 def link(kb: KnowledgeBase, question: str) -> tuple[EntityMention, ...]:

@@ -75,6 +75,7 @@ def test_template_attributes_are_as_plain_attribute_gives_them() -> None:
     [
         (BOOK, "机械设计基础"),
         ("佐治亚（美国州）", "佐治亚"),
+        ("坛经(惠能(六祖)的书)", "坛经"),
         ("《坛经》", "坛经"),
         ("《坛经》与《金刚经》", "《坛经》与《金刚经》"),
         ("(无名)", "(无名)"),

@@ -73,6 +73,8 @@ def test_a_single_character_is_a_mention_in_quotation_marks_or_alone():
     assert trie.mentions("鳞的拼音是什么") == []
     assert trie.mentions("《鳞》的拼音") == [NameMatch(1, 2, (1,))]
     assert trie.mentions("“鳞”字") == [NameMatch(1, 2, (1,))]
+    assert trie.mentions("【鳞】字") == [NameMatch(1, 2, (1,))]
+    assert trie.mentions("《鳞”字") == []
     assert trie.mentions(" 鳞 ") == [NameMatch(1, 2, (1,))]
 
 
