@@ -7,7 +7,6 @@ The calibration is fitted on the validation share, which takes part in nothing e
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.likelihood import collect, fit_likelihood_weight
+from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import InputError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 GOLD, SAME_ANSWER = 2, 1
 LABEL_GAINS = (0, 1, 3)
+PACKAGES = ("lightgbm", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ def train_ranker(
 ) -> RankerResult:
     """Train a ranker for a knowledge base and write it to the folder `out`, replacing a ranker that is there.
 
+    Beside the ranker, whose `ranker.json` holds the record of its training, stands `metrics.jsonl`.
+
     With a generator, how much its likelihoods count is fitted on held-out questions too.
 
     Raises: QuestionFileError when hardly any answer is in the knowledge base; StorageError, before any training, when
@@ -110,7 +113,7 @@ def train_ranker(
     """
     check_replaceable(out, RANKER_FILE)
     config = config or RankerConfig()
-    started = time.perf_counter()
+    stages = StageMetrics()
     found = [_retrieve(kb, e) for e in tqdm(examples, "retrieve", unit="question", disable=None)]
     order = np.random.default_rng(config.seed).permutation(len(found))
     n_validation = max(1, int(len(found) * config.validation_share))
@@ -120,21 +123,25 @@ def train_ranker(
         raise QuestionFileError(
             f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about its entities"
         )
+    recall = float(np.mean([f.pattern() is not None for f in found if f.answerable]))
+    stages.add("retrieve", n_questions=len(found), recall=recall)
     booster = _boost(*_training_rows(kb, training, config), config)
     patterns = TranslationModel.fit(_patterns(training))
     scored = _score(kb, booster, patterns, validation)
+    mrr = _mrr(validation, scored)
+    stages.add("boost", validation_mrr=mrr)
     ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
     if generator is not None:
         agent = KBQAgent(kb, ranker, generator)
         held_out = [examples[i] for i in order[: min(n_validation, config.weighed)]]
         weight = fit_likelihood_weight(collect(agent, held_out))
         ranker.calibration = replace(ranker.calibration, likelihood_weight=weight)
-    result = RankerResult(
-        len(found), float(np.mean([f.pattern() is not None for f in found if f.answerable])), _mrr(validation, scored),
-        ranker.calibration, time.perf_counter() - started,
-    )  # fmt: skip
+    stages.add("calibrate", n_questions=len(found), recall=recall, validation_mrr=mrr, **asdict(ranker.calibration))
+    result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
+    record = training_record(asdict(config), {"questions_sha256": sha256_of(map(asdict, examples))}, PACKAGES)
     with replacing_folder(out, holds=RANKER_FILE) as folder:
-        ranker.save(folder, {"config": asdict(config), "result": asdict(result)})
+        ranker.save(folder, record | {"result": asdict(result)})
+        write_metrics(stages.rows, folder / "metrics.jsonl")
     return result
 
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,27 @@ def test_training_twice_gives_the_same_ranker_and_it_ranks_held_out_questions(kb
     for name in ("booster.txt", "patterns.safetensors", "patterns.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert load_ranker(kb, tmp_path / "a").calibration == first.calibration
+    _check_record_and_metrics(tmp_path / "a", first)
+
+
+def _check_record_and_metrics(folder, result):
+    record = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))["record"]
+    assert list(record) == ["command", "config", "questions_sha256", "versions", "result"]
+    assert (record["config"]["seed"], record["config"]["trees"]) == (0, 30)
+    assert len(record["questions_sha256"]) == 64
+    assert list(record["versions"]) == ["kbqa", "lightgbm", "numpy"]
+    stages = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["stage"] for row in stages] == ["retrieve", "boost", "calibrate"]
+    assert stages[-1] == {
+        "stage": "calibrate",
+        "n_questions": 200,
+        "recall": result.recall,
+        "validation_mrr": result.validation_mrr,
+        "temperature": result.calibration.temperature,
+        "none": result.calibration.none,
+        "likelihood_weight": result.calibration.likelihood_weight,
+        "seconds": pytest.approx(result.seconds, abs=0.1),
+    }
 
 
 def test_questions_about_something_else_are_refused_and_the_old_ranker_stays(kb, tmp_path):
