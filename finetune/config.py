@@ -19,7 +19,7 @@ class SFTConfig:
     """
 
     data: Path
-    """A text2text file: the rows to train on."""
+    """A text2text file: the rows to train on, as `finetune.questions` writes it or as the user gave it."""
     out: Path
     """The folder for adapter, metrics, loss curve, record and checkpoints."""
     model: str | None = None
@@ -38,8 +38,6 @@ class SFTConfig:
     epochs: float = 1.0
     max_steps: int | None = None
     """Train this many steps, however many epochs that is."""
-    max_seconds: float | None = None
-    """Stop after the step in which this time is over."""
     warmup_share: float = 0.05
     max_grad_norm: float = 1.0
     max_tokens: int = 512
@@ -66,9 +64,8 @@ class SFTConfig:
         for name in ("dropout", "warmup_share", "validation_share"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise InputError(f"{name}={getattr(self, name)}: expected a share from 0 to under 1")
-        for name in ("max_steps", "max_seconds"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise InputError(f"max_steps={self.max_steps}: expected at least 1")
         if self.max_tokens < 16:
             raise InputError(f"max_tokens={self.max_tokens}: expected at least 16, for a question and an answer")
         if self.rows_per_step % self.rows_at_once:

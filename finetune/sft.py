@@ -6,14 +6,11 @@ elsewhere.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from finetune.config import SFTConfig
 from finetune.data import TokenRow, collate, encode_rows, length_grouped, split_validation
 from finetune.models import open_trainable, save_adapter, save_full
 from finetune.plots import loss_curve
+from finetune.record import read_metrics, read_record, sha256_of, training_record
 from kb_index.atomic import replacing, replacing_text, storage_errors
 from kb_index.errors import InputError, MissingExtraError, StorageError
 from kbqa_agent.text2text import read_text2text
@@ -36,7 +34,7 @@ RECORD_FILE = "record.json"
 BEFORE_RECORD = {"rows.json", "metrics.jsonl"}
 """What may be in a folder before its training is on record."""
 
-VERSIONS = ("kbqa", "torch", "transformers", "peft")
+PACKAGES = ("torch", "transformers", "peft")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +99,33 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
 def _fit(
     model: Any, config: SFTConfig, training: list[TokenRow], validation: list[TokenRow], progress: bool
 ) -> dict[str, Any]:
-    from transformers.trainer_callback import PrinterCallback, ProgressCallback
-    from transformers.trainer_utils import get_last_checkpoint
+    from finetune.trainer import MetricsFile
 
-    from finetune.trainer import AnswerTrainer, MetricsFile, TimeLimit
+    trainer = _trainer(model, config, training, validation)
+    metrics = MetricsFile(config.out / "metrics.jsonl", trainer, progress)
+    trainer.add_callback(metrics)
+    checkpoint = _last_checkpoint(config) if config.resume else None
+    metrics.keep_until(_step_of(checkpoint) if checkpoint else -1)
+    if not checkpoint and validation:
+        trainer.evaluate()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    losses = _validation_losses(config.out)
+    if validation and (not losses or losses[-1][0] < trainer.state.global_step):
+        trainer.evaluate()
+        losses = _validation_losses(config.out)
+    return {
+        "steps": trainer.state.global_step,
+        "seconds": round(metrics.seconds, 2),
+        "tokens_per_second": round(trainer.tokens / metrics.seconds, 1),
+        "loss_before": losses[0][1] if losses else None,
+        "loss_after": losses[-1][1] if losses else None,
+    }
+
+
+def _trainer(model: Any, config: SFTConfig, training: list[TokenRow], validation: list[TokenRow]) -> Any:
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    from finetune.trainer import AnswerTrainer
 
     steps = config.max_steps or ceil(config.epochs * len(training) / config.rows_per_step)
     lengths = [len(row.input_ids) for row in training]
@@ -119,27 +140,7 @@ def _fit(
     )
     for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
         trainer.remove_callback(callback)
-    metrics = MetricsFile(config.out / "metrics.jsonl", trainer, progress)
-    trainer.add_callback(metrics)
-    if config.max_seconds is not None:
-        trainer.add_callback(TimeLimit(config.max_seconds))
-    checkpoint = get_last_checkpoint(str(_checkpoints(config))) if config.resume else None
-    if checkpoint:
-        metrics.keep_until(int(checkpoint.rpartition("-")[2]))
-    elif validation:
-        trainer.evaluate()
-    trainer.train(resume_from_checkpoint=checkpoint)
-    losses = _validation_losses(config.out)
-    if validation and (not losses or losses[-1][0] < trainer.state.global_step):
-        trainer.evaluate()
-        losses = _validation_losses(config.out)
-    return {
-        "steps": trainer.state.global_step,
-        "seconds": round(metrics.seconds, 2),
-        "tokens_per_second": round(trainer.tokens / metrics.seconds, 1),
-        "loss_before": losses[0][1] if losses else None,
-        "loss_after": losses[-1][1] if losses else None,
-    }
+    return trainer
 
 
 def _arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
@@ -201,21 +202,12 @@ def _prepare_folder(config: SFTConfig) -> None:
 
 def _record(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]]) -> dict[str, Any]:
     """Put on record what is trained; a resumed training must be the recorded one."""
-    rows = json.dumps([list(map(tuple, pairs)) for pairs in conversations], ensure_ascii=False)
-    settings = {
-        key: value if isinstance(value, (int, float, str, type(None))) else str(value)
-        for key, value in asdict(config).items()
-    }
-    record = {
-        "command": " ".join(sys.argv),
-        "config": settings,
-        "rows_sha256": hashlib.sha256(rows.encode()).hexdigest(),
-        "versions": {name: _version(name) for name in VERSIONS},
-    }
+    data = {"rows_sha256": sha256_of([tuple(pair) for pair in pairs] for pairs in conversations)}
+    record = training_record(asdict(config), data, PACKAGES)
     path = config.out / RECORD_FILE
     if config.resume and path.is_file() and _checkpoints(config).is_dir():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != settings[name]]
+        before = read_record(path)
+        changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != record["config"][name]]
         if before["rows_sha256"] != record["rows_sha256"]:
             changed.append("rows")
         if changed:
@@ -227,27 +219,37 @@ def _record(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]
     return record
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def _checkpoints(config: SFTConfig) -> Path:
     return config.out / "checkpoints"
 
 
+def _last_checkpoint(config: SFTConfig) -> Path | None:
+    """Find the newest checkpoint that is whole: the Trainer writes trainer_state.json last."""
+    return next(filter(_is_whole, sorted(_checkpoints(config).glob("checkpoint-*"), key=_step_of, reverse=True)), None)
+
+
+def _step_of(checkpoint: Path) -> int:
+    number = checkpoint.name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else -1
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _validation_losses(out: Path) -> list[tuple[int, float]]:
-    lines = map(json.loads, (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    lines = read_metrics(out / "metrics.jsonl")
     return [(line["step"], line["validation_loss"]) for line in lines if "validation_loss" in line]
 
 
 def _draw(out: Path) -> None:
     """Draw the loss curve, where matplotlib is installed: a training is worth keeping without its picture."""
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     try:
-        figure = loss_curve(lines)
+        figure = loss_curve(read_metrics(out / "metrics.jsonl"))
     except MissingExtraError as error:
         logger.warning("no loss curve: %s", error)
         return

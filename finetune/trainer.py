@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 - the Trainer decides which arguments its callbacks take
-"""What this project adds to transformers' Trainer: the loss on answers alone, a metrics file, a time limit.
+"""What this project adds to transformers' Trainer: the loss on answers alone, and a metrics file.
 
 It is imported by `sft` when a training begins, since it brings torch and transformers with it.
 """
@@ -16,8 +16,9 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback
 
 from finetune.data import IGNORED
+from finetune.record import read_metrics, write_metrics
 
-__all__ = ["AnswerTrainer", "MetricsFile", "TimeLimit", "answer_loss"]
+__all__ = ["AnswerTrainer", "MetricsFile", "answer_loss"]
 
 
 def answer_loss(model: Any, inputs: dict[str, torch.Tensor], through_head: bool) -> torch.Tensor:
@@ -83,16 +84,13 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
         self._start = time.monotonic()
         self._bar = tqdm(desc="training", unit="step", disable=None if progress else True)
         self._seconds_before = 0.0
-        self.n_steps_before = 0
 
     def keep_until(self, step: int) -> None:
-        """Before a training is resumed at `step`: drop the lines after it, count its tokens and seconds on."""
-        lines = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
-        kept = [line for line in lines if line["step"] <= step]
-        self._path.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+        """Before a training goes on at `step` (-1: from its start): drop later lines, count tokens and seconds on."""
+        kept = [line for line in read_metrics(self._path) if line["step"] <= step]
+        write_metrics(kept, self._path)
         if kept:
             self._trainer.tokens, self._seconds_before = kept[-1]["tokens"], kept[-1]["seconds"]
-        self.n_steps_before = step
 
     @property
     def seconds(self) -> float:
@@ -125,16 +123,3 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave the bar as it is."""
         self._bar.close()
-
-
-class TimeLimit(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """Ends a training, with a checkpoint, after the step in which `seconds` are over."""
-
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Ask the Trainer to stop, once it is time."""
-        if time.monotonic() >= self._end:
-            control.should_training_stop = True
-            control.should_save = True

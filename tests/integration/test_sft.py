@@ -75,9 +75,9 @@ def test_a_training_lowers_the_loss_and_its_adapter_opens(tiny_model, rows, tmp_
         "record.json",
     }
     prompt, answer = ROWS[0]
-    plain = load_generator(tiny_model).score(prompt, [answer])
-    tuned = load_generator(tiny_model, result.out).score(prompt, [answer])
-    assert tuned[0] > plain[0] + 0.1
+    plain, tuned = load_generator(tiny_model), load_generator(tiny_model, result.out)
+    assert (plain.adapter, tuned.adapter) == (None, str(result.out))
+    assert tuned.score(prompt, [answer])[0] > plain.score(prompt, [answer])[0] + 0.1
 
 
 def test_the_adapter_is_in_half_precision_and_names_its_model(tiny_models, rows, tmp_path):
@@ -216,13 +216,37 @@ def test_resume_without_a_checkpoint_begins(tiny_models, rows, tmp_path):
     assert result.steps == 1
 
 
-def test_a_time_limit_ends_a_training_with_an_adapter(tiny_models, rows, tmp_path):
-    result = sft.run(
-        config_for(tiny_models["gpt2"], rows, tmp_path, max_steps=100_000, max_seconds=1.0), progress=False
-    )
-    assert 1 <= result.steps < 100_000
-    assert (tmp_path / "adapter_model.safetensors").is_file()
-    assert (tmp_path / "checkpoints" / f"checkpoint-{result.steps}").is_dir()
+def test_a_training_killed_while_it_wrote_a_checkpoint_resumes_from_the_one_before(tiny_models, rows, tmp_path):
+    config = config_for(tiny_models["gpt2"], rows, tmp_path, max_steps=4, save_every=2, log_every=1)
+    sft.run(config, progress=False)
+    (tmp_path / "checkpoints" / "checkpoint-4" / "trainer_state.json").write_text('{"global_step": 4, "log')
+    with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write('{"step": 4, "lo')
+    result = sft.run(replace(config, resume=True), progress=False)
+    assert result.steps == 4
+    assert [line["step"] for line in metrics(tmp_path) if "loss" in line] == [1, 2, 3, 4]
+
+
+def test_a_training_killed_before_its_first_checkpoint_begins_anew(tiny_models, rows, tmp_path):
+    config = config_for(tiny_models["gpt2"], rows, tmp_path, max_steps=2, log_every=1)
+    sft.run(config, progress=False)
+    (tmp_path / "checkpoints" / "checkpoint-2" / "trainer_state.json").unlink()
+    sft.run(replace(config, resume=True), progress=False)
+    assert [line["step"] for line in metrics(tmp_path) if "loss" in line] == [1, 2]
+
+
+@pytest.mark.parametrize("content", ['{"config": ', "[]", '{"config": {}}'])
+def test_a_damaged_record_is_named_in_one_line(tiny_models, rows, tmp_path, content):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "record.json").write_text(content)
+    with pytest.raises(InputError, match=r"record\.json: damaged; .* begin anew without --resume$") as error:
+        sft.run(config_for(tiny_models["gpt2"], rows, tmp_path, resume=True), progress=False)
+    assert "\n" not in str(error.value)
+
+
+def test_no_model_cannot_be_trained(rows, tmp_path):
+    with pytest.raises(ModelError, match=r"^model 'none': training needs a model"):
+        sft.run(config_for(Path("none"), rows, tmp_path / "out"), progress=False)
 
 
 def test_rows_that_do_not_fit_are_counted(tiny_models, tmp_path):

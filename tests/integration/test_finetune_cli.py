@@ -1,0 +1,61 @@
+"""`kbqa finetune sft` from its command line to the answer that the adapter gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import cli
+from kb_index import build_index
+from kbqa_agent.qa_data import write_nlpcc
+from kbqa_agent.text2text import read_text2text
+from kbqa_agent.types import QAExample
+
+pytest.importorskip("torch", reason="needs the extra [models]")
+
+FACTS = {"坛经": ("作者", "惠能"), "高等数学": ("作者", "同济大学"), "武汉": ("国家", "中国"), "惠能": ("朝代", "唐")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an index and questions about it."""
+    lines = [f"{s} ||| {p} ||| {o}\n{s} ||| 面积 ||| 1232" for s, (p, o) in FACTS.items()]
+    (tmp_path / "facts.kb").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    build_index([tmp_path / "facts.kb"], tmp_path / "index", progress=False)
+    examples = [QAExample(s, f"{s}的{p}是什么？", (o,), (s, p, o)) for s, (p, o) in FACTS.items()]
+    write_nlpcc(examples, tmp_path / "questions.nlpcc")
+    return tmp_path
+
+
+def kbqa(*arguments: object) -> str:
+    """What a call that ends well prints to standard output."""
+    result = CliRunner().invoke(cli.main, list(map(str, arguments)))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_an_adapter_is_trained_and_answers(tiny_models: dict[str, Path], folder: Path) -> None:
+    model, index, out = tiny_models["llama"], folder / "index", folder / "adapter"
+    questions = ("--questions", folder / "questions.nlpcc", "--index", index)
+    printed = kbqa("finetune", "sft", *questions, "--model", model, "--out", out, "--steps", 3)
+    assert printed.startswith(f"{out}: 3 steps on 3 rows in ")
+    assert {path.name for path in out.iterdir()} >= {
+        *("adapter_config.json", "adapter_model.safetensors", "metrics.jsonl", "record.json", "rows.json")
+    }
+    assert {row.output for row in read_text2text(out / "rows.json")} <= {o for _, o in FACTS.values()} | {"不知道"}
+    assert json.loads((out / "record.json").read_text(encoding="utf-8"))["result"]["steps"] == 3
+    options = ("--index", index, "--model", model, "--adapter", out, "--generator", "always", "--json")
+    answer = json.loads(kbqa("ask", "坛经的作者是什么？", *options))
+    assert {candidate["answer"] for candidate in answer["candidates"]} == {"惠能", "1232"}
+    assert "score" in answer["timings_ms"]
+
+
+def test_no_model_is_one_line(folder: Path) -> None:
+    arguments = ["--questions", "questions.nlpcc", "--closed-book", "--out", "adapter"]
+    arguments = [str(folder / a) if a in ("questions.nlpcc", "adapter") else a for a in arguments]
+    result = CliRunner().invoke(cli.main, ["finetune", "sft", *arguments], env={"KBQA_MODEL": "none"})
+    assert result.exit_code == 1
+    assert result.stderr == "kbqa: model 'none': training needs a model; name one with --model, such as 'embedded'\n"
