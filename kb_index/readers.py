@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from kb_index.atomic import is_full
 from kb_index.errors import TripleFileError
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ _MACROS = r"""
             SELECT row_number() OVER () AS line_number, line, string_split(line, '|||') AS parts
             FROM read_csv(path, delim = '\n', quote = '', escape = '', comment = '', header = false,
                           auto_detect = false, strict_mode = false, columns = {'line': 'VARCHAR'},
-                          max_line_size = 8388608)
+                          max_line_size = 8388608, compression = 'none')
         )
         WHERE n_parts > 1 OR subject != '';
     CREATE TEMP MACRO nlpcc_lines(path) AS TABLE
@@ -133,10 +135,11 @@ def check_format(connection: DuckDBPyConnection, path: Path) -> None:
     """Look at the first 1,000 lines that are not blank.
 
     Raises:
-        TripleFileError: over half of them are no triples.
+        TripleFileError: over half of them are no triples, or DuckDB cannot read the file.
     """
     sql = "SELECT line_number, reason FROM nlpcc_lines($1) LIMIT $2"
-    rows = connection.execute(sql, [_literal_path(path), SAMPLE_LINES]).fetchall()
+    with _readable(path):
+        rows = connection.execute(sql, [_literal_path(path), SAMPLE_LINES]).fetchall()
     bad = [(number, reason) for number, reason in rows if reason is not None]
     if not rows:
         raise TripleFileError(f"{path}: nothing but blank lines; {_EXPECTED}")
@@ -148,10 +151,29 @@ def check_format(connection: DuckDBPyConnection, path: Path) -> None:
 
 
 def load_lines(connection: DuckDBPyConnection, path: Path, file: int) -> None:
-    """Append the lines of one checked file to `raw`; blank lines are counted in line numbers, but not loaded."""
+    """Append the lines of one checked file to `raw`; blank lines are counted in line numbers, but not loaded.
+
+    Raises:
+        TripleFileError: DuckDB cannot read the file.
+    """
     sql = """
         INSERT INTO raw SELECT $1, line_number, subject, predicate, object, reason,
                CASE WHEN reason IS NOT NULL THEN left(line, $3) END
         FROM nlpcc_lines($2)
     """
-    connection.execute(sql, [file, _literal_path(path), REJECT_CHARS])
+    with _readable(path):
+        connection.execute(sql, [file, _literal_path(path), REJECT_CHARS])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what DuckDB says about a file into a `TripleFileError`; a full disk is another matter."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        if is_full(error):
+            raise
+        reason = str(error).split("\n", 1)[0]
+        raise TripleFileError(f"{path}: cannot be read ({reason}); {_EXPECTED}") from error

@@ -163,3 +163,20 @@ def test_over_half_of_the_first_thousand_lines_bad_is_another_format(tmp_path, c
         check_format(connection, write(tmp_path, good + bad * 2))
     with pytest.raises(TripleFileError, match="nothing but blank lines"):
         check_format(connection, write(tmp_path, " \n\n\t\n"))
+
+
+@pytest.mark.parametrize("name", ["triples.gz", "triples.kb.zst"])
+def test_plain_text_is_read_whatever_its_name(tmp_path, connection, name):
+    path = write(tmp_path, "坛经 ||| 作者 ||| 惠能\n", name)
+    check_format(connection, path)
+    assert read(connection, path) == [(1, "坛经", "作者", "惠能", None, None)]
+
+
+@pytest.mark.parametrize("reads", [check_format, read])
+def test_what_duckdb_cannot_read_is_one_line(tmp_path, connection, reads):
+    path = write(tmp_path, "坛经 ||| 作者 ||| 惠能\n" + "字" * 3_000_000)
+    with pytest.raises(
+        TripleFileError, match=r"triples\.kb: cannot be read \(Invalid Input Error: .*; expected"
+    ) as caught:
+        reads(connection, path)
+    assert "\n" not in str(caught.value)
