@@ -51,7 +51,8 @@ class KnowledgeBase:
         manifest = read_manifest(folder)
         check_files(manifest, folder)
         with _damage(folder):
-            return cls(folder, manifest, TripleStore(folder / "kb.duckdb"), NameTrie.open(folder / "names.marisa"))
+            names = NameTrie.open(folder / "names.marisa")
+            return cls(folder, manifest, TripleStore(folder / "kb.duckdb"), names)
 
     def __enter__(self) -> Self:
         return self

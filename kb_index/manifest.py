@@ -6,7 +6,7 @@ This module reads and writes `manifest.json` and compares it with the files besi
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,24 @@ def _parse(content: dict[str, Any]) -> Manifest:
         "sources": tuple(SourceFile(**source) for source in content["sources"]),
         "encoder": EncoderInfo(**content["encoder"]),
     }
-    return Manifest(**(content | parts))
+    manifest = Manifest(**(content | parts))
+    _check_types("counts", asdict(manifest.counts).values(), int)
+    _check_types("sources", (text for source in manifest.sources for text in (source.path, source.sha256)), str)
+    _check_types("sources", (source.bytes for source in manifest.sources), int)
+    _check_types("encoder", [manifest.encoder.name], str)
+    _check_types("encoder", [manifest.encoder.dim], int)
+    _check_types("created, kbqa_version", [manifest.created, manifest.kbqa_version], str)
+    _check_types("options, files, seconds", [manifest.options, manifest.files, manifest.seconds], dict)
+    _check_types("options", manifest.options.values(), str, int)
+    _check_types("files", manifest.files.values(), int)
+    _check_types("seconds", manifest.seconds.values(), int, float)
+    return manifest
+
+
+def _check_types(key: str, values: Iterable[object], *types: type) -> None:
+    for value in values:
+        if not isinstance(value, types):
+            raise TypeError(f"{key}: {value!r} is not of type {' or '.join(kind.__name__ for kind in types)}")
 
 
 def check_files(manifest: Manifest, folder: Path) -> None:

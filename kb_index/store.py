@@ -185,8 +185,12 @@ class TripleStore:
         # Attached, because duckdb.connect(path) gives a process that has replaced an index the old file again. Look-ups
         # are small: a second thread costs more than it brings.
         self._connection = duckdb.connect(config={"threads": 1})
-        self._connection.execute("ATTACH $1 AS kb (READ_ONLY)", [str(path)])
-        self._connection.execute("SET index_scan_max_count = 10000000")
+        try:
+            self._connection.execute("ATTACH $1 AS kb (READ_ONLY)", [str(path)])
+            self._connection.execute("SET index_scan_max_count = 10000000")
+        except duckdb.Error:
+            self._connection.close()
+            raise
         self._local = threading.local()
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from kb_index import KnowledgeBase, build_index
@@ -114,6 +115,24 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_index(index, tmp_path, n_lin
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big.kb", "kb", "triples.kb"]
     with KnowledgeBase.open(index) as kb:
         assert kb.triples_of([0])[0].object == "惠能"
+
+
+@pytest.mark.parametrize("name", ["kb.duckdb", "names.marisa"])
+def test_a_damaged_index_leaves_no_connection_open(index, name, monkeypatch):
+    connections = []
+    connect = duckdb.connect
+
+    def recording(*args, **kwargs):
+        connections.append(connect(*args, **kwargs))
+        return connections[-1]
+
+    monkeypatch.setattr(duckdb, "connect", recording)
+    (index / name).write_bytes(b"\xa5" * (index / name).stat().st_size)
+    with pytest.raises(IndexFolderError):
+        KnowledgeBase.open(index)
+    for connection in connections:
+        with pytest.raises(duckdb.ConnectionException, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_folders_that_are_no_index(tmp_path):

@@ -1,6 +1,7 @@
 """What an index says about itself survives the disk, and what is wrong with a folder is said in one line."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,41 @@ def test_a_damaged_manifest_is_one_line(folder, text):
     with pytest.raises(IndexFolderError, match=r"manifest\.json is damaged .*build it again") as caught:
         read_manifest(folder)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("files", [1]),
+        ("files", {"kb.duckdb": "4"}),
+        ("counts", dict.fromkeys(("lines", "triples", "duplicates", "rejected", "entities", "attributes", "aliases"))),
+        ("sources", [{"path": 1, "sha256": "ab", "bytes": 2}]),
+        ("sources", [{"path": "a.kb", "sha256": "ab", "bytes": "2"}]),
+        ("encoder", {"name": None, "dim": 128}),
+        ("encoder", {"name": "char-static", "dim": "128"}),
+        ("created", 2026),
+        ("options", "seed"),
+        ("seconds", {"read": "long"}),
+    ],
+)
+def test_a_value_of_another_type_is_damage(folder, key, value):
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(content | {key: value}))
+    with pytest.raises(IndexFolderError, match=rf"manifest\.json is damaged .*{key}.* is not of type .*build it again"):
+        read_manifest(folder)
+
+
+def test_all_files_have_reached_the_disk_when_the_manifest_appears(folder, monkeypatch):
+    (folder / "manifest.json").unlink()
+    synced = set()
+
+    def fsync(descriptor):
+        if not (folder / "manifest.json").exists():
+            synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_manifest(MANIFEST, folder)
+    assert synced == {path.stat().st_ino for path in [folder, *folder.rglob("*")]}
 
 
 def test_missing_and_cut_files_are_named(folder):
