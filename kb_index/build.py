@@ -108,7 +108,9 @@ class _Build:
                 bar.update(1)
             counts = writer.counts()
             self._write_rejects(writer, paths)
+            bar.update(1)
             connection.execute("DROP TABLE raw; CHECKPOINT")
+            bar.update(1)
         return counts
 
     def _write_rejects(self, writer: StoreWriter, paths: Sequence[Path]) -> None:
@@ -127,17 +129,19 @@ class _Build:
             spelled = names.spelled_as_alias(writer.short_objects(MAX_NAME_CHARS))
             bar.update(1)
             writer.write_reverse(spelled)
+            bar.update(1)
         return names
 
     def encode(self, names: Sequence[str], attributes: Sequence[str], named: Encoder | None) -> Encoder:
         folder = self.folder / "encoder"
-        with self.stages.stage("encode", len(names) + len(attributes), "name"):
+        with self.stages.stage("encode", 1, "step") as bar:
             folder.mkdir()
             if named is None:
                 build_char_static((*map(normalize_name, names), *attributes), folder, self.seed)
-                return StaticEncoder(CHAR_STATIC, folder)
-            if isinstance(named, StaticEncoder):
+                named = StaticEncoder(CHAR_STATIC, folder)
+            elif isinstance(named, StaticEncoder):
                 copy_static_encoder(named.name, folder)
+            bar.update(1)
             return named
 
     def vectors(self, names: Sequence[str], ids: Sequence[int], attributes: Sequence[str], encoder: Encoder) -> None:

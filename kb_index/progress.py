@@ -28,5 +28,4 @@ class Stages:
             total=total, desc=f"{name:8}", unit=unit, unit_scale=scale, disable=None if self._shown else True
         ) as bar:
             yield bar
-            bar.update(max(0, total - bar.n))
         self.seconds[name] = round(time.perf_counter() - start, 3)

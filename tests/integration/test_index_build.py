@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from kb_index import KnowledgeBase, NameMatch, Triple, build_index
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import Counts, EncoderInfo
+from kb_index.progress import Stages
 
 LINES = """坛经(佛教经典) ||| 别名 ||| 六祖坛经、Platform Sutra
 坛经(佛教经典) ||| 作 者 ||| 惠能
@@ -215,3 +217,30 @@ def test_progress_is_shown_on_a_terminal_only(sources, tmp_path, capfd):
     build_index(sources, tmp_path / "kb")
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+class Bar:
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+
+    def update(self, n: int) -> None:
+        self.done += n
+
+
+def test_progress_reaches_the_end_of_every_stage(sources, tmp_path, monkeypatch):
+    bars = {}
+
+    @contextmanager
+    def stage(self, name, total, unit):
+        bars[name] = Bar(total)
+        yield bars[name]
+
+    monkeypatch.setattr(Stages, "stage", stage)
+    build_index(sources, tmp_path / "kb", progress=False)
+    assert {name: (bar.done, bar.total) for name, bar in bars.items()} == {
+        "read": (2 * sum(path.stat().st_size for path in sources),) * 2,
+        "store": (6, 6),
+        "names": (3, 3),
+        "encode": (1, 1),
+        "vectors": (14, 14),
+    }
