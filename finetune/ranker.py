@@ -132,17 +132,19 @@ def train_ranker(
     stages.add("boost", validation_mrr=mrr)
     ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
     if generator is not None:
-        agent = KBQAgent(kb, ranker, generator)
-        held_out = [examples[i] for i in order[: min(n_validation, config.weighed)]]
-        weight = fit_likelihood_weight(collect(agent, held_out))
-        ranker.calibration = replace(ranker.calibration, likelihood_weight=weight)
+        _weigh(ranker, generator, [examples[i] for i in order[: min(n_validation, config.weighed)]])
     stages.add("calibrate", n_questions=len(found), recall=recall, validation_mrr=mrr, **asdict(ranker.calibration))
     result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
-    record = training_record(asdict(config), {"questions_sha256": sha256_of(map(asdict, examples))}, PACKAGES)
+    data = {"questions_sha256": sha256_of(map(asdict, examples)), "result": asdict(result)}
     with replacing_folder(out, holds=RANKER_FILE) as folder:
-        ranker.save(folder, record | {"result": asdict(result)})
+        ranker.save(folder, training_record(asdict(config), data, PACKAGES))
         write_metrics(stages.rows, folder / "metrics.jsonl")
     return result
+
+
+def _weigh(ranker: TrainedRanker, generator: Generator, held_out: Sequence[QAExample]) -> None:
+    weight = fit_likelihood_weight(collect(KBQAgent(ranker.kb, ranker, generator), held_out))
+    ranker.calibration = replace(ranker.calibration, likelihood_weight=weight)
 
 
 def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Calibration:

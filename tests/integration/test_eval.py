@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from eval.metrics import METRICS
+from eval.official import averaged_f1, read_predictions
 from eval.report import SystemInfo
 from eval.runner import EvalOptions, evaluate
 from kb_index.build import build_index
@@ -142,6 +143,11 @@ def test_predictions_hold_every_id_once(out: Path) -> None:
         ("3", ()),
         ("4", ()),
     ]
+
+
+def test_the_predictions_file_scores_what_the_report_says(out: Path) -> None:
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert averaged_f1(read_predictions(out / "predictions.nlpcc"), EXAMPLES) == pytest.approx(report["metrics"]["f1"])
 
 
 class NamesItsAttribute:

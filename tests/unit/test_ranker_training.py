@@ -67,7 +67,7 @@ def test_training_twice_gives_the_same_ranker_and_it_ranks_held_out_questions(kb
 
 def _check_record_and_metrics(folder, result):
     record = json.loads((folder / "ranker.json").read_text(encoding="utf-8"))["record"]
-    assert list(record) == ["command", "config", "questions_sha256", "versions", "result"]
+    assert list(record) == ["command", "config", "questions_sha256", "result", "versions"]
     assert (record["config"]["seed"], record["config"]["trees"]) == (0, 30)
     assert len(record["questions_sha256"]) == 64
     assert list(record["versions"]) == ["kbqa", "lightgbm", "numpy"]
