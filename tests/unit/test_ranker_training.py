@@ -106,3 +106,26 @@ def test_settings_out_of_range_are_refused():
         RankerConfig(folds=1)
     with pytest.raises(InputError, match="validation_share"):
         RankerConfig(validation_share=1.0)
+
+
+class Knows:
+    """A generator that finds the right answers of its questions likely."""
+
+    name = "knows"
+
+    def __init__(self, examples):
+        self.answers = {example.question: example.answers for example in examples}
+
+    def score(self, prompt, answers):
+        (right,) = [golds for question, golds in self.answers.items() if f"问：{question}\n" in prompt]
+        return np.array([-1.0 if answer in right else -5.0 for answer in answers], np.float32)
+
+    def generate(self, prompts, max_new_tokens=48):
+        return ["" for _ in prompts]
+
+
+def test_a_generator_that_knows_the_answers_gets_weight(kb, tmp_path):
+    examples = read_questions(sample_train())[:120]
+    result = train_ranker(kb, examples, tmp_path / "ranker", RankerConfig(trees=5, folds=2), Knows(examples))
+    assert result.calibration.likelihood_weight > 0.5
+    assert load_ranker(kb, tmp_path / "ranker").calibration == result.calibration
