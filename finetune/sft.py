@@ -15,6 +15,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from finetune.checkpoints import last_checkpoint, step_of
 from finetune.config import SFTConfig
 from finetune.data import TokenRow, collate, encode_rows, length_grouped, split_validation
 from finetune.models import open_trainable, save_adapter, save_full
@@ -104,8 +105,8 @@ def _fit(
     trainer = _trainer(model, config, training, validation)
     metrics = MetricsFile(config.out / "metrics.jsonl", trainer, progress)
     trainer.add_callback(metrics)
-    checkpoint = _last_checkpoint(config) if config.resume else None
-    metrics.keep_until(_step_of(checkpoint) if checkpoint else -1)
+    checkpoint = last_checkpoint(_checkpoints(config)) if config.resume else None
+    metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
     if not checkpoint and validation:
         trainer.evaluate()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -221,24 +222,6 @@ def _record(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]
 
 def _checkpoints(config: SFTConfig) -> Path:
     return config.out / "checkpoints"
-
-
-def _last_checkpoint(config: SFTConfig) -> Path | None:
-    """Find the newest checkpoint that is whole: the Trainer writes trainer_state.json last."""
-    return next(filter(_is_whole, sorted(_checkpoints(config).glob("checkpoint-*"), key=_step_of, reverse=True)), None)
-
-
-def _step_of(checkpoint: Path) -> int:
-    number = checkpoint.name.rpartition("-")[2]
-    return int(number) if number.isdecimal() else -1
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _validation_losses(out: Path) -> list[tuple[int, float]]:
