@@ -90,7 +90,6 @@ def save_adapter(model: Any, folder: Path, base: str | None) -> None:
     settings.base_model_name_or_path = EMBEDDED_HUB_NAME if base in (None, EMBEDDED) else base
     with filling_folder(folder, ("adapter_config.json", "adapter_model.safetensors")) as part:
         save_file(tensors, part / "adapter_model.safetensors", metadata={"format": "pt"})
-        (part / "adapter_model.safetensors").chmod(0o644)  # safetensors writes for the owner alone
         inference_mode, settings.inference_mode = settings.inference_mode, True
         settings.save_pretrained(str(part))
         settings.inference_mode = inference_mode

@@ -154,6 +154,7 @@ def filling_folder(path: Path, last: tuple[str, ...] = ()) -> Iterator[Path]:
             path.mkdir(parents=True, exist_ok=True)
             part.mkdir()
             yield part
+            _share(part)
             sync_tree(part)
             for file in sorted(part.iterdir(), key=lambda p: (p.name in last, p.name)):
                 file.replace(path / file.name)
@@ -185,6 +186,7 @@ def is_replaceable(path: Path, holds: str) -> bool:
 
 def put_in_place(part: Path, path: Path) -> None:
     """Let the folder `part` take the place of the folder `path`, if there is one; an OSError leaves the old one."""
+    _share(part)
     sync_tree(part)
     old = _sibling(path, "old")
     if path.exists():
@@ -236,6 +238,12 @@ def sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
+
+
+def _share(folder: Path) -> None:
+    """Let those who may read the folder read its files: safetensors writes for the owner alone."""
+    for path in folder.rglob("*"):
+        path.chmod(path.stat().st_mode | folder.stat().st_mode & 0o444)
 
 
 def _sibling(path: Path, kind: str) -> Path:

@@ -106,7 +106,6 @@ class TranslationModel:
 
         arrays = {"keys": self.keys, "values": self.values, "background": self.background}
         save_file(arrays, str(folder / "patterns.safetensors"))
-        (folder / "patterns.safetensors").chmod(0o644)  # safetensors writes for the owner alone
         names = {"grams": list(self.gram_ids), "parts": list(self.part_ids)}
         (folder / "patterns.json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
 

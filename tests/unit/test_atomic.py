@@ -150,3 +150,14 @@ def test_what_is_renamed_has_reached_the_disk(tmp_path: Path, monkeypatch: pytes
 
 def fstat_kind(descriptor: int) -> str:
     return "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+
+
+def test_what_its_owner_alone_could_read_is_as_open_as_the_folder(tmp_path: Path) -> None:
+    for name, lend in (
+        ("ranker", replacing_folder(tmp_path / "ranker", holds="a")),
+        ("out", filling_folder(tmp_path / "out")),
+    ):
+        with lend as folder:
+            folder.chmod(0o750)
+            (folder / "a").touch(0o600)
+        assert (tmp_path / name / "a").stat().st_mode & 0o777 == 0o640

@@ -52,8 +52,3 @@ def test_a_saved_model_gains_the_same(tmp_path):
         model.gains("_是谁写的", ["作者", "面积"]), again.gains("_是谁写的", ["作者", "面积"]), strict=True
     ):
         np.testing.assert_array_equal(mine, loaded)
-
-
-def test_a_saved_model_may_be_read_by_others(tmp_path):
-    TranslationModel.fit(PAIRS).save(tmp_path)
-    assert (tmp_path / "patterns.safetensors").stat().st_mode & 0o777 == 0o644
