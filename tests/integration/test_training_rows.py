@@ -38,8 +38,8 @@ def questions(tmp_path: Path) -> Path:
 
 
 def test_questions_get_prompts_with_triples_of_the_index(index: Path, questions: Path, tmp_path: Path) -> None:
-    out = training_rows(questions, tmp_path / "rows", index, ALWAYS)
-    assert out == tmp_path / "rows"
+    out = training_rows(questions, tmp_path / "out" / "rows.json", index, ALWAYS)
+    assert out == tmp_path / "out" / "rows.json"
     assert read_text2text(out) == [
         ("【坛经】\n作者：惠能\n问：《坛经》的作者是谁？\n答：", "惠能"),
         ("【惠能】\n国籍：唐朝\n问：惠能的国籍是什么？\n答：", "唐朝"),
@@ -47,14 +47,14 @@ def test_questions_get_prompts_with_triples_of_the_index(index: Path, questions:
 
 
 def test_closed_book_rows_need_no_index(questions: Path, tmp_path: Path) -> None:
-    out = training_rows(questions, tmp_path / "rows", None, RowOptions(closed_book=True), limit=1)
+    out = training_rows(questions, tmp_path / "out" / "rows.json", None, RowOptions(closed_book=True), limit=1)
     (row,) = read_text2text(out)
     assert row in [("问：《坛经》的作者是谁？\n答：", "惠能"), ("问：惠能的国籍是什么？\n答：", "唐朝")]
 
 
 def test_questions_without_index_or_closed_book_are_refused(questions: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected an --index .* or --closed-book"):
-        training_rows(questions, tmp_path / "rows", None, ALWAYS)
+        training_rows(questions, tmp_path / "out" / "rows.json", None, ALWAYS)
 
 
 @pytest.mark.parametrize("closed_book", [False, True])
@@ -62,14 +62,14 @@ def test_a_text2text_file_is_trained_on_as_it_stands(index: Path, tmp_path: Path
     path = tmp_path / "rows.txt"
     write_text2text(ROWS, path)
     options = RowOptions(closed_book=closed_book)
-    assert training_rows(path, tmp_path / "out", index, options) == path
-    assert training_rows(path, tmp_path / "out", None, options) == path
+    assert training_rows(path, tmp_path / "out" / "rows.json", index, options) == path
+    assert training_rows(path, tmp_path / "out" / "rows.json", None, options) == path
     assert not (tmp_path / "out").exists()
 
 
 def test_a_limit_draws_rows_of_a_text2text_file(index: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     write_text2text(ROWS, path)
-    drawn = read_text2text(training_rows(path, tmp_path / "out", index, ALWAYS, limit=5))
+    drawn = read_text2text(training_rows(path, tmp_path / "out" / "rows.json", index, ALWAYS, limit=5))
     assert len(set(drawn)) == 5
     assert set(drawn) < set(ROWS)
