@@ -154,7 +154,7 @@ def evaluate(
     examples = read_questions(questions, format_)
     with _open(index, **options) as agent:
         name = agent.generator.name if agent.generator else "none"
-        system = SystemInfo(model=name, adapter=options["adapter"], index=str(index))
+        system = SystemInfo(model=name, adapter=getattr(agent.generator, "adapter", None), index=str(index))
         report = run(agent, examples, out, EvalOptions(limit=limit, seed=seed, system=system))
     click.echo(report_markdown(report))
 
@@ -208,7 +208,7 @@ def ranker(index: Path, questions: Path, out: Path | None, seed: int, model: str
 def sft(questions: Path, index: Path | None, closed_book: bool, limit: int | None, **options: Any) -> None:
     """Fine-tune a generator with LoRA on questions and their answers, with triples in the prompts.
 
-    A text2text file without --index is trained on as it stands.
+    A text2text file is trained on as it stands, also with --index.
 
     Example: kbqa finetune sft --questions train.nlpcc --index my-index --out my-adapter --limit 1000
     """
