@@ -24,11 +24,11 @@ from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.features import FEATURES, attribute_of, candidate_features, mask_mention
-from kbqa_agent.linking import link
+from kbqa_agent.linking import link_many
 from kbqa_agent.patterns import TranslationModel
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
-from kbqa_agent.retrieval import retrieve
+from kbqa_agent.retrieval import retrieve_many
 from kbqa_agent.types import EntityMention, Generator, QAExample
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 GOLD, SAME_ANSWER = 2, 1
 LABEL_GAINS = (0, 1, 3)
+QUESTIONS_AT_ONCE = 500
 PACKAGES = ("lightgbm", "numpy")
 
 
@@ -114,7 +115,7 @@ def train_ranker(
     check_replaceable(out, RANKER_FILE)
     config = config or RankerConfig()
     stages = StageMetrics()
-    found = [_retrieve(kb, e) for e in tqdm(examples, "retrieve", unit="question", disable=None)]
+    found = _retrieve(kb, examples)
     order = np.random.default_rng(config.seed).permutation(len(found))
     n_validation = max(1, int(len(found) * config.validation_share))
     training = [found[i] for i in order[n_validation:]]
@@ -165,9 +166,19 @@ def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_
     return Calibration(float(np.exp(best.x[0])), float(best.x[1]))
 
 
-def _retrieve(kb: KnowledgeBase, example: QAExample) -> _Retrieved:
-    mentions = link(kb, example.question)
-    triples = retrieve(kb, mentions)
+def _retrieve(kb: KnowledgeBase, examples: Sequence[QAExample]) -> list[_Retrieved]:
+    found = []
+    with tqdm(total=len(examples), desc="retrieve", unit="question", disable=None) as bar:
+        for start in range(0, len(examples), QUESTIONS_AT_ONCE):
+            batch = examples[start : start + QUESTIONS_AT_ONCE]
+            mentions = link_many(kb, [e.question for e in batch])
+            triples = retrieve_many(kb, mentions)
+            found += [_labelled(*item) for item in zip(batch, mentions, triples, strict=True)]
+            bar.update(len(batch))
+    return found
+
+
+def _labelled(example: QAExample, mentions: tuple[EntityMention, ...], triples: list[Triple]) -> _Retrieved:
     answers = {comparable(a) for a in example.answers}
     asked = attribute_of(example.triple[1]) if example.triple else None
     labels = [

@@ -6,13 +6,15 @@ question asks of each. Only readings that cannot be meant are dropped here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import QUOTES
+from kb_index.types import Entity, NameMatch
 from kbqa_agent.types import EntityMention
 
-__all__ = ["link"]
+__all__ = ["link", "link_many"]
 
 MAX_ENTITIES_PER_MENTION = 100
 BACK_OFF_ENTITIES = 5
@@ -21,19 +23,24 @@ BACK_OFF_MIN_SIMILARITY = 0.6
 
 def link(kb: KnowledgeBase, question: str) -> tuple[EntityMention, ...]:
     """Find the mentions of a question, longest first; by vector similarity where no name is found."""
-    matches = sorted(kb.mentions(question), key=lambda m: (m.start - m.end, m.start))
-    ids = {i for m in matches for i in m.entity_ids[:MAX_ENTITIES_PER_MENTION]}
+    return link_many(kb, [question])[0]
+
+
+def link_many(kb: KnowledgeBase, questions: Sequence[str]) -> list[tuple[EntityMention, ...]]:
+    """Find the mentions of each question, with one look-up of all entities."""
+    matches = [sorted(kb.mentions(q), key=lambda m: (m.start - m.end, m.start)) for q in questions]
+    ids = {i for found in matches for m in found for i in m.entity_ids[:MAX_ENTITIES_PER_MENTION]}
     entities = {e.id: e for e in kb.entities(sorted(ids))}
-    mentions = tuple(
-        EntityMention(
-            question[m.start : m.end],
-            m.start,
-            m.end,
-            tuple(entities[i] for i in m.entity_ids[:MAX_ENTITIES_PER_MENTION]),
-        )
-        for m in matches
+    linked = (
+        tuple(_mention(question, match, entities) for match in found)
+        for question, found in zip(questions, matches, strict=True)
     )
-    return mentions or _similar_mentions(kb, question)
+    return [mentions or _similar_mentions(kb, q) for q, mentions in zip(questions, linked, strict=True)]
+
+
+def _mention(question: str, match: NameMatch, entities: Mapping[int, Entity]) -> EntityMention:
+    named = tuple(entities[i] for i in match.entity_ids[:MAX_ENTITIES_PER_MENTION])
+    return EntityMention(question[match.start : match.end], match.start, match.end, named)
 
 
 def _similar_mentions(kb: KnowledgeBase, question: str) -> tuple[EntityMention, ...]:

@@ -4,7 +4,9 @@ import pytest
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import InputError, ModelError, QuestionError
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
+from kbqa_agent.linking import link, link_many
 from kbqa_agent.prompts import UNKNOWN
+from kbqa_agent.retrieval import retrieve, retrieve_many
 
 LINES = """\
 法国 ||| 首都 ||| 巴黎
@@ -161,3 +163,10 @@ def test_a_question_that_is_no_text_is_refused_and_control_characters_are_blanks
     with pytest.raises(QuestionError, match="UTF-8"):
         agent(kb).ask("法国\udcb7的首都")
     assert agent(kb).ask("法国的\x00首都是\n哪里？").text == "巴黎"
+
+
+def test_many_questions_at_once_find_what_each_finds_alone(kb):
+    questions = ["法国的首都是哪里？", "xyzzy", "影片坛经的作者是谁？"]
+    linked = link_many(kb, questions)
+    assert linked == [link(kb, q) for q in questions]
+    assert retrieve_many(kb, linked) == [retrieve(kb, mentions) for mentions in linked]
