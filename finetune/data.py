@@ -15,7 +15,7 @@ from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.text2text import Text2TextRow
-from kbqa_agent.tokenizing import UNLIMITED, encode_answer, encode_prompt
+from kbqa_agent.tokenizing import QUESTION_LINES, UNLIMITED, encode_answer, encode_prompt
 from kbqa_agent.types import QAExample
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
 IGNORED = -100
 """The label of a token that the loss does not count, as torch's cross entropy knows it."""
 
+PADDING_BLOCK = -1
 SHORTEST_PROMPT = 8
 MEGA_BATCHES = 50
 
@@ -56,10 +57,16 @@ class RowOptions:
 
 
 class TokenRow(NamedTuple):
-    """Token ids, and as many labels: the token itself inside an answer, `IGNORED` elsewhere."""
+    """Token ids, and as many labels: the token itself inside an answer, `IGNORED` elsewhere.
+
+    `blocks` has a number for each token of a row that asks several questions about the same triples: 0 for the triples,
+    which all questions see, and the question's own number for what no other question sees. It is empty where there is
+    only one question.
+    """
 
     input_ids: list[int]
     labels: list[int]
+    blocks: list[int] = []  # noqa: RUF012 - a NamedTuple's default, never changed
 
 
 class EncodedRows(NamedTuple):
@@ -94,7 +101,7 @@ def rows_from_questions(
 
 
 def encode_rows(tokenizer: Any, conversations: Iterable[Sequence[tuple[str, str]]], max_tokens: int) -> EncodedRows:
-    """Encode rows of one or more (prompt, answer) pairs, each pair after the one before it.
+    """Encode rows of one (prompt, answer) pair, or of more that ask about the triples of the first prompt.
 
     The first prompt is cut to fit, its triples before all else; later pairs that do not fit are left out. A row whose
     answer leaves no room for a question is dropped.
@@ -109,15 +116,28 @@ def encode_rows(tokenizer: Any, conversations: Iterable[Sequence[tuple[str, str]
         source = encode_prompt(tokenizer, prompt, UNLIMITED)
         if len(source) > room:
             source, n_cut = encode_prompt(tokenizer, prompt, room), n_cut + 1
-        ids, labels = source + target, [IGNORED] * len(source) + target
-        for next_prompt, next_answer in more:
-            source = tokenizer("\n" + next_prompt, add_special_tokens=False)["input_ids"]
-            target = encode_answer(tokenizer, next_answer)
-            if len(ids) + len(source) + len(target) > max_tokens:
-                break
-            ids, labels = ids + source + target, labels + [IGNORED] * len(source) + target
-        rows.append(TokenRow(ids, labels))
+        row = TokenRow(source + target, [IGNORED] * len(source) + target)
+        rows.append(_with_questions(tokenizer, row, prompt, more, max_tokens) if more else row)
     return EncodedRows(rows, n_cut, n_dropped)
+
+
+def _with_questions(
+    tokenizer: Any, first: TokenRow, prompt: str, more: Sequence[tuple[str, str]], max_tokens: int
+) -> TokenRow:
+    """Append further questions, each as if it stood directly behind the triples."""
+    own = tokenizer("\n" + "\n".join(prompt.split("\n")[-QUESTION_LINES:]), add_special_tokens=False)["input_ids"]
+    n_labelled = sum(label != IGNORED for label in first.labels)
+    n_shared = max(0, len(first.input_ids) - n_labelled - len(own))
+    ids, labels = list(first.input_ids), list(first.labels)
+    blocks = [0] * n_shared + [1] * (len(ids) - n_shared)
+    for number, (question, answer) in enumerate(more, start=2):
+        source = tokenizer("\n" + question, add_special_tokens=False)["input_ids"]
+        target = encode_answer(tokenizer, answer)
+        if len(ids) + len(source) + len(target) > max_tokens:
+            break
+        ids, labels = ids + source + target, labels + [IGNORED] * len(source) + target
+        blocks += [number] * (len(source) + len(target))
+    return TokenRow(ids, labels, blocks)
 
 
 def split_validation(
@@ -148,19 +168,31 @@ def length_grouped(lengths: Sequence[int], batch: int, n_rows: int, seed: int) -
 
 
 def collate(rows: Sequence[TokenRow]) -> dict[str, Any]:
-    """Pad rows at their right into int64 tensors of shape (n_rows, longest); padding is masked and not counted."""
+    """Pad rows at their right into int64 tensors of shape (n_rows, longest); padding is masked and not counted.
+
+    `attention_mask` has that shape too, or is boolean of shape (n_rows, 1, longest, longest) where a row asks several
+    questions; then there are also `position_ids`, which go on from the triples for each question.
+    """
     import torch
 
     longest = max(len(row.input_ids) for row in rows)
 
-    def padded(values: list[list[int]], fill: int) -> Any:
-        return torch.tensor([value + [fill] * (longest - len(value)) for value in values])
+    def padded(values: Sequence[Sequence[int]], fill: int) -> Any:
+        return torch.tensor([[*value, *[fill] * (longest - len(value))] for value in values])
 
-    return {
+    batch = {
         "input_ids": padded([row.input_ids for row in rows], 0),
         "attention_mask": padded([[1] * len(row.input_ids) for row in rows], 0),
         "labels": padded([row.labels for row in rows], IGNORED),
     }
+    if any(row.blocks for row in rows):
+        blocks = padded([row.blocks or [0] * len(row.input_ids) for row in rows], PADDING_BLOCK)
+        same = blocks[:, None, :, None] == blocks[:, None, None, :]
+        shared = (blocks == 0)[:, None, None, :]
+        causal = torch.ones((longest, longest), dtype=torch.bool).tril()
+        batch["attention_mask"] = causal & (same | shared)
+        batch["position_ids"] = batch["attention_mask"].sum(-1)[:, 0] - 1
+    return batch
 
 
 def _injected(

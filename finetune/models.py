@@ -70,6 +70,8 @@ def open_trainable(config: Any) -> tuple[Any, Any]:
         set_seed(config.seed)  # half of a new adapter starts at random
         with quiet():
             tuned = get_peft_model(network, settings)
+    # Checkpoints name the folder here: for a name on the hub, peft would ask the hub about each of them.
+    tuned.peft_config["default"].base_model_name_or_path = network.name_or_path
     for parameter in tuned.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()

@@ -11,6 +11,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,8 @@ def _fit(
     from finetune.trainer import MetricsFile
 
     trainer = _trainer(model, config, training, validation)
-    metrics = MetricsFile(config.out / "metrics.jsonl", trainer, progress)
+    read = [0, *accumulate(len(row.input_ids) for row in trainer.train_dataset)][:: config.rows_per_step]
+    metrics = MetricsFile(config.out / "metrics.jsonl", read, progress)
     trainer.add_callback(metrics)
     checkpoint = last_checkpoint(_checkpoints(config)) if config.resume else None
     metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
@@ -117,7 +119,7 @@ def _fit(
     return {
         "steps": trainer.state.global_step,
         "seconds": round(metrics.seconds, 2),
-        "tokens_per_second": round(trainer.tokens / metrics.seconds, 1),
+        "tokens_per_second": round(read[trainer.state.global_step] / metrics.seconds, 1),
         "loss_before": losses[0][1] if losses else None,
         "loss_after": losses[-1][1] if losses else None,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def answer_loss(model: Any, inputs: dict[str, torch.Tensor], through_head: bool)
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     labels = inputs["labels"][:, 1:]
     counted = labels != IGNORED
-    given = {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"], "use_cache": False}
+    given = {name: value for name, value in inputs.items() if name != "labels"} | {"use_cache": False}
     if through_head:
         hidden = causal.base_model(**given).last_hidden_state[:, :-1]  # (n_rows, longest - 1, dim)
         logits = causal.get_output_embeddings()(hidden[counted])
@@ -47,7 +48,6 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         self.model_accepts_loss_kwargs = True  # so that the Trainer counts a step's labelled tokens
         self._bf16_compute = bf16_compute
         self._through_head = self._head_is_all()
-        self.tokens = 0
 
     def compute_loss(
         self,
@@ -57,8 +57,6 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
         """Give the mean loss of a labelled token; the Trainer calls this for training and for validation."""
-        if model.training:
-            self.tokens += int(inputs["attention_mask"].sum())
         with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16_compute):
             loss = answer_loss(model, inputs, self._through_head)
         mean = loss / (inputs["labels"] != IGNORED).sum() if num_items_in_batch is None else loss / num_items_in_batch
@@ -76,11 +74,14 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
 
 class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """Appends a JSON line for each logging step and each validation to `path`, and shows a progress bar."""
+    """Appends a JSON line for each logging step and each validation to `path`, and shows a progress bar.
 
-    def __init__(self, path: Path, trainer: AnswerTrainer, progress: bool) -> None:
+    `tokens` holds the number of tokens that were read by the end of each step, from step 0 on.
+    """
+
+    def __init__(self, path: Path, tokens: Sequence[int], progress: bool) -> None:
         self._path = path
-        self._trainer = trainer
+        self._tokens = tokens
         self._start = time.monotonic()
         self._bar = tqdm(desc="training", unit="step", disable=None if progress else True)
         self._seconds_before = 0.0
@@ -90,7 +91,7 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
         kept = [line for line in read_metrics(self._path) if line["step"] <= step]
         write_metrics(kept, self._path)
         if kept:
-            self._trainer.tokens, self._seconds_before = kept[-1]["tokens"], kept[-1]["seconds"]
+            self._seconds_before = kept[-1]["seconds"]
 
     @property
     def seconds(self) -> float:
@@ -116,7 +117,7 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
         else:
             return
         self._bar.set_postfix({key: f"{line[key]:.4f}" for key in ("loss", "validation_loss") if key in line})
-        line |= {"tokens": self._trainer.tokens, "seconds": round(self.seconds, 2)}
+        line |= {"tokens": self._tokens[state.global_step], "seconds": round(self.seconds, 2)}
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-__all__ = ["UNLIMITED", "context_length", "encode_answer", "encode_prompt"]
+__all__ = ["QUESTION_LINES", "UNLIMITED", "context_length", "encode_answer", "encode_prompt"]
 
 QUESTION_LINES = 2
 """The lines at a prompt's end that are never cut: the question, and the cue for the answer."""

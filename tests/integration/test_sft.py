@@ -136,6 +136,22 @@ def test_the_loss_over_the_head_equals_the_models_own(tiny_model):
     assert short.item() == pytest.approx(own.item(), rel=1e-5)
 
 
+def test_questions_over_shared_triples_train_as_if_each_stood_alone(tiny_model):
+    facts = "【坛经】\n作者：惠能\n朝代：唐"
+    pairs = [
+        (f"问：《坛经》的{asked}是什么？\n答：", answer)
+        for asked, answer in (("作者", "惠能"), ("朝代", "唐"), ("人口", "不知道"))
+    ]
+    (first, answer), *more = pairs
+    model, tokenizer = load_model(tiny_model, dtype=torch.float32)
+    together = encode_rows(tokenizer, [[(f"{facts}\n{first}", answer), *more]], 250).rows
+    alone = encode_rows(tokenizer, [[(f"{facts}\n{prompt}", answer)] for prompt, answer in pairs], 250).rows
+    with torch.no_grad():
+        shared = answer_loss(model.eval(), collate(together), through_head=True)
+        separate = sum(answer_loss(model, collate([row]), through_head=True) for row in alone)
+    assert shared.item() == pytest.approx(separate.item(), rel=1e-5)
+
+
 def test_rows_in_parts_give_the_step_of_rows_together(tiny_models, rows, tmp_path, monkeypatch):
     from safetensors.torch import load_file
 

@@ -111,15 +111,32 @@ def test_the_loss_counts_the_answer_and_its_end_only():
     assert (n_cut, n_dropped) == (0, 0)
 
 
-def test_pairs_of_one_row_follow_each_other_and_each_answer_counts():
-    ((row,), *_) = encode_rows(CharacterTokenizer(), [[("问：一？\n答：", "甲"), ("问：二？\n答：", "乙")]], 100)
-    assert said(row.input_ids) == "问：一？\n答：甲$\n问：二？\n答：乙$"
+TWO = [("【甲】\n问：一？\n答：", "甲"), ("问：二？\n答：", "乙")]
+
+
+def test_each_question_of_a_row_follows_the_triples_and_each_answer_counts():
+    ((row,), *_) = encode_rows(CharacterTokenizer(), [TWO], 100)
+    assert said(row.input_ids) == "【甲】\n问：一？\n答：甲$\n问：二？\n答：乙$"
     assert said([label for label in row.labels if label != IGNORED]) == "甲$乙$"
+    assert row.blocks == [0] * 3 + [1] * 10 + [2] * 10
+
+
+def test_each_question_of_a_row_sees_the_triples_and_itself_only():
+    pytest.importorskip("torch", reason="needs the extra [models]")
+    rows = encode_rows(CharacterTokenizer(), [TWO, [("问：谁？\n答：", "惠")]], 100).rows
+    batch = collate(rows)
+    sees = batch["attention_mask"]
+    assert sees.shape == (2, 1, 23, 23)
+    assert sees[0, 0, 22].nonzero().flatten().tolist() == [0, 1, 2, *range(13, 23)]
+    assert sees[0, 0, 12].nonzero().flatten().tolist() == list(range(13))
+    assert sees[1, 0, 8].nonzero().flatten().tolist() == list(range(9))
+    assert batch["position_ids"][0].tolist() == [*range(13), *range(3, 13)]
+    assert batch["position_ids"][1, :9].tolist() == list(range(9))
 
 
 def test_pairs_that_do_not_fit_are_left_out():
-    ((row,), *_) = encode_rows(CharacterTokenizer(), [[("问：一？\n答：", "甲"), ("问：二？\n答：", "乙")]], 18)
-    assert said(row.input_ids) == "问：一？\n答：甲$"
+    ((row,), *_) = encode_rows(CharacterTokenizer(), [TWO], 20)
+    assert said(row.input_ids) == "【甲】\n问：一？\n答：甲$"
 
 
 def test_a_long_row_loses_triples_and_is_counted():
