@@ -16,7 +16,7 @@ from kbqa_agent.types import QAExample
 
 __all__ = ["Weighed", "collect", "fit_likelihood_weight"]
 
-MAX_WEIGHT = 4.0
+MAX_WEIGHT = 10.0
 
 
 class Weighed(NamedTuple):
@@ -40,7 +40,7 @@ def collect(agent: KBQAgent, examples: Sequence[QAExample]) -> list[Weighed]:
 
 
 def fit_likelihood_weight(found: Iterable[Weighed]) -> float:
-    """Find the exponent of the likelihood, from 0 to 4, that makes the right candidates likeliest."""
+    """Find the exponent of the likelihood, from 0 to 10, that makes the right candidates likeliest."""
     from scipy.optimize import minimize_scalar
 
     rows = list(found)

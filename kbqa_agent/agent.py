@@ -111,7 +111,7 @@ class KBQAgent:
         return best_triples(ranked.triples, ranked.probabilities, n)
 
     def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
-        """The ranker's first candidates as the generator would weigh them, and its log-likelihood of each, (n,).
+        """The ranker's first candidates, and the generator's log-likelihood of each per character, (n,).
 
         Raises: ModelError when there is no generator.
         """
@@ -171,9 +171,12 @@ class KBQAgent:
         return self.config.generator == "always"
 
     def _likelihoods(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> NDArray[np.float64]:
-        """The generator's log-likelihoods of the first `scored_candidates` candidates."""
-        head = candidates[: self.config.scored_candidates]
-        return generator.score(prompt, [answer_text(c.answer) for c in head]).astype(np.float64)
+        """The generator's log-likelihoods of the first `scored_candidates` candidates, per character and end.
+
+        A sum would prefer short answers: docs/experiments.md has both.
+        """
+        texts = [answer_text(c.answer) for c in candidates[: self.config.scored_candidates]]
+        return generator.score(prompt, texts) / np.array([len(text) + 1 for text in texts], np.float64)
 
     def _weighed(self, candidates: Sequence[Candidate], log_likelihoods: NDArray[np.float64]) -> list[Candidate]:
         """Weigh the first candidates' probabilities with their likelihoods, and order them anew."""

@@ -35,14 +35,14 @@ __all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "RANKER_FILE", "Calibration", 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
 RANKER_FILE = "ranker.json"
 FORMAT_VERSION = 1
-LIKELIHOOD_WEIGHT = 0.5
+LIKELIHOOD_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """P(triple i) = exp(s_i / temperature) / (sum over triples + exp(none)).
 
-    `likelihood_weight` is the exponent that a generator's likelihood gets beside that probability.
+    `likelihood_weight` is the exponent that a generator's likelihood per character gets beside that probability.
     """
 
     temperature: float = 1.0
