@@ -25,6 +25,8 @@ from finetune.synthetic import synthetic_entities
 from kb_index.types import Triple
 from kbqa_agent.generation import load_generator, shipped_adapter
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text
+from kbqa_agent.qa_data import read_questions
+from kbqa_agent.sample import sample_test, sample_triples
 from kbqa_agent.types import QAExample
 
 HELD_OUT_SEED = 987_654
@@ -49,10 +51,11 @@ def synthetic_cases(n: int) -> Iterator[Case]:
 
 def sample_cases(n: int) -> Iterator[Case]:
     """Ask the packaged sample's test questions."""
-    from kbqa_agent.sample import sample_questions, sample_triples
-
-    questions = [q for q in sample_questions("test") if q.triple]
-    return cases(list(sample_triples()), random.Random(HELD_OUT_SEED).sample(questions, min(n, len(questions))))
+    lines = [line.split(" ||| ") for line in sample_triples().read_text(encoding="utf-8").splitlines()]
+    ids = {subject: number for number, subject in enumerate(dict.fromkeys(line[0] for line in lines))}
+    triples = [Triple(i, subject, p, o, ids[subject]) for i, (subject, p, o) in enumerate(lines)]
+    questions = [question for question in read_questions(sample_test()) if question.triple]
+    return cases(triples, random.Random(HELD_OUT_SEED).sample(questions, min(n, len(questions))))
 
 
 def cases(triples: Sequence[Triple], questions: Sequence[QAExample]) -> Iterator[Case]:

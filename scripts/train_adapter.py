@@ -3,8 +3,6 @@ r"""Train the LoRA adapter that ships in kbqa_agent/data/adapter, on made-up ent
     python scripts/train_adapter.py --steps 180
     python scripts/train_adapter.py --steps 320 --start kbqa_agent/data/adapter --asked 6 --sample --rows-per-step 4 \
         --learning-rate 8e-4 --seed 8
-    python scripts/train_adapter.py --steps 400 --start kbqa_agent/data/adapter --asked 8 --sample --rows-per-step 4 \
-        --seed 9
 
 A row shows 3 to 12 triples, of one entity or of two, in random order, and asks some questions about them, none of which
 sees the others; one question in eight asks for what is not there and is answered with 不知道. It reads no test set.
