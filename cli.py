@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kbqa_agent.types import Answer
 
 DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本呢？", "格鲁吉亚用什么货币？", "法国的总统是谁？")
+DUCKDB_INTERRUPTED = "Query interrupted"
 FILE = click.Path(path_type=Path)
 QUESTION_FORMATS = click.Choice(["auto", "nlpcc", "kgclue", "metaqa", "text2text"])
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
@@ -58,6 +59,14 @@ class Commands(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:
+            click.echo(f"kbqa: {error.strerror or error}; nothing more was written", err=True)
+            ctx.exit(1)
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and str(error) != DUCKDB_INTERRUPTED:
+                raise
+            click.echo("kbqa: interrupted; what was there before is as it was", err=True)
+            ctx.exit(130)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -232,19 +241,19 @@ def demo(out: Path, steps: int) -> None:
     """
     from kbqa_agent.sample import sample_test, sample_train, sample_triples
 
-    index, adapter, report = (str(out / name) for name in ("index", "adapter", "report"))
+    index, adapter, tuned, report = (str(out / name) for name in ("index", "adapter", "ranker", "report"))
     train, test = str(sample_train()), str(sample_test())
     click.echo("1. Build an index of the embedded sample.")
     _run("index", str(sample_triples()), "--out", index)
     click.echo("\n2. Ask, with a follow-up question.")
     _conversation(index, DEMO_QUESTIONS)
-    click.echo("\n3. Tune the ranker and, briefly, a new LoRA adapter of the embedded model.")
-    _run("finetune", "ranker", "--questions", train, "--index", index)
+    click.echo("\n3. Tune a ranker and, briefly, a new LoRA adapter. Both are only shown: what is shipped saw more.")
+    _run("finetune", "ranker", "--questions", train, "--index", index, "--out", tuned)
     if _embedded_is_installed():
         _run("finetune", "sft", "--questions", train, "--index", index, "--out", adapter, "--steps", str(steps))
     click.echo("\n4. Evaluate on the sample's test questions.")
     _run("eval", "--questions", test, "--index", index, "--out", report)
-    click.echo(f"Everything is in {out}/. Ask on: kbqa chat --index {index}")
+    click.echo(f"Everything is in {out}/. Ask on: {sys.argv[0]} chat --index {index}")
 
 
 def _losses(result: Any) -> str:

@@ -27,7 +27,7 @@ from eval.plots import write_plots
 from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
 from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk_coverage
-from kb_index.atomic import replacing_text
+from kb_index.atomic import check_replaceable, replacing_text
 from kb_index.errors import MissingExtraError, QuestionError, QuestionFileError
 from kbqa_agent.answer_forms import answer_to_json
 from kbqa_agent.qa_data import comparable, draw
@@ -81,6 +81,7 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     Raises: QuestionFileError without a question, StorageError, MissingExtraError.
     """
     _require_extras()
+    check_replaceable(out, holds="per_question.jsonl")
     options = options or EvalOptions()
     examples = draw(examples, options.limit, options.seed)
     if not examples:

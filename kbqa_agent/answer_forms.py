@@ -15,7 +15,7 @@ REASONS: dict[Abstention, str] = {
     "no_entity": "nothing in the question is an entity of the knowledge base",
     "no_attribute": "the knowledge base does not say",
     "ambiguous": "several entities of that name fit",
-    "low_confidence": "no candidate is likely enough",
+    "low_confidence": "nothing is likely enough to be said",
 }
 
 

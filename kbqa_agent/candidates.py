@@ -15,6 +15,8 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 __all__ = ["best_triples", "candidates_of", "decide", "mentions_of", "written"]
 
 MAX_EVIDENCE = 5
+BACKING = 0.1
+"""A candidate that is less probable than this backs no text of the generator's own."""
 MOSTLY = 0.7
 """Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
 
@@ -76,10 +78,11 @@ def written(
     timings: Mapping[str, float],
 ) -> Answer:
     """Answer with the generator's own text: backed by the candidate it equals, marked where there is none."""
-    same = [c for c in candidates if normalize_name(answer_text(c.answer)) == normalize_name(text)]
-    ordered = (*same, *(c for c in candidates if c not in same))
-    if same:
-        return Answer(question, same[0].answer, min(1.0, same[0].score), None, ordered, mentions, timings)
+    found = tuple(candidates)
     if text in ("", UNKNOWN):
-        return Answer(question, None, 0.0, "no_attribute", ordered, mentions, timings)
-    return Answer(question, text, 0.0, None, ordered, mentions, timings, supported=False)
+        return Answer(question, None, 0.0, "no_attribute", found, mentions, timings)
+    same = (c for c in candidates if normalize_name(answer_text(c.answer)) == normalize_name(text))
+    backing = next(same, None)
+    if backing is None or backing.score < BACKING:
+        return Answer(question, text, 0.0, None, found, mentions, timings, supported=False)
+    return Answer(question, backing.answer, min(1.0, backing.score), None, found, mentions, timings)

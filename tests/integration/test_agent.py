@@ -110,7 +110,8 @@ def test_text_that_no_triple_backs_is_marked(kb):
     assert (made_up.text, made_up.supported, made_up.confidence) == ("马赛", False, 0.0)
     backed = agent(kb, OneAnswerGenerator(writes="巴黎"), free_text=True).ask("法国的首都是哪里？")
     assert (backed.text, backed.supported) == ("巴黎", True)
-    assert backed.candidates[0].answer == "巴黎"
+    unlikely = agent(kb, OneAnswerGenerator(writes="欧元"), free_text=True).ask("法国的首都是哪里？")
+    assert (unlikely.text, unlikely.supported) == ("欧元", False)
     silent = agent(kb, OneAnswerGenerator(writes=UNKNOWN), free_text=True).ask("法国的首都是哪里？")
     assert (silent.text, silent.abstained) == (None, "no_attribute")
 

@@ -175,3 +175,20 @@ def test_the_demo_stops_at_the_first_step_that_fails(tmp_path):
     assert result.exit_code == 1
     assert "Everything is in" not in result.stdout
     assert (tmp_path / "demo" / "index" / "mine.txt").read_text() == "keep me"
+
+
+def test_a_report_is_not_written_among_other_files(index, tmp_path):
+    (tmp_path / "report.md").write_text("mine")
+    result = run("eval", "--index", index, "--questions", sample_test(), "--out", tmp_path, "--model", "none")
+    assert result.exit_code == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("kbqa: ")
+    assert (tmp_path / "report.md").read_text() == "mine"
+
+
+def test_an_interrupt_is_told_in_one_line(index, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kbqa_agent.agent.KBQAgent.ask", interrupted)
+    result = run("ask", "谁？", "--index", index, "--model", "none")
+    assert (result.exit_code, result.stderr) == (130, "kbqa: interrupted; what was there before is as it was\n")
