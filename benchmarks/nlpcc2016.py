@@ -56,6 +56,10 @@ def steps(data: Path, work: Path, drawn: str) -> dict[str, list[str]]:
         "trained-always": evaluation("trained-always", plain, "--generator", "always", *some),
         "default-never": evaluation("default-never", tuned, "--generator", "never", *some),
         "default-always": evaluation("default-always", tuned, "--generator", "always", *some),
+        "sft": [
+            *("finetune", "sft", "--questions", str(data / TRAIN), "--index", plain, "--out", str(work / "adapter")),
+            *("--limit", "400", "--steps", "30"),
+        ],
     }
 
 
