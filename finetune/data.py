@@ -87,7 +87,7 @@ def rows_from_questions(
     `candidates_of` gives the triples of a question, ranked best first. The gold triple stands at a random place among
     the best of the others; where it is in neither the candidates nor the example, the output is `UNKNOWN`.
     """
-    rng = random.Random(options.seed)  # noqa: S311 - reproducible rows, no secrets
+    rng = random.Random(options.seed)
     rows = []
     for example in examples:
         if options.closed_book:
@@ -145,7 +145,7 @@ def split_validation(
 ) -> tuple[list[TokenRow], list[TokenRow]]:
     """Draw `share` of the rows (at least one, at most `most`) for validation; both parts keep the rows' order."""
     n_validation = min(most, max(1, round(share * len(rows)))) if share else 0
-    drawn = set(random.Random(seed).sample(range(len(rows)), min(n_validation, len(rows) - 1)))  # noqa: S311
+    drawn = set(random.Random(seed).sample(range(len(rows)), min(n_validation, len(rows) - 1)))
     return [row for i, row in enumerate(rows) if i not in drawn], [rows[i] for i in sorted(drawn)]
 
 
@@ -155,7 +155,7 @@ def length_grouped(lengths: Sequence[int], batch: int, n_rows: int, seed: int) -
     >>> length_grouped([1, 9, 2, 8], batch=2, n_rows=4, seed=0) in ([0, 2, 3, 1], [3, 1, 0, 2])
     True
     """
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(seed)
     order: list[int] = []
     while len(order) < n_rows:
         shuffled = rng.sample(range(len(lengths)), len(lengths))

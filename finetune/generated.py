@@ -105,7 +105,7 @@ def questions_from_triples(triples: Sequence[Triple], n: int, seed: int) -> list
     """
     if n < 0:
         raise InputError(f"n={n} questions: expected 0 or more")
-    rng, templates = random.Random(seed), load_templates()  # noqa: S311 - draws questions, no secrets
+    rng, templates = random.Random(seed), load_templates()
     examples: dict[str, QAExample] = {}
     choices = _choices(triples, rng)
     for _, choice in zip(range(20 * n), choices, strict=False):

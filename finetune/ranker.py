@@ -78,22 +78,17 @@ class RankerResult:
 
 
 class _Retrieved(NamedTuple):
-    """A question with all that the pipeline found for it; `labels` (n_triples,) int, `gold` the index of its triple."""
+    """A question with all that the pipeline found for it; `labels` (n_triples,) are 0, `SAME_ANSWER` or `GOLD`.
+
+    `pattern` is the masked question and the attribute that it asks for, None if no right triple was found.
+    """
 
     question: str
     mentions: tuple[EntityMention, ...]
     triples: list[Triple]
     labels: NDArray[np.int64]
     answerable: bool
-
-    def pattern(self) -> tuple[str, str] | None:
-        """The masked question and the attribute that it asks for, if the gold triple was found."""
-        best = int(self.labels.argmax()) if self.labels.size else 0
-        if not self.labels.size or self.labels[best] == 0:
-            return None
-        gold = self.triples[best]
-        mention = next(m for m in self.mentions if any(e.id == gold.subject_id for e in m.entities))
-        return mask_mention(self.question, mention), attribute_of(gold.predicate)
+    pattern: tuple[str, str] | None
 
 
 def train_ranker(
@@ -120,11 +115,11 @@ def train_ranker(
     n_validation = max(1, int(len(found) * config.validation_share))
     training = [found[i] for i in order[n_validation:]]
     validation = [found[i] for i in order[:n_validation]]
-    if sum(f.pattern() is not None for f in training) < 20:
+    if sum(f.pattern is not None for f in training) < 20:
         raise QuestionFileError(
             f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about its entities"
         )
-    recall = float(np.mean([f.pattern() is not None for f in found if f.answerable]))
+    recall = float(np.mean([f.pattern is not None for f in found if f.answerable]))
     stages.add("retrieve", n_questions=len(found), recall=recall)
     booster = _boost(*_training_rows(kb, training, config), config)
     patterns = TranslationModel.fit(_patterns(training))
@@ -185,11 +180,18 @@ def _labelled(example: QAExample, mentions: tuple[EntityMention, ...], triples: 
         (GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER) if comparable(t.object) in answers else 0
         for t in triples
     ]
-    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers))
+    best = max(range(len(labels)), key=labels.__getitem__, default=None)
+    pattern = _pattern(example.question, mentions, triples[best]) if best is not None and labels[best] else None
+    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers), pattern)
+
+
+def _pattern(question: str, mentions: Sequence[EntityMention], gold: Triple) -> tuple[str, str]:
+    mention = next(m for m in mentions if any(e.id == gold.subject_id for e in m.entities))
+    return mask_mention(question, mention), attribute_of(gold.predicate)
 
 
 def _patterns(found: Sequence[_Retrieved]) -> Iterator[tuple[str, str]]:
-    return (pattern for f in found if (pattern := f.pattern()) is not None)
+    return (f.pattern for f in found if f.pattern is not None)
 
 
 def _training_rows(

@@ -90,7 +90,7 @@ def synthetic_entities(n: int, seed: int) -> list[list[Triple]]:
     """
     if n < 0:
         raise InputError(f"n={n} entities: expected 0 or more")
-    rng, grammar = random.Random(seed), _grammar()  # noqa: S311 - makes up entities, no secrets
+    rng, grammar = random.Random(seed), _grammar()
     entities: list[list[Triple]] = []
     first_id = 0
     for subject_id in range(n):

@@ -138,7 +138,7 @@ class KBQAgent:
                 clock.lap("generate")
         mentions = mentions_of(ranked.mentions, found)
         if text is not None:
-            return written(question, found, mentions, text, clock.laps)
+            return written(question, found, mentions, text, self.config.min_confidence, clock.laps)
         return decide(question, found, mentions, self.config.min_confidence, clock.laps)
 
     def _rank(self, question: str, focus: int | None = None, clock: _Clock | None = None) -> _Ranked:

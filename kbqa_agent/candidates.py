@@ -15,8 +15,6 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 __all__ = ["best_triples", "candidates_of", "decide", "mentions_of", "written"]
 
 MAX_EVIDENCE = 5
-BACKING = 0.1
-"""A candidate that is less probable than this backs no text of the generator's own."""
 MOSTLY = 0.7
 """Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
 
@@ -75,14 +73,15 @@ def written(
     candidates: Sequence[Candidate],
     mentions: tuple[EntityMention, ...],
     text: str,
+    min_confidence: float,
     timings: Mapping[str, float],
 ) -> Answer:
-    """Answer with the generator's own text: backed by the candidate it equals, marked where there is none."""
+    """Answer with the generator's own text: backed by the candidate it equals, marked where none is likely enough."""
     found = tuple(candidates)
     if text in ("", UNKNOWN):
         return Answer(question, None, 0.0, "no_attribute", found, mentions, timings)
     same = (c for c in candidates if normalize_name(answer_text(c.answer)) == normalize_name(text))
     backing = next(same, None)
-    if backing is None or backing.score < BACKING:
+    if backing is None or backing.score < min_confidence:
         return Answer(question, text, 0.0, None, found, mentions, timings, supported=False)
     return Answer(question, backing.answer, min(1.0, backing.score), None, found, mentions, timings)

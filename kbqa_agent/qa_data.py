@@ -101,7 +101,7 @@ def draw(examples: Sequence[T], limit: int | None, seed: int) -> list[T]:
     if limit is None or limit >= len(examples):
         return list(examples)
     order = list(range(len(examples)))
-    random.Random(seed).shuffle(order)  # noqa: S311 - a reproducible draw, no secret
+    random.Random(seed).shuffle(order)
     return [examples[i] for i in sorted(order[:limit])]
 
 
