@@ -1,11 +1,11 @@
 r"""The same triples and questions through kbqa and through what people would otherwise use, in one table.
 
     python benchmarks/alternatives.py ../shared/data/nlpcc2016/bench.kbqa.kb \
-        ../shared/data/nlpcc2016/nlpcc-iccpol-2016.kbqa.testing-data [--systems dict sqlite] [--triples N]
+        ../shared/data/nlpcc2016/nlpcc-iccpol-2016.kbqa.testing-data [--systems dict sqlite] [--triples N] [--out FILE]
 
 Building and asking are a process of their own for each system, one after the other, so that peak memory is its own
-(`alternatives_worker.py`). Prints a Markdown table and keeps one JSON row a system in benchmarks/results/; a system
-that fails or takes too long has the reason in its row. Needs the dependency group `benchmarks`.
+(`alternatives_worker.py`). Prints a Markdown table and writes one JSON row a system, of this run alone, to `--out`; a
+system that fails or takes too long has the reason in its row. Needs the dependency group `benchmarks`.
 """
 
 from __future__ import annotations
@@ -44,21 +44,22 @@ COLUMNS = {
     "after the questions, MB": "asked_mb",
     "link and retrieve, p50 / p99 ms": "retrieve_ms",
     "first 20, p50 / p99 ms": "first_ms",
-    "recall@20": "recall",
+    "recall@1": "recall_1",
+    "recall@20": "recall_20",
 }
 
 
 def main() -> None:
     """Run the systems in order, write their rows, print the table."""
     args = options()
-    rows = {}
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(dir=args.work) as folder:
         triples, count = source(args.triples_file, args.triples, Path(folder))
         for name in args.systems:
             figures = measured(name, triples, args, Path(folder) / name)
-            rows[name] = row(name, f"{args.triples_file.name} ({count:,} lines), {args.questions_file.name}", figures)
-            write(rows)
-    print(table(list(rows.values())))
+            rows.append(row(name, f"{args.triples_file.name} ({count:,} lines), {args.questions_file.name}", figures))
+            write(rows, args.out)
+    print(table(rows))
 
 
 def options() -> argparse.Namespace:
@@ -69,6 +70,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", choices=SET_UP, default=list(SET_UP))
     parser.add_argument("--triples", type=int, help="read at most so many lines of triples")
     parser.add_argument("--drawn", type=int, default=500, help="questions, drawn with seed 0")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="file for the rows; default: %(default)s")
     parser.add_argument("--minutes", type=float, default=20, help="limit of each process")
     parser.add_argument("--work", type=Path, help="an existing folder for what the systems save; deleted after")
     return parser.parse_args()
@@ -137,13 +139,9 @@ def row(name: str, data: str, figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write(rows: dict[str, dict[str, Any]]) -> None:
-    """Write the rows; those of systems that did not run stay as they are."""
-    old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-    known = {r["system"]: r for r in old} | rows
-    RESULTS.parent.mkdir(exist_ok=True)
-    text = json.dumps([known[name] for name in SET_UP if name in known], ensure_ascii=False, indent=1)
-    RESULTS.write_text(text + "\n", encoding="utf-8")
+def write(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write the rows of this run."""
+    path.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

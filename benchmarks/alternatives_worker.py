@@ -2,7 +2,7 @@
 
 `build` makes what the system saves. `ask` opens that, asks 20 questions to warm up, and then times each drawn question
 twice: the first 20 triples, and, where a system has that step, the linked entities' triples without their ranking. MB
-are 10**6 bytes; `build_child_mb` is the largest process that the build itself started, beside `build_peak_mb`.
+are 10**6 bytes; `build_peak_mb` includes the peak of the largest process that the build itself started.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def built(name: str, source: Path, folder: Path) -> dict[str, Any]:
     return {
         "build_seconds": round(seconds, 1),
         "disk_mb": megabytes(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())),
-        "build_peak_mb": megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES),
-        "build_child_mb": megabytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * MAXRSS_BYTES),
+        "build_peak_mb": megabytes(peak_bytes(resource.RUSAGE_SELF) + peak_bytes(resource.RUSAGE_CHILDREN)),
     }
 
 
@@ -81,7 +80,8 @@ def asked(name: str, source: Path, folder: Path, examples: Sequence[Any]) -> dic
         "open_mb": resident,
         "asked_mb": resident_mb(),
         "first_ms": percentiles(first_ms),
-        "recall": round(sum(map(holds_gold, found, [e.triple for e in counted])) / len(counted), 3),
+        "recall_1": recall([rows[:1] for rows in found], counted),
+        "recall_20": recall(found, counted),
         "n_questions": len(counted),
     }
     if look_up.retrieve is not None:
@@ -116,6 +116,12 @@ def timed(action: Callable[[str], Any], questions: Sequence[str]) -> tuple[list[
     return results, times
 
 
+def recall(found: Sequence[Sequence[Row]], examples: Sequence[Any]) -> float:
+    """The share of the examples whose gold triple is among those found."""
+    held = [holds_gold(rows, example.triple) for rows, example in zip(found, examples, strict=True)]
+    return round(sum(held) / len(held), 3)
+
+
 def holds_gold(found: Sequence[Row], gold: Row) -> bool:
     """Whether the gold triple is among those found: subject by name, predicate and object as `kbqa eval` compares."""
     from kb_index.normalize import aliases_of, normalize_attribute, normalize_name
@@ -137,6 +143,11 @@ def percentiles(values: Sequence[float]) -> list[float]:
 def resident_mb() -> float:
     """Resident memory now, mapped files included where they were touched."""
     return megabytes(psutil.Process().memory_info().rss)
+
+
+def peak_bytes(who: int) -> int:
+    """The largest resident memory so far of this process, or of the largest of its children that have ended."""
+    return resource.getrusage(who).ru_maxrss * MAXRSS_BYTES
 
 
 def megabytes(n_bytes: int) -> float:
