@@ -1,0 +1,49 @@
+"""Formats of one triple a line: SQL that reads a checked text file as numbered lines and gives rows of `raw`.
+
+    nlpcc   subject ||| predicate ||| object       the object may hold the separator itself
+    tsv     columns between tabs, no quoting       a header where the first line names the three columns
+    csv     columns between commas, no quotes      the first line is the header; csv_rows.py reads files with quotes
+    jsonl   an object or a list of three a line    json_lines.py
+
+Blank lines are counted in line numbers, but not loaded.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kb_index.raw_table import Query
+
+__all__ = ["LINES", "NLPCC_EXPECTED", "literal_path", "nlpcc"]
+
+NLPCC_EXPECTED = "expected UTF-8 lines of `subject ||| predicate ||| object`"
+
+# An empty line is NULL here. `max_line_size` is twice byte_pass.CHUNK_BYTES.
+LINES = r"""
+    SELECT row_number() OVER () AS line_number, line
+    FROM read_csv($path, delim = '\n', quote = '', escape = '', comment = '', header = false, auto_detect = false,
+                  strict_mode = false, columns = {'line': 'VARCHAR'}, max_line_size = 8388608, compression = 'none')
+"""
+
+_NLPCC = f"""
+    SELECT line_number, subject, predicate, object, NULL AS extra, line,
+           CASE WHEN n_parts < 3 THEN 'expected 3 parts separated by |||, got ' || n_parts
+                ELSE triple_reason(subject, predicate, object, NULL) END AS reason
+    FROM (
+        SELECT line_number, line, len(parts) AS n_parts, part(parts[1], odd) AS subject,
+               part(parts[2], odd) AS predicate,
+               part(CASE WHEN n_parts > 3 THEN array_to_string(parts[3:], '|||') ELSE parts[3] END, odd) AS object
+        FROM (SELECT line_number, line, string_split(line, '|||') AS parts, is_odd(line) AS odd FROM ({LINES}))
+        WHERE n_parts > 1 OR subject != ''
+    )
+"""  # noqa: S608 - SQL of our own
+
+
+def nlpcc(path: Path) -> Query:
+    """Query a file of `subject ||| predicate ||| object` lines."""
+    return Query(_NLPCC, {"path": literal_path(path)}, NLPCC_EXPECTED)
+
+
+def literal_path(path: Path) -> str:
+    """Keep DuckDB from reading `*`, `?` and `[` in a file's name as a pattern."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in str(path))

@@ -1,0 +1,71 @@
+"""What a user names as a source, resolved: files, globs, standard input, data frames and rows from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from kb_index.errors import TripleFileError
+
+__all__ = ["STDIN", "NamedFile", "NamedRows", "Source", "check_file", "resolve"]
+
+Source: TypeAlias = str | Path | Mapping[str, Sequence[Any]] | Iterable[Any] | Any
+"""A file, a glob or `-`; a pandas or polars frame or a mapping of columns; or rows: tuples of three or mappings."""
+
+STDIN = "-"
+
+
+class NamedFile(NamedTuple):
+    """A file of triples; `path` is what the user calls it."""
+
+    path: str
+
+
+class NamedRows(NamedTuple):
+    """A frame or rows from Python, called `<rows 1>` and so on."""
+
+    path: str
+    rows: Any
+
+
+def resolve(sources: Sequence[Source]) -> list[NamedFile | NamedRows]:
+    """List the sources in order, each glob as its files in the order of their names.
+
+    Raises:
+        TripleFileError: a glob matches nothing, or standard input is named twice.
+    """
+    resolved: list[NamedFile | NamedRows] = []
+    n_rows = 0
+    for source in sources:
+        if isinstance(source, str | Path):
+            resolved += map(NamedFile, _paths(str(source)))
+        else:
+            n_rows += 1
+            resolved.append(NamedRows(f"<rows {n_rows}>", source))
+    if resolved.count(NamedFile(STDIN)) > 1:
+        raise TripleFileError("-: named twice; standard input can be read once, name it once")
+    return resolved
+
+
+def _paths(path: str) -> Iterator[str]:
+    if path == STDIN or not has_magic(path) or Path(path).exists():
+        yield path
+        return
+    matches = sorted(match for match in glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207 - may be absolute
+    if not matches:
+        raise TripleFileError(f"{path}: no file matches; expected a file or a pattern, check the path")
+    yield from matches
+
+
+def check_file(path: str) -> None:
+    """Make sure that there is a file.
+
+    Raises:
+        TripleFileError: there is none.
+    """
+    if not Path(path).exists():
+        raise TripleFileError(f"{path}: no such file; expected a file of triples, check the path")
+    if not Path(path).is_file():
+        raise TripleFileError(f"{path}: not a file; expected a file of triples, name a file")
