@@ -2,7 +2,8 @@
 
 Names are compared as kbqa compares them. The order was chosen on 2,000 drawn NLPCC training questions, by the gold
 triple among the first 20: the triples of the longest name only .665, of names that are in no longer one .910, of all
-names by predicate .940, by predicate and then name .954, by the sum of both shares .959, which is used.
+names by the predicate's share .940, by that and then the name's length .954, by the sum of both shares .959, which is
+used. Other weights and the Dice coefficient, six variants, were between .940 and .960.
 """
 
 from __future__ import annotations
