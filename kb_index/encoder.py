@@ -8,15 +8,16 @@ share characters, not meanings; it is saved in the format of model2vec, which al
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.characters import CharacterTable, count_characters
 from kb_index.errors import MissingExtraError, ModelError
 
 __all__ = [
@@ -30,12 +31,13 @@ __all__ = [
 ]
 
 CHAR_STATIC = "char-static"
-CHAR_STATIC_DIM = 128
-"""With 200,000 names and one character mistyped, 128 dimensions find 99 % in the first ten, as do 256."""
+CHAR_STATIC_DIM = 64
+"""Among 6.5 million names the right one is in the nearest 300 of a misspelt one with 64 dimensions, as with 128."""
 
 SMOOTHING = 3e-2
 """`a` in the weight a / (a + p(character)); with the usual 1e-3, 92 % are found instead of 99 %."""
 
+COUNTED_AT_ONCE = 100_000
 _MODEL_FILE = "model.safetensors"
 _UNKNOWN = "[UNK]"
 
@@ -67,9 +69,14 @@ class StaticEncoder:
             raise ModelError(f"encoder {name!r}: {folder} is no model2vec model ({error}); check the folder") from error
         self.name = name
         self.dim = int(self._model.dim)
+        by_character = self._model.config.get("tokenizer_name") == CHAR_STATIC
+        self._characters = CharacterTable(self._model.embedding, self._model.tokenize) if by_character else None
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Encode texts as rows of shape (n_texts, dim), L2-normalised; zeros for a text with no known token."""
+        return self._characters.encode(texts, self._encode) if self._characters else self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
         return np.asarray(self._model.encode(list(texts)), dtype=np.float32)
@@ -107,11 +114,12 @@ def build_char_static(texts: Iterable[str], folder: Path, seed: int, dim: int = 
     """
     from model2vec import StaticModel
 
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(text)
-    characters = sorted(counts)
-    weights = SMOOTHING / (SMOOTHING + np.array([counts[c] for c in characters]) / max(1, counts.total()))
+    counts = np.zeros(0x110000, dtype=np.int64)
+    remaining = iter(texts)
+    while chunk := list(islice(remaining, COUNTED_AT_ONCE)):
+        counts += count_characters(chunk)
+    characters = [chr(code) for code in np.flatnonzero(counts)]
+    weights = SMOOTHING / (SMOOTHING + counts[counts > 0] / max(1, counts.sum()))
     vectors = np.random.default_rng(seed).standard_normal((len(characters) + 1, dim))
     vectors *= np.r_[0.0, weights][:, None] / np.linalg.norm(vectors, axis=1, keepdims=True)
     tokenizer = _character_tokenizer(characters)

@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kb_index.encoder import StaticEncoder, build_char_static, load_encoder, open_encoder
 from kb_index.errors import MissingExtraError, ModelError
@@ -38,6 +40,30 @@ def test_texts_without_known_characters_are_zero(encoder):
 def test_unknown_characters_width_case_and_blanks_change_nothing(encoder):
     plain, noisy = encoder.encode(["nba机械", "ＮＢ A 机Ω械"])
     assert noisy == pytest.approx(plain, abs=1e-6)
+
+
+@given(
+    st.lists(
+        st.text(
+            st.sampled_from("机械刘德华nbaNB\u00a0 \u3000\tİＡｱﾞßﬁe\u0301\u0345Ως각ᄀ\u1161\u200b𠮷")
+            | st.characters(codec="utf-8"),
+            max_size=12,
+        )
+        | st.sampled_from(["机" * 300 + "械", "a" * 600, "İ" * 256, "İ" * 300]),
+        max_size=8,
+    )
+)
+def test_looking_characters_up_gives_the_vectors_that_the_tokenizer_gives(every_character, texts):
+    model = every_character._model
+    expected = np.asarray(model.encode(texts), dtype=np.float32) if texts else np.zeros((0, 64))
+    assert every_character.encode(texts) == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.fixture(scope="module")
+def every_character(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("every")
+    build_char_static([*NAMES, "i\u0307ßǆς각アガ", "é\u0345\u200b𠮷"], folder, seed=0)
+    return StaticEncoder("char-static", folder)
 
 
 def test_a_shared_character_brings_names_nearer(encoder):
