@@ -13,7 +13,7 @@ from collections.abc import Sequence
 __all__ = ["SPELLING_CANDIDATES", "rank_by_spelling"]
 
 SPELLING_CANDIDATES = 300
-"""As many nearest names are worth ranking: of 6.5 million, 99 % of the right ones are among the first 300."""
+"""As many nearest names are worth ranking: of 6.5 million, 99.7 % of the right ones are among the first 300."""
 
 CHARACTERS_PER_EDIT = 4
 """A text may hold one error for so many characters, and one in any case."""
