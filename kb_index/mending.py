@@ -13,7 +13,7 @@ from typing import BinaryIO
 from kb_index.byte_pass import CHUNK_BYTES
 from kb_index.raw_table import REJECT_CHARS, SAMPLE_LINES, Reject, refuse_if_mostly_bad
 
-__all__ = ["MAX_LINE_BYTES", "mend", "text_lines"]
+__all__ = ["MAX_LINE_BYTES", "mend", "text_lines", "unreadable"]
 
 MAX_LINE_BYTES = 2 * CHUNK_BYTES
 
@@ -30,7 +30,7 @@ def mend(source: Path, copy: Path, name: str, expected: str) -> list[Reject]:
     n_lines = 0
     with source.open("rb") as lines, copy.open("wb") as out:
         for number, (line, size) in enumerate(text_lines(lines), 1):
-            reason = _unreadable(line, size)
+            reason = unreadable(line, size)
             if reason is None:
                 out.write(line)
             else:
@@ -45,10 +45,12 @@ def mend(source: Path, copy: Path, name: str, expected: str) -> list[Reject]:
 
 
 def _refuse(rejects: list[Reject], n_lines: int, name: str, expected: str) -> None:
-    refuse_if_mostly_bad(name, [(reject.line_number, reject.reason) for reject in rejects], n_lines, expected)
+    problems = [(reject.line_number, reject.reason) for reject in rejects]
+    refuse_if_mostly_bad(name, problems, n_lines, f"{expected}, convert another encoding: iconv -f GB18030 -t UTF-8")
 
 
-def _unreadable(line: bytes, size: int) -> str | None:
+def unreadable(line: bytes, size: int) -> str | None:
+    """Say why a line of `size` bytes, of which `line` may be the beginning, cannot be read; None if it can."""
     if size > MAX_LINE_BYTES:
         return f"a line of {size} bytes, expected at most {MAX_LINE_BYTES >> 20} MiB"
     zero = line.find(b"\0")

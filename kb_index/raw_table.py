@@ -29,6 +29,7 @@ __all__ = [
     "create_raw_table",
     "insert_query",
     "insert_rejects",
+    "readable",
     "refuse_if_mostly_bad",
 ]
 
@@ -58,7 +59,7 @@ _MACROS = r"""
         value_reason('subject', subject), value_reason('predicate', predicate), value_reason('object', object),
         CASE WHEN strlen(extra) > 1048576 THEN value_reason('text of the extra columns', extra) END
     );
-    CREATE TEMP MACRO json_pairs(pairs) AS CASE WHEN len(pairs) > 0 THEN '{' || array_to_string(pairs, ',') || '}' END;
+    CREATE TEMP MACRO json_pairs(pairs) AS '{' || nullif(array_to_string(pairs, ','), '') || '}';
     CREATE TEMP MACRO json_pair(name, value) AS to_json(name)::VARCHAR || ':' || to_json(value)::VARCHAR;
     CREATE TEMP TABLE raw (
         file UINTEGER, line_number BIGINT, subject VARCHAR, predicate VARCHAR, object VARCHAR, key VARCHAR,
@@ -72,7 +73,7 @@ _INSERT = f"""
            CASE WHEN reason IS NULL THEN object END, NULL, CASE WHEN reason IS NULL THEN extra END, reason,
            CASE WHEN reason IS NOT NULL THEN left(line, {REJECT_CHARS}) END
     FROM ({{}})
-"""  # noqa: S608
+"""
 
 
 class Reject(NamedTuple):
@@ -89,6 +90,7 @@ class Query(NamedTuple):
     sql: str
     parameters: dict[str, Any]
     expected: str  # the end of an error's message: what a line should be
+    nothing: str = "nothing but blank lines"  # what a source without any line has
 
 
 def create_raw_table(connection: DuckDBPyConnection) -> None:
@@ -103,10 +105,12 @@ def insert_query(connection: DuckDBPyConnection, file: int, path: str, query: Qu
     Raises:
         TripleFileError: DuckDB cannot read it, or over half of the first 1,000 lines are no triples.
     """
-    with _readable(path, query.expected):
-        sample = f"SELECT line_number, reason FROM ({query.sql}) LIMIT {SAMPLE_LINES}"  # noqa: S608 - SQL of our own
+    with readable(path, query.expected):
+        sample = f"SELECT line_number, reason FROM ({query.sql}) LIMIT {SAMPLE_LINES}"
         rows = connection.execute(sample, query.parameters).fetchall()
-        refuse_if_mostly_bad(path, [row for row in rows if row[1] is not None], len(rows), query.expected)
+        refuse_if_mostly_bad(
+            path, [row for row in rows if row[1] is not None], len(rows), query.expected, query.nothing
+        )
         connection.execute(_INSERT.format(query.sql), query.parameters | {"file": file})
 
 
@@ -126,10 +130,12 @@ def insert_rejects(connection: DuckDBPyConnection, file: int, rejects: Iterable[
     connection.unregister("rejects")
 
 
-def refuse_if_mostly_bad(path: str, bad: list[tuple[int, str]], n_lines: int, expected: str) -> None:
+def refuse_if_mostly_bad(
+    path: str, bad: list[tuple[int, str]], n_lines: int, expected: str, nothing: str = "nothing but blank lines"
+) -> None:
     """Raise a `TripleFileError` when over half of the first `n_lines` lines, or all of none, are no triples."""
     if not n_lines:
-        raise TripleFileError(f"{path}: nothing but blank lines; {expected}")
+        raise TripleFileError(f"{path}: {nothing}; {expected}")
     if 2 * len(bad) > n_lines:
         number, reason = bad[0]
         raise TripleFileError(
@@ -138,7 +144,7 @@ def refuse_if_mostly_bad(path: str, bad: list[tuple[int, str]], n_lines: int, ex
 
 
 @contextmanager
-def _readable(path: str, expected: str) -> Iterator[None]:
+def readable(path: str, expected: str) -> Iterator[None]:
     """Turn what DuckDB says about a file into a `TripleFileError`; a full disk is another matter."""
     import duckdb
 

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from kb_index.errors import TripleFileError
 
-__all__ = ["STDIN", "NamedFile", "NamedRows", "Source", "check_file", "resolve"]
+__all__ = ["STDIN", "NamedFile", "NamedRows", "ReadOptions", "Source", "SourceFile", "check_file", "resolve"]
 
 Source: TypeAlias = str | Path | Mapping[str, Sequence[Any]] | Iterable[Any] | Any
 """A file, a glob or `-`; a pandas or polars frame or a mapping of columns; or rows: tuples of three or mappings."""
 
 STDIN = "-"
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read: a format's name or `auto`, and the names of the columns that are subject, predicate and object.
+
+    `memory_limit` is what DuckDB may take (`"3GB"`, `"800MB"`) before it spills to disk, beside the index.
+    """
+
+    format: str = "auto"
+    columns: tuple[str, str, str] | None = None
+    memory_limit: str = "3GB"
+
+
+class SourceFile(NamedTuple):
+    """A source as it was read; `bytes` is its size, packed if it is. Rows from Python are called `<rows 1>`."""
+
+    path: str
+    sha256: str
+    bytes: int
 
 
 class NamedFile(NamedTuple):
@@ -59,8 +80,8 @@ def _paths(path: str) -> Iterator[str]:
     yield from matches
 
 
-def check_file(path: str) -> None:
-    """Make sure that there is a file.
+def check_file(path: str) -> Path:
+    """Give the path of a file.
 
     Raises:
         TripleFileError: there is none.
@@ -69,3 +90,4 @@ def check_file(path: str) -> None:
         raise TripleFileError(f"{path}: no such file; expected a file of triples, check the path")
     if not Path(path).is_file():
         raise TripleFileError(f"{path}: not a file; expected a file of triples, name a file")
+    return Path(path)

@@ -1,4 +1,4 @@
-"""Files of triples, whole and broken, as they come into the table `raw`."""
+"""NLPCC lines, whole and broken, as they come into the table `raw`."""
 
 import hashlib
 from pathlib import Path
@@ -7,8 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb_index.errors import TripleFileError
-from kb_index.readers import CHUNK_BYTES, check_format, check_source, create_reader, load_lines
+from kb_index.byte_pass import CHUNK_BYTES
+from kb_index.errors import InputError, TripleFileError
+from kb_index.readers import ReadOptions, create_reader, load_sources, total_bytes
+
+GOOD = "坛经 ||| 作者 ||| 惠能\n"
+DEFAULT = ReadOptions()
 
 
 @pytest.fixture
@@ -26,21 +30,45 @@ def write(folder: Path, content: str | bytes, name: str = "triples.kb") -> Path:
     return path
 
 
-def check(path: Path) -> None:
-    check_source(path, lambda _: None)
+def load(connection, *sources, options=DEFAULT, spill=None, on_bytes=lambda _: None):
+    folder = spill or Path(sources[0]).parent / "spill"
+    folder.mkdir(exist_ok=True)
+    return load_sources(connection, sources, options, folder, on_bytes)
+
+
+def rows(connection) -> list[tuple]:
+    sql = "SELECT line_number, subject, predicate, object, reason, text FROM raw ORDER BY file, line_number"
+    return connection.execute(sql).fetchall()
 
 
 def read(connection, path: Path) -> list[tuple]:
-    load_lines(connection, path, 7)
-    return connection.execute("SELECT line_number, subject, predicate, object, reason, text FROM raw").fetchall()
+    load(connection, path)
+    assert not list((path.parent / "spill").iterdir())
+    return rows(connection)
 
 
-def test_a_source_is_known_by_its_content(tmp_path):
-    content = "坛经 ||| 作者 ||| 惠能\n".encode()
-    chunks = []
-    source = check_source(write(tmp_path, content), chunks.append)
-    assert source.sha256 == hashlib.sha256(content).hexdigest()
-    assert (source.bytes, chunks) == (29, [29])
+def rejects(connection, path: Path) -> list[tuple]:
+    return [(row[0], row[4]) for row in read(connection, path) if row[4] is not None]
+
+
+def refused(connection, path) -> str:
+    with pytest.raises(TripleFileError) as caught:
+        load(connection, path, spill=Path(path).parent / "spill")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_source_is_known_by_its_content(tmp_path, connection):
+    path, seen = write(tmp_path, GOOD * 3), []
+    (source,) = load(connection, path, on_bytes=seen.append)
+    assert source == (str(path), hashlib.sha256(GOOD.encode() * 3).hexdigest(), 87)
+    assert sum(seen) == total_bytes([path]) == 174
+
+
+def test_sources_keep_their_order_and_number(tmp_path, connection):
+    load(connection, write(tmp_path, "b ||| p ||| 1\n" * 2, "z.kb"), write(tmp_path, "a ||| p ||| 2\n", "a.kb"))
+    got = connection.execute("SELECT file, line_number, subject FROM raw ORDER BY rowid").fetchall()
+    assert got == [(0, 1, "b"), (0, 2, "b"), (1, 1, "a")]
 
 
 @pytest.mark.parametrize(
@@ -54,6 +82,8 @@ def test_a_source_is_known_by_its_content(tmp_path):
         ("坛经 ||| 民 族 ||| a|b||c\n", ("坛经", "民 族", "a|b||c")),
         ("坛经 ||| 作者 ||| 惠能 ||| 六祖\n", ("坛经", "作者", "惠能 ||| 六祖")),
         ("NULL ||| null ||| \\N\n", ("NULL", "null", "\\N")),
+        ("a\\nb ||| \\t ||| c\\nd\\r\n", ("a\\nb", "\\t", "c\\nd\\r")),
+        ("坛\t经 ||| 作\x01\x1f\x7f者 ||| 惠 \u2028\u0085能\x0b\n", ("坛 经", "作 者", "惠  能")),
     ],
 )
 def test_a_line_is_three_trimmed_parts(tmp_path, connection, content, expected):
@@ -62,7 +92,7 @@ def test_a_line_is_three_trimmed_parts(tmp_path, connection, content, expected):
 
 def test_bad_lines_keep_their_number_reason_and_beginning(tmp_path, connection):
     lines = [
-        "坛经 ||| 作者 ||| 惠能",
+        GOOD.strip(),
         "",
         "no triple",
         "坛经 ||| 作者",
@@ -75,8 +105,8 @@ def test_bad_lines_keep_their_number_reason_and_beginning(tmp_path, connection):
         "坛经 ||| 朝代 ||| 唐",
         "坛经 ||| 半",
     ]
-    rows = read(connection, write(tmp_path, "\n".join(lines)))
-    assert [(row[0], row[4]) for row in rows] == [
+    got = read(connection, write(tmp_path, "\n".join([*lines, *[GOOD.strip()] * 10])))
+    assert [(row[0], row[4]) for row in got][:10] == [
         (1, None),
         (3, "expected 3 parts separated by |||, got 1"),
         (4, "expected 3 parts separated by |||, got 2"),
@@ -88,95 +118,124 @@ def test_bad_lines_keep_their_number_reason_and_beginning(tmp_path, connection):
         (11, None),
         (12, "expected 3 parts separated by |||, got 2"),
     ]
-    assert rows[1][5] == "no triple"
-    assert rows[6][5] == "长" * 200
+    assert got[1] == (3, None, None, None, "expected 3 parts separated by |||, got 1", "no triple")
+    assert got[6][5] == "长" * 200
 
 
 @pytest.mark.parametrize("name", ["a*b.kb", "a?.kb", "[ab].kb", 'it\'s "x".kb', "知识 库.kb", "data.kb.gz.txt"])
 def test_a_file_may_have_any_name(tmp_path, connection, name):
     write(tmp_path, "falsch\n", "ab.kb")
-    path = write(tmp_path, "坛经 ||| 作者 ||| 惠能\n", name)
-    check_format(connection, path)
-    assert [row[1] for row in read(connection, path)] == ["坛经"]
+    assert [row[1] for row in read(connection, write(tmp_path, GOOD, name))] == ["坛经"]
 
 
 PART = st.text(
-    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\n|").filter(lambda c: not c.isspace()),
+    st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"], blacklist_characters="|").filter(
+        lambda c: not c.isspace()
+    ),
     min_size=1,
     max_size=8,
 ).filter(lambda part: part.strip("\ufeff") == part)
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(triples=st.lists(st.tuples(PART, PART, PART), min_size=1, max_size=8), end=st.sampled_from(["\n", "\r\n"]))
-def test_what_is_written_is_read(tmp_path, connection, triples, end):
+@given(
+    triples=st.lists(st.tuples(PART, PART, PART), min_size=1, max_size=8),
+    ends=st.lists(st.sampled_from(["\n", "\r\n", "\r", "\n\n"]), min_size=8, max_size=8),
+)
+def test_what_is_written_is_read_whatever_the_line_ends(tmp_path, connection, triples, ends):
     connection.execute("DELETE FROM raw")
-    path = write(tmp_path, "".join(f"{' ||| '.join(triple)}{end}" for triple in triples))
-    rows = read(connection, path)
-    assert [row[1:4] for row in rows] == triples
-    assert [row[0] for row in rows] == list(range(1, len(triples) + 1))
+    lines = [f"{' ||| '.join(triple)}{end}" for triple, end in zip(triples, ends, strict=False)]
+    got = read(connection, write(tmp_path, "".join(lines)))
+    assert [row[1:4] for row in got] == triples
+    numbers = [1 + len("".join(lines[:i]).replace("\r\n", "\n").splitlines()) for i in range(len(lines))]
+    assert [row[0] for row in got] == numbers
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"a ||| b ||| \xff", "not UTF-8, byte 0xff at byte 13 of the line"),
+        ("a ||| b ||| 坛".encode()[:-1], "not UTF-8, byte 0xe5 at byte 13 of the line"),
+        (b"a ||| b ||| \xed\xa0\x80", "not UTF-8, byte 0xed at byte 13 of the line"),
+        (b"a ||| \0b ||| c", "a zero byte at byte 7 of the line"),
+        (b"a ||| b ||| " + b"x" * 10_000_000, "a line of 10000012 bytes, expected at most 8 MiB"),
+        (b"a ||| b ||| " + b"x" * 1_100_000, "the object has 1100000 bytes, expected at most 1 MiB"),
+    ],
+    ids=["byte", "cut", "surrogate", "zero", "line", "value"],
+)
+def test_a_line_that_cannot_be_read_is_rejected_and_the_rest_loads(tmp_path, connection, line, reason):
+    path = write(tmp_path, GOOD.encode() + b"\n" + line + b"\r\n" + GOOD.encode() * 2)
+    got = read(connection, path)
+    assert [(row[0], row[4]) for row in got] == [(1, None), (3, reason), (4, None), (5, None)]
+    assert got[1][1:4] == (None, None, None)
+    assert got[1][5] == line[:220].decode("utf-8", "replace")[:200]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_an_over_long_line_ends_where_it_ends(tmp_path, connection, end):
+    fill = b"x" * (3 * CHUNK_BYTES - 13 - len(end))  # the line's end lies across two chunks
+    path = write(tmp_path, b"a ||| b ||| " + fill + end + end + GOOD.encode() * 3)
+    got = read(connection, path)
+    assert [(row[0], row[1]) for row in got] == [(1, None), (3, "坛经"), (4, "坛经"), (5, "坛经")]
+
+
+def test_a_character_and_a_line_end_may_lie_across_two_chunks(tmp_path, connection):
+    fill = b"a ||| b ||| c\r\n" * (CHUNK_BYTES // 15)
+    fill += b"a ||| b ||| " + b"c" * (CHUNK_BYTES - len(fill) - 13) + b"\r\n"  # \r is the chunk's last byte
+    got = read(connection, write(tmp_path, fill + "坛 ||| b ||| c\r\n".encode()))
+    assert got[-1] == (CHUNK_BYTES // 15 + 2, "坛", "b", "c", None, None)
+
+
+def test_over_half_of_the_first_thousand_lines_bad_is_another_format(tmp_path, connection):
+    bad = "坛经 作者 惠能\n"
+    load(connection, write(tmp_path, GOOD * 500 + bad * 500))
+    load(connection, write(tmp_path, GOOD * 1000 + bad * 5000))
+    assert (
+        "501 of the first 1000 lines are no triples (line 500: expected 3 parts separated by |||, got 1); "
+        "expected UTF-8 lines of `subject ||| predicate ||| object`"
+    ) in refused(connection, write(tmp_path, GOOD * 499 + bad * 501 + GOOD * 5000))
+    assert "2 of the first 3 lines" in refused(connection, write(tmp_path, GOOD + bad * 2))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "empty; expected UTF-8 lines of `subject ||| predicate ||| object`"),
-        (b"a ||| b ||| c\n\x00\x01", "binary, a zero byte at offset 14;"),
-        ("坛经 ||| 作者 ||| 惠能\n".encode("gb18030"), "not UTF-8, byte 0xbe at offset 2;"),
-        (b"a ||| b ||| c\n\xff\n", "not UTF-8, byte 0xff at offset 14;"),
-        ("a ||| b ||| 坛".encode()[:-1], "not UTF-8, byte 0xe5 at offset 12;"),
-        (b"x" * (2 * CHUNK_BYTES), "a line of over 4 MiB at offset 0;"),
+        (b" \n\n\t\n", "nothing but blank lines; expected UTF-8 lines"),
+        (b"\0\n\xff\0", "2 of the first 2 lines are no triples (line 1: a zero byte at byte 1 of the line);"),
+        (GOOD.encode("gb18030") * 3, "(line 1: not UTF-8, byte 0xbe at byte 3 of the line);"),
+        (GOOD.encode("utf-16"), "UTF-16; expected UTF-8, convert it: iconv -f UTF-16 -t UTF-8"),
     ],
 )
-def test_a_file_that_is_no_text_is_refused_with_the_place(tmp_path, content, message):
-    with pytest.raises(TripleFileError) as caught:
-        check(write(tmp_path, content))
-    assert f"triples.kb: {message}" in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_a_file_that_is_no_text_is_refused(tmp_path, connection, content, message):
+    assert message in refused(connection, write(tmp_path, content))
 
 
-def test_a_character_may_lie_across_two_chunks(tmp_path):
-    start = b"a ||| b |||" + b"\n" * (CHUNK_BYTES - 12)
-    check(write(tmp_path, start + "坛\n".encode()))
-    with pytest.raises(TripleFileError, match=f"byte 0xe5 at offset {CHUNK_BYTES - 1};"):
-        check(write(tmp_path, start + b"\xe5\x9d\n"))
+def test_another_encoding_is_refused_with_the_remedy(tmp_path, connection):
+    path = write(tmp_path, (GOOD * 2000).encode("gb18030"))
+    assert "1000 of the first 1000 lines" in refused(connection, path)
+    assert refused(connection, path).endswith("convert another encoding: iconv -f GB18030 -t UTF-8")
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(TripleFileError, match=r"missing\.kb: no such file"):
-        check(tmp_path / "missing.kb")
-    with pytest.raises(TripleFileError, match="not a file"):
-        check(tmp_path)
+def test_a_missing_file_and_a_folder_are_refused_before_anything_is_read(tmp_path, connection):
+    assert "missing.kb: no such file" in refused(connection, tmp_path / "missing.kb")
+    assert "not a file" in refused(connection, tmp_path)
+    with pytest.raises(TripleFileError, match="no such file"):
+        load(connection, write(tmp_path, GOOD), tmp_path / "missing.kb")
+    assert rows(connection) == []
 
 
-def test_over_half_of_the_first_thousand_lines_bad_is_another_format(tmp_path, connection):
-    good, bad = "坛经 ||| 作者 ||| 惠能\n", "坛经\t作者\t惠能\n"
-    check_format(connection, write(tmp_path, good * 500 + bad * 500))
-    check_format(connection, write(tmp_path, good * 1000 + bad * 5000))
-    with pytest.raises(TripleFileError) as caught:
-        check_format(connection, write(tmp_path, good * 499 + bad * 501 + good * 5000))
-    assert (
-        "501 of the first 1000 lines are no triples (line 500: expected 3 parts separated by |||, got 1); "
-        "expected UTF-8 lines of `subject ||| predicate ||| object`"
-    ) in str(caught.value)
-    with pytest.raises(TripleFileError, match="2 of the first 3 lines"):
-        check_format(connection, write(tmp_path, good + bad * 2))
-    with pytest.raises(TripleFileError, match="nothing but blank lines"):
-        check_format(connection, write(tmp_path, " \n\n\t\n"))
+def test_a_format_that_is_not_known(tmp_path, connection):
+    with pytest.raises(InputError, match="format 'xml': not known; expected auto, nlpcc, tsv, csv, jsonl"):
+        load(connection, write(tmp_path, GOOD), options=ReadOptions("xml"))
 
 
-@pytest.mark.parametrize("name", ["triples.gz", "triples.kb.zst"])
-def test_plain_text_is_read_whatever_its_name(tmp_path, connection, name):
-    path = write(tmp_path, "坛经 ||| 作者 ||| 惠能\n", name)
-    check_format(connection, path)
-    assert read(connection, path) == [(1, "坛经", "作者", "惠能", None, None)]
+@pytest.mark.parametrize("end", ["more", "less", "other"])
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, connection, end):
+    path = write(tmp_path, GOOD * 2)
 
+    def change(_: int) -> None:
+        path.write_text({"more": GOOD * 3, "less": GOOD[:5], "other": "x"}[end])
 
-@pytest.mark.parametrize("reads", [check_format, read])
-def test_what_duckdb_cannot_read_is_one_line(tmp_path, connection, reads):
-    path = write(tmp_path, "坛经 ||| 作者 ||| 惠能\n" + "字" * 3_000_000)
-    with pytest.raises(
-        TripleFileError, match=r"triples\.kb: cannot be read \(Invalid Input Error: .*; expected"
-    ) as caught:
-        reads(connection, path)
-    assert "\n" not in str(caught.value)
+    with pytest.raises(TripleFileError, match=r"triples\.kb: changed while it was read; wait until it is written"):
+        load(connection, path, on_bytes=change)

@@ -1,0 +1,94 @@
+"""TSV, and CSV without quotes: lines of columns, read by DuckDB as lines and split.
+
+The first line of a CSV file is its header; that of a TSV file is one where it names the three columns. Further columns
+are kept; in a TSV file without a header they are called column4 and so on. A CSV line has as many columns as the
+header; a TSV line may have fewer, as long as the three are there, or more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kb_index.line_formats import LINES, literal_path
+from kb_index.raw_table import Query
+from kb_index.values import clean
+from kb_index.wanted_columns import distinct_names, find_columns, require_columns
+
+__all__ = ["CSV_EXPECTED", "TSV_EXPECTED", "csv", "tsv"]
+
+TSV_EXPECTED = "expected UTF-8 lines of subject, predicate and object between tabs"
+CSV_EXPECTED = "expected UTF-8 lines of columns between commas, the first line being the header"
+
+_DELIMITED = f"""
+    SELECT line_number, subject, predicate, object, extra, line,
+           CASE WHEN n_parts < $least THEN 'expected ' || $least || ' columns, got ' || n_parts
+                WHEN n_parts > $most THEN 'expected ' || $most || ' columns, got ' || n_parts
+                ELSE triple_reason(subject, predicate, object, extra) END AS reason
+    FROM (
+        SELECT line_number, line, len(parts) AS n_parts, cleaned(parts[$wanted[1]]) AS subject,
+               cleaned(parts[$wanted[2]]) AS predicate, cleaned(parts[$wanted[3]]) AS object,
+               CASE WHEN n_parts > 3 THEN json_pairs(list_transform(
+                   list_filter(range(1, len(parts) + 1),
+                               lambda i: NOT list_contains($wanted, i) AND cleaned(parts[i]) != ''),
+                   lambda i: json_pair(coalesce($names[i], 'column' || i), cleaned(parts[i]))
+               )) END AS extra
+        FROM (SELECT line_number, line, string_split(line, $separator) AS parts FROM ({LINES}))
+        WHERE line_number != $header AND line IS NOT NULL AND (n_parts > 1 OR cleaned(line) != '')
+    )
+"""
+
+_MANY = 1 << 30
+
+
+def tsv(path: Path, name: str, columns: tuple[str, str, str] | None) -> Query:
+    """Query a TSV file.
+
+    Raises:
+        TripleFileError: `columns` are given, and the first line lacks one of them.
+    """
+    number, names = _header(path, "\t")
+    wanted = require_columns(name, names, columns) if columns else find_columns(names, None)
+    if wanted is None:
+        return _query(path, "\t", (0, []), (0, 1, 2), (3, _MANY, TSV_EXPECTED))
+    return _query(path, "\t", (number, names), wanted, (max(wanted) + 1, _MANY, TSV_EXPECTED))
+
+
+def csv(path: Path, name: str, columns: tuple[str, str, str] | None) -> Query:
+    """Query a CSV file in which no quote occurs.
+
+    Raises:
+        TripleFileError: the header lacks a column.
+    """
+    number, names = _header(path, ",")
+    wanted = require_columns(name, names, columns)
+    return _query(path, ",", (number, names), wanted, (len(names), len(names), CSV_EXPECTED))
+
+
+def _header(path: Path, separator: str) -> tuple[int, list[str]]:
+    """Give the number of the first line that is not blank, and its parts; 0 if all lines are blank."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, 1):
+            if clean(line):
+                return number, [clean(part) for part in line.split(separator)]
+    return 0, []
+
+
+def _query(
+    path: Path,
+    separator: str,
+    head: tuple[int, Sequence[str]],
+    wanted: tuple[int, int, int],
+    limits: tuple[int, int, str],
+) -> Query:
+    least, most, expected = limits
+    parameters = {
+        "path": literal_path(path),
+        "separator": separator,
+        "header": head[0],
+        "names": distinct_names(head[1]) or [""],
+        "wanted": [position + 1 for position in wanted],
+        "least": least,
+        "most": most,
+    }
+    return Query(_DELIMITED, parameters, expected, "nothing but a header" if head[0] else "nothing but blank lines")
