@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import TextIO
 
 from kb_index.errors import KBQAError, StorageError
+from kb_index.exchange import exchange
 
 __all__ = [
     "check_replaceable",
@@ -185,20 +186,30 @@ def is_replaceable(path: Path, holds: str) -> bool:
 
 
 def put_in_place(part: Path, path: Path) -> None:
-    """Let the folder `part` take the place of the folder `path`, if there is one; an OSError leaves the old one."""
+    """Let the folder `part` take the place of the folder `path`, if there is one; an OSError leaves the old one.
+
+    Where the system cannot exchange the two at once, a kill can leave the old folder aside as `.NAME.old-*`.
+    """
     _share(part)
     sync_tree(part)
+    if not path.exists():
+        part.rename(path)
+    elif not exchange(part, path):
+        _exchange_in_steps(part, path)
+    sync(path.parent)
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def _exchange_in_steps(part: Path, path: Path) -> None:
     old = _sibling(path, "old")
-    if path.exists():
-        path.rename(old)
+    path.rename(old)
     try:
         part.rename(path)
     except OSError:
-        if old.exists():
-            old.rename(path)
+        old.rename(path)
         raise
-    sync(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    # What is half deleted must not look like an old index that is wanted back.
+    old.rename(part)
 
 
 @contextmanager

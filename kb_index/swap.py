@@ -1,9 +1,10 @@
-"""A folder that appears all at once: built in a temporary sibling, renamed into place when it is complete.
+"""A folder that appears all at once: built in a temporary sibling, put in place when it is complete.
 
-A build that fails removes its temporary folder; one that is killed leaves it, and the next build of the same index
-removes it then, or puts the old index back where it died between the two renames. A lock on a file in the temporary
-folder tells a dead build from a running one, and a lock beside the index keeps builds from cleaning up while one
-renames.
+A build that fails removes its temporary folder; one that is killed leaves it, and the next build or update of the same
+index removes it. The new folder and the old one change places in one step. Where the system cannot do that, two renames
+do, and a kill between them leaves the old index aside, where the next one to open or build it finds it. A lock on a file
+in the temporary folder tells a dead build from a running one, and a lock beside the index keeps builds from cleaning up
+while one renames.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -20,14 +21,16 @@ from kb_index.atomic import is_replaceable, locked, put_in_place
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import MANIFEST_FILE
 
-__all__ = ["replaced_folder"]
+__all__ = ["find_index", "replaced_folder"]
 
 LOCK_FILE = ".lock"
 
 
 @contextmanager
-def replaced_folder(out: Path) -> Iterator[Path]:
+def replaced_folder(out: Path, check: Callable[[], object] = lambda: None) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of `out` when the block ends without an exception.
+
+    `check` is called last, when no other build can replace `out` any more, and may raise to leave it as it is.
 
     Raises:
         IndexFolderError: `out` is there and is no index, so it is left alone.
@@ -45,6 +48,7 @@ def replaced_folder(out: Path) -> Iterator[Path]:
             yield building
             with locked(out):
                 _check(out)
+                check()
                 (building / LOCK_FILE).unlink()
                 put_in_place(building, out)
     finally:
@@ -56,17 +60,42 @@ def _check(out: Path) -> None:
         raise IndexFolderError(f"'{out}': there already, and no index; it is left as it is, choose another --out")
 
 
+def find_index(folder: Path) -> Path:
+    """Give the folder of an index, put back first where a replacement in two renames was killed between them.
+
+    Where that cannot be written, it is the folder in which the old index lies aside. What is not found is given as it is.
+    """
+    out = folder.resolve()
+    if out.exists() or not _asides(out):
+        return folder
+    try:
+        with locked(out):
+            _put_back(out)
+    except OSError:
+        return next(iter(_asides(out)), folder)
+    return folder
+
+
 def _clean_up(out: Path) -> None:
     """Remove what dead builds of this index left behind, after putting back an old index that has no successor."""
-    name = glob.escape(out.name)
-    for aside in sorted(out.parent.glob(f".{name}.old-*")):
-        if not out.exists() and (aside / MANIFEST_FILE).is_file():
-            aside.rename(out)
-        else:
-            shutil.rmtree(aside, ignore_errors=True)
-    for building in out.parent.glob(f".{name}.building-*"):
+    _put_back(out)
+    for aside in out.parent.glob(f".{glob.escape(out.name)}.old-*"):
+        shutil.rmtree(aside, ignore_errors=True)
+    for building in out.parent.glob(f".{glob.escape(out.name)}.building-*"):
         if _is_dead(building):
             shutil.rmtree(building, ignore_errors=True)
+
+
+def _put_back(out: Path) -> None:
+    if not out.exists():
+        for aside in _asides(out)[:1]:
+            aside.rename(out)
+
+
+def _asides(out: Path) -> list[Path]:
+    """List the old indexes that were moved aside to be replaced."""
+    asides = out.parent.glob(f".{glob.escape(out.name)}.old-*")
+    return sorted(aside for aside in asides if (aside / MANIFEST_FILE).is_file())
 
 
 def _is_dead(building: Path) -> bool:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from kb_index import atomic
 from kb_index.atomic import filling_folder, replacing, replacing_folder, replacing_text, storage_errors
 from kb_index.errors import StorageError, TripleFileError
+from kb_index.exchange import exchange
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path: Path) -> None:
@@ -161,3 +163,34 @@ def test_what_its_owner_alone_could_read_is_as_open_as_the_folder(tmp_path: Path
             folder.chmod(0o750)
             (folder / "a").touch(0o600)
         assert (tmp_path / name / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_two_folders_change_places(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    if not exchange(tmp_path / "one", tmp_path / "other"):
+        pytest.skip("a file system without an exchange")
+    assert (names(tmp_path / "one"), names(tmp_path / "other")) == (["other"], ["one"])
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "one", tmp_path / "missing")
+
+
+def test_an_old_folder_is_back_when_the_new_one_cannot_be_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_ranker(tmp_path / "ranker")
+    (tmp_path / "ranker" / "old").touch()
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if ".part-" in path.name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(atomic, "exchange", lambda one, other: False)
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(StorageError, match="cannot be written"):
+        replace_ranker(tmp_path / "ranker")
+    assert names(tmp_path) == ["ranker"]
+    assert names(tmp_path / "ranker") == ["old", "ranker.json"]

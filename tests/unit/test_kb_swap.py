@@ -1,13 +1,16 @@
 """A new index takes the old one's place all at once, or not at all."""
 
+import errno
 import fcntl
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
+from kb_index import atomic
 from kb_index.errors import IndexFolderError
-from kb_index.swap import LOCK_FILE, replaced_folder
+from kb_index.swap import LOCK_FILE, find_index, replaced_folder
 
 
 def make_index(folder: Path, content: str) -> Path:
@@ -109,7 +112,65 @@ def test_an_old_index_moved_aside_by_a_killed_build_comes_back(tmp_path):
     assert (tmp_path / "kb" / "manifest.json").read_text() == "new"
 
 
+def two_renames(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without a call that exchanges two paths."""
+    monkeypatch.setattr(atomic, "exchange", lambda one, other: False)
+
+
+def test_without_an_exchange_two_renames_replace_an_index(tmp_path, monkeypatch):
+    two_renames(monkeypatch)
+    out = make_index(tmp_path / "kb", "old")
+    build(out, "new")
+    assert (out / "manifest.json").read_text() == "new"
+    assert listing(tmp_path) == ["kb"]
+
+
+def test_there_is_an_index_at_every_moment_of_a_replacement(tmp_path, monkeypatch):
+    out = make_index(tmp_path / "kb", "old")
+    seen = set()
+    for name in ("rename", "unlink", "rmdir", "fsync"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name), lambda: seen.add((out / "manifest.json").read_text())))
+    build(out, "new")
+    monkeypatch.undo()
+    assert seen == {"old", "new"}
+
+
+def watched(function, look):
+    def call(*args, **kwargs):
+        look()
+        result = function(*args, **kwargs)
+        look()
+        return result
+
+    return call
+
+
+def test_an_index_left_aside_is_found_and_put_back(tmp_path):
+    make_index(tmp_path / ".kb.old-dead", "old")
+    assert find_index(tmp_path / "kb") == tmp_path / "kb"
+    assert listing(tmp_path) == ["kb"]
+
+
+def test_an_index_left_aside_where_nothing_can_be_written_is_found_there(tmp_path, monkeypatch):
+    make_index(tmp_path / ".kb.old-dead", "old")
+
+    def refused(path: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refused)
+    assert find_index(tmp_path / "kb") == tmp_path / ".kb.old-dead"
+
+
+def test_half_an_index_is_not_put_back(tmp_path):
+    (tmp_path / ".kb.old-dead").mkdir()
+    assert find_index(tmp_path / "kb") == tmp_path / "kb"
+    assert listing(tmp_path) == [".kb.old-dead"]
+    build(tmp_path / "kb", "new")
+    assert listing(tmp_path) == ["kb"]
+
+
 def test_no_other_build_cleans_up_between_the_two_renames(tmp_path, monkeypatch):
+    two_renames(monkeypatch)
     out = make_index(tmp_path / "kb", "old")
     rename = Path.rename
     others = []
