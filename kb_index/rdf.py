@@ -4,8 +4,8 @@ The name of an IRI or a blank node is its label, in any of the sources: skos:pre
 language before Chinese, English and any other, then the first in the order of characters. Without a label it is what
 follows the last `#` or `/` of the IRI, percent-decoded. Triples that state a label have the predicate `label`, so that
 every label becomes an alias. A literal loses its datatype; its language, in lower case, goes into the extra columns as
-`language`, and an object's IRI as `object_iri`. A blank node is the entity `_:id@file`; one without an id in the file is `_:[n]@file`,
-the n-th.
+`language`, and an object's IRI as `object_iri`. A blank node is the entity `_:id@file`; one without an id in the file
+is `_:[n]@file`, the n-th.
 """
 
 from __future__ import annotations
