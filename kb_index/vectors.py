@@ -1,7 +1,7 @@
 """Nearest names by cosine: FAISS indexes over unit vectors, exact when small, inverted lists when large.
 
-Every step is seeded, so the same vectors give the same index. The files are memory-mapped when they are opened. This
-module knows vectors and ids only, neither names nor entities.
+Every step is seeded, so the same vectors give the same index with as many threads; another number rounds otherwise.
+The files are memory-mapped when they are opened. This module knows vectors and ids only, neither names nor entities.
 """
 
 from __future__ import annotations
