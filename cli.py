@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本呢？", "格鲁吉亚用什么货币？", "法国的总统是谁？")
 DUCKDB_INTERRUPTED = "Query interrupted"
 FILE = click.Path(path_type=Path)
+TRIPLE_FORMATS = ["auto", "nlpcc", "tsv", "csv", "jsonl", "parquet", "ntriples", "turtle"]
 QUESTION_FORMATS = click.Choice(["auto", "nlpcc", "kgclue", "metaqa", "text2text"])
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
@@ -79,31 +80,66 @@ def main(verbose: bool) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.argument("files", nargs=-1)
 @click.option(
     "--out", required=True, type=FILE, help="Index folder; one that is there is replaced by the whole new one."
 )
-@click.option(
-    "--format", type=click.Choice(["auto", "nlpcc"]), default="auto", expose_value=False, help="Of the files."
-)
+@click.option("--format", "file_format", type=click.Choice(TRIPLE_FORMATS), default="auto", show_default=True)
+@click.option("--columns", metavar="S,P,O", help="Names of the columns of subject, predicate and object.")
 @click.option(
     "--encoder", help="model2vec folder or SentenceTransformer name; default: made from the characters of names."
 )
+@click.option("--memory-limit", default="3GB", show_default=True, help="What DuckDB takes before it spills to disk.")
 @click.option("--seed", default=0, show_default=True)
-def index(files: tuple[Path, ...], out: Path, encoder: str | None, seed: int) -> None:
-    """Build an index from files of triples, lines of `subject ||| predicate ||| object`.
+@click.option("--update", is_flag=True, help="Add the triples to the index that is there.")
+@click.option("--delete", is_flag=True, help="Remove the triples of the files, or what the next two options name.")
+@click.option("--subject", "subjects", multiple=True, help="With --delete: all triples of this subject.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="With --delete: what lines with this value state.")
+def index(files: tuple[str, ...], out: Path, update: bool, delete: bool, **options: Any) -> None:
+    r"""Build an index from files of triples, or change the one that is there.
 
+    Formats: lines of `subject ||| predicate ||| object`, TSV, CSV, JSON lines, Parquet, N-Triples, Turtle; packed by
+    gzip, bzip2 or zstd; a pattern in quotation marks; `-` for standard input.
+
+    \b
     Example: kbqa index my.kb --out my-index
+             kbqa index 'parts/*.csv.gz' --columns who,what,value --out my-index
+             kbqa index new.tsv --out my-index --update
+             kbqa index --out my-index --delete --where source=wiki-2020
     """
-    from kb_index import build_index
+    from kb_index import ReadOptions, build_index, delete_triples, update_index
+    from kb_index.summaries import build_summary, update_summary
 
-    manifest = build_index(files, out, encoder=encoder, seed=seed)
-    n, seconds = manifest.counts, sum(manifest.seconds.values())
-    click.echo(
-        f"{out}: {n.triples:,} triples of {n.entities:,} entities, {n.attributes:,} attributes, {n.aliases:,} aliases "
-        f"in {seconds:.1f} s; {n.lines:,} lines, {n.duplicates:,} duplicate, {n.rejected:,} rejected"
-        + (f" (see {out / 'rejects.jsonl'})" if n.rejected else "")
-    )
+    if update and delete:
+        raise click.UsageError("--update and --delete exclude each other")
+    if (options["subjects"] or options["where"]) and not delete:
+        raise click.UsageError("--subject and --where need --delete")
+    encoder, seed = options.pop("encoder"), options.pop("seed")
+    subjects, where = options.pop("subjects"), dict(map(_column_and_value, options.pop("where")))
+    read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
+    if update:
+        click.echo(update_summary(update_index(files, out, options=read), out))
+    elif delete:
+        info = delete_triples(out, sources=files, subjects=subjects, where=where, options=read)
+        click.echo(update_summary(info, out))
+    else:
+        click.echo(build_summary(build_index(files, out, options=read, encoder=encoder, seed=seed), out))
+
+
+def _columns(text: str | None) -> tuple[str, str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 3 or not all(names):
+        raise click.BadParameter(f"{text!r}: expected three names: --columns subject,predicate,object")
+    return names[0], names[1], names[2]
+
+
+def _column_and_value(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not (equals and column):
+        raise click.BadParameter(f"{text!r}: expected a column and its value: --where source=wiki-2020")
+    return column, value
 
 
 @main.command()

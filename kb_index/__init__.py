@@ -10,7 +10,9 @@ from kb_index.types import AttributeMatch, Entity, EntityMatch, NameMatch, Tripl
 if TYPE_CHECKING:
     from kb_index.build import build_index
     from kb_index.knowledge_base import KnowledgeBase
-    from kb_index.manifest import Manifest
+    from kb_index.manifest import Manifest, UpdateInfo
+    from kb_index.readers import ReadOptions
+    from kb_index.update import delete_triples, update_index
 
 __all__ = [
     "AttributeMatch",
@@ -19,14 +21,22 @@ __all__ = [
     "KnowledgeBase",
     "Manifest",
     "NameMatch",
+    "ReadOptions",
     "Triple",
+    "UpdateInfo",
     "build_index",
+    "delete_triples",
+    "update_index",
 ]
 
 _LAZY = {
     "KnowledgeBase": "kb_index.knowledge_base",
     "Manifest": "kb_index.manifest",
+    "ReadOptions": "kb_index.readers",
+    "UpdateInfo": "kb_index.manifest",
     "build_index": "kb_index.build",
+    "delete_triples": "kb_index.update",
+    "update_index": "kb_index.update",
 }
 
 

@@ -5,20 +5,39 @@ This module reads and writes `manifest.json` and compares it with the files besi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kb_index.atomic import replacing_text, sync_tree
 from kb_index.errors import IndexFolderError
+from kb_index.progress import StageCost
 from kb_index.readers import SourceFile
 
-__all__ = ["SCHEMA_VERSION", "Counts", "EncoderInfo", "Manifest", "check_files", "read_manifest", "write_manifest"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "Counts",
+    "EncoderInfo",
+    "FileInfo",
+    "Manifest",
+    "UpdateInfo",
+    "check_content",
+    "check_files",
+    "describe_files",
+    "read_manifest",
+    "write_manifest",
+]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
+
+_MEND = "build it again or copy the whole folder"
+
+ENDS_BYTES = 1 << 16
+"""So many bytes at each end of a file are compared when an index is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +64,39 @@ class EncoderInfo:
     dim: int
 
 
+class FileInfo(NamedTuple):
+    """A file of the index: its size, the sha256 of all of it, and the sha256 of its ends, which is quick to check."""
+
+    bytes: int
+    sha256: str
+    ends: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateInfo:
+    """The record of an update, whose `kind` is `add` or `delete`; lines that did neither had been there, or had not.
+
+    `restated` counts the lines' statements that came or went with a triple staying: its extra columns changed.
+    """
+
+    created: str
+    kbqa_version: str
+    kind: str
+    sources: tuple[SourceFile, ...]
+    lines: int
+    rejected: int
+    added: int
+    removed: int
+    restated: int
+    stages: Mapping[str, StageCost]
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The record of a build; `created` is ISO 8601 in UTC, `files` maps a path in the folder to its size in bytes."""
+    """The record of a build and of the updates since; `created` is ISO 8601 in UTC, `files` are listed by their path.
+
+    Of `counts`, `lines`, `duplicates` and `rejected` are the build's, and the others say what the index holds now.
+    """
 
     schema_version: int
     created: str
@@ -56,14 +105,25 @@ class Manifest:
     sources: tuple[SourceFile, ...]
     encoder: EncoderInfo
     options: Mapping[str, str | int]
-    files: Mapping[str, int]
-    seconds: Mapping[str, float]
+    files: Mapping[str, FileInfo]
+    stages: Mapping[str, StageCost]
+    updates: tuple[UpdateInfo, ...] = ()
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest once all other files of the folder have reached the disk, and make sure that it has too."""
     sync_tree(folder)
-    content = asdict(manifest) | {"sources": [source._asdict() for source in manifest.sources]}
+    content = asdict(manifest) | {
+        "sources": [source._asdict() for source in manifest.sources],
+        "files": {name: info._asdict() for name, info in manifest.files.items()},
+        "stages": {name: cost._asdict() for name, cost in manifest.stages.items()},
+        "updates": [
+            asdict(update)
+            | {"sources": [source._asdict() for source in update.sources]}
+            | {"stages": {name: cost._asdict() for name, cost in update.stages.items()}}
+            for update in manifest.updates
+        ],
+    }
     with replacing_text(folder / MANIFEST_FILE) as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
         file.write("\n")
@@ -94,15 +154,21 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         return _parse(content)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise IndexFolderError(f"index '{folder}': {MANIFEST_FILE} is damaged ({error!r}); build it again") from error
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
     parts = {
         "counts": Counts(**content["counts"]),
-        "sources": tuple(SourceFile(**source) for source in content["sources"]),
+        "sources": _parse_sources(content),
         "encoder": EncoderInfo(**content["encoder"]),
+        "files": {name: FileInfo(**info) for name, info in content["files"].items()},
+        "stages": _parse_stages(content),
+        "updates": tuple(
+            UpdateInfo(**(update | {"sources": _parse_sources(update), "stages": _parse_stages(update)}))
+            for update in content["updates"]
+        ),
     }
     manifest = Manifest(**(content | parts))
     _check_types("counts", asdict(manifest.counts).values(), int)
@@ -111,11 +177,20 @@ def _parse(content: dict[str, Any]) -> Manifest:
     _check_types("encoder", [manifest.encoder.name], str)
     _check_types("encoder", [manifest.encoder.dim], int)
     _check_types("created, kbqa_version", [manifest.created, manifest.kbqa_version], str)
-    _check_types("options, files, seconds", [manifest.options, manifest.files, manifest.seconds], dict)
+    _check_types("options", [manifest.options], dict)
     _check_types("options", manifest.options.values(), str, int)
-    _check_types("files", manifest.files.values(), int)
-    _check_types("seconds", manifest.seconds.values(), int, float)
+    _check_types("files", (info.bytes for info in manifest.files.values()), int)
+    _check_types("files", (text for info in manifest.files.values() for text in (info.sha256, info.ends)), str)
+    _check_types("stages", (number for cost in manifest.stages.values() for number in cost), int, float)
     return manifest
+
+
+def _parse_sources(content: dict[str, Any]) -> tuple[SourceFile, ...]:
+    return tuple(SourceFile(**source) for source in content["sources"])
+
+
+def _parse_stages(content: dict[str, Any]) -> dict[str, StageCost]:
+    return {name: StageCost(**cost) for name, cost in content["stages"].items()}
 
 
 def _check_types(key: str, values: Iterable[object], *types: type) -> None:
@@ -124,17 +199,46 @@ def _check_types(key: str, values: Iterable[object], *types: type) -> None:
             raise TypeError(f"{key}: {value!r} is not of type {' or '.join(kind.__name__ for kind in types)}")
 
 
+def describe_files(folder: Path) -> dict[str, FileInfo]:
+    """Measure and fingerprint all files of an index but the manifest and hidden ones."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
+    names = ((path.relative_to(folder).as_posix(), path) for path in paths)
+    return {name: _describe(path) for name, path in names if name != MANIFEST_FILE}
+
+
+def _describe(path: Path) -> FileInfo:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileInfo(path.stat().st_size, sha256, _ends(path))
+
+
+def _ends(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(ENDS_BYTES)
+        file.seek(max(len(start), path.stat().st_size - ENDS_BYTES))
+        return hashlib.sha256(start + file.read()).hexdigest()
+
+
 def check_files(manifest: Manifest, folder: Path) -> None:
-    """Compare the files of an index with its manifest, by size.
+    """Compare the files of an index with its manifest, by size and by their ends.
 
     Raises:
-        IndexFolderError: a file is missing or has another size.
+        IndexFolderError: a file is missing, has another size, or begins or ends in another way.
     """
-    for name, size in manifest.files.items():
+    for name, info in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise IndexFolderError(f"index '{folder}': {name} is missing; build it again or copy the whole folder")
-        if (found := path.stat().st_size) != size:
-            raise IndexFolderError(
-                f"index '{folder}': {name} has {found} bytes, expected {size}; build it again or copy the whole folder"
-            )
+            raise IndexFolderError(f"index '{folder}': {name} is missing; {_MEND}")
+        if (found := path.stat().st_size) != info.bytes:
+            raise IndexFolderError(f"index '{folder}': {name} has {found} bytes, expected {info.bytes}; {_MEND}")
+        if _ends(path) != info.ends:
+            raise IndexFolderError(f"index '{folder}': {name} is not the file that was built; {_MEND}")
+
+
+def check_content(manifest: Manifest, folder: Path) -> list[str]:
+    """List the files of an index that are missing or whose content is not what was built, reading all of them."""
+    return [
+        name
+        for name, info in manifest.files.items()
+        if not (folder / name).is_file() or _describe(folder / name) != info
+    ]

@@ -1,4 +1,4 @@
-"""Alias -> entity ids, as a memory-mapped trie, and every mention of an alias in a text.
+"""Alias -> entity ids, as a memory-mapped trie, every mention of an alias in a text, and the trie of attributes.
 
 The trie is marisa's record trie: one entry for each pair of a normalised alias and an entity id. This module decides
 what counts as an alias of an entity; it neither picks among homonyms nor finds misspelt names.
@@ -7,18 +7,27 @@ what counts as an alias of an entity; it neither picks among homonyms nor finds 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kb_index.normalize import QUOTES, aliases_of, normalize_attribute, normalize_name, normalize_with_offsets
+from kb_index.normalize import QUOTES, aliases_of, normalize_attribute, normalize_with_offsets
 from kb_index.types import NameMatch
 
 if TYPE_CHECKING:
     from marisa_trie import RecordTrie
 
-__all__ = ["MAX_NAME_CHARS", "NameTrie", "build_names", "entity_aliases", "naming_predicates", "value_aliases"]
+__all__ = [
+    "MAX_NAME_CHARS",
+    "AttributeTrie",
+    "NameTrie",
+    "build_names",
+    "entity_aliases",
+    "naming_predicates",
+    "open_trie",
+    "value_aliases",
+]
 
 MAX_NAME_CHARS = 40
 """A value of a naming attribute that is longer than this is prose and no name."""
@@ -34,7 +43,7 @@ _NAMING_ATTRIBUTES = frozenset(normalize_attribute(name) for name in (
 ))
 # fmt: on
 
-# The record format of the trie: one unsigned 32-bit integer.
+# The record format of the tries: one unsigned 32-bit integer.
 _RECORD = ">I"
 
 _SEPARATORS = re.compile(r"[、,，;；/|]")
@@ -60,12 +69,12 @@ def value_aliases(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(alias for part in (value, *_SEPARATORS.split(value)) for alias in aliases_of(part)))
 
 
-def entity_aliases(names: Iterable[tuple[int, str]], values: Iterable[tuple[int, str]]) -> Iterator[tuple[str, int]]:
-    """Yield (alias, entity id) for (id, name) of entities and for (id, value) of their naming attributes."""
-    for entity_id, name in names:
+def entity_aliases(names: Iterable[tuple[str, int]], values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Yield (alias, entity id) for the names of entities and for the values of their naming attributes."""
+    for name, entity_id in names:
         for alias in aliases_of(name):
             yield alias, entity_id
-    for entity_id, value in values:
+    for value, entity_id in values:
         for alias in value_aliases(value):
             yield alias, entity_id
 
@@ -78,38 +87,29 @@ def build_names(aliases: Iterable[tuple[str, int]]) -> RecordTrie:
 
 
 class NameTrie:
-    """The aliases of an index, read-only; safe to use from several threads."""
+    """The aliases of an index, read-only; safe to use from several threads.
 
-    def __init__(self, trie: RecordTrie) -> None:
-        self._trie: Any = trie
+    Later tries add aliases, and `replaced` are the entities of the first one that it does not speak for any more.
+    """
 
-    @classmethod
-    def open(cls, path: Path) -> NameTrie:
-        """Memory-map a saved trie, so that opening takes no time and several processes share the memory."""
-        import marisa_trie
-
-        return cls(marisa_trie.RecordTrie(_RECORD).mmap(str(path)))
-
-    def __len__(self) -> int:
-        return len(self._trie)
-
-    def __contains__(self, alias: str) -> bool:
-        return alias in self._trie
+    def __init__(self, trie: RecordTrie, later: RecordTrie | None = None, replaced: Container[int] = ()) -> None:
+        self._tries: list[tuple[Any, Container[int]]] = [(trie, replaced)]
+        if later is not None:
+            self._tries.append((later, ()))
 
     def ids(self, alias: str) -> tuple[int, ...]:
         """List the entities with this normalised alias, ascending."""
-        return tuple(sorted(entity_id for (entity_id,) in self._trie.get(alias, ())))
+        found = (i for trie, replaced in self._tries for (i,) in trie.get(alias, ()) if i not in replaced)
+        return tuple(sorted(found))
 
     def with_prefix(self, prefix: str, limit: int) -> list[int]:
         """List at most `limit` distinct entities with an alias that starts with `prefix` (normalised)."""
-        found = (entity_id for _, (entity_id,) in self._trie.iteritems(prefix))
         # An entity comes once for each alias: looking at 20 times as many entries bounds the time and is mostly enough.
-        return list(islice(dict.fromkeys(islice(found, 20 * limit)), limit))
-
-    def spelled_as_alias(self, texts: Iterable[str]) -> Mapping[str, str]:
-        """Map each text that is an alias of some entity, whatever its width, case and blanks, to the alias."""
-        normalized = ((text, normalize_name(text)) for text in texts)
-        return {text: alias for text, alias in normalized if alias in self._trie}
+        entries = chain.from_iterable(
+            ((alias, i) for alias, (i,) in islice(trie.iteritems(prefix), 20 * limit) if i not in replaced)
+            for trie, replaced in self._tries
+        )
+        return list(islice(dict.fromkeys(i for _, i in sorted(entries)), limit))
 
     def mentions(self, text: str) -> list[NameMatch]:
         """Find every stretch of a text that is an alias, overlapping ones included, by start and then by end.
@@ -118,16 +118,57 @@ class NameTrie:
         every character is some entity's name.
         """
         normalized, offsets = normalize_with_offsets(text)
-        prefixes = self._trie.prefixes
         matches = []
         for i in range(len(normalized)):
-            for alias in prefixes(normalized[i:]):
+            for alias in self._prefixes(normalized[i:]):
                 j = i + len(alias)
                 if (j > i + 1 or _stands_alone(normalized, i)) and _whole_characters(offsets, i, j):
                     start, end = offsets[i], offsets[j]
                     end = start + len(text[start:end].rstrip())
-                    matches.append(NameMatch(start, end, self.ids(alias)))
+                    if ids := self.ids(alias):
+                        matches.append(NameMatch(start, end, ids))
         return matches
+
+    def _prefixes(self, text: str) -> Sequence[str]:
+        found = [trie.prefixes(text) for trie, _ in self._tries]
+        return found[0] if len(found) == 1 else sorted({alias for aliases in found for alias in aliases}, key=len)
+
+
+def open_trie(path: Path) -> RecordTrie:
+    """Memory-map a saved trie of names, so that opening takes no time and several processes share the memory."""
+    import marisa_trie
+
+    return marisa_trie.RecordTrie(_RECORD).mmap(str(path))
+
+
+class AttributeTrie:
+    """The normalised attributes of an index, and the number of triples that have each."""
+
+    def __init__(self, trie: RecordTrie) -> None:
+        self._trie: Any = trie
+
+    @classmethod
+    def build(cls, attributes: Iterable[tuple[str, int]]) -> AttributeTrie:
+        """Build the trie from (name, triples)."""
+        import marisa_trie
+
+        return cls(marisa_trie.RecordTrie(_RECORD, ((name, (triples,)) for name, triples in attributes)))
+
+    @classmethod
+    def open(cls, path: Path) -> AttributeTrie:
+        """Memory-map a saved trie."""
+        import marisa_trie
+
+        return cls(marisa_trie.RecordTrie(_RECORD).mmap(str(path)))
+
+    def save(self, path: Path) -> None:
+        """Write the trie to a file."""
+        path.write_bytes(self._trie.tobytes())
+
+    def triples(self, name: str) -> int | None:
+        """Count the triples with a normalised attribute; None for an unknown one."""
+        found = self._trie.get(name)
+        return int(found[0][0]) if found else None
 
 
 def _stands_alone(normalized: str, i: int) -> bool:

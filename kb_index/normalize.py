@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 __all__ = [
+    "PLAIN_NAME",
     "QUOTES",
     "aliases_of",
     "normalize_attribute",
@@ -18,6 +19,9 @@ __all__ = [
     "normalize_with_offsets",
     "strip_description",
 ]
+
+PLAIN_NAME = "[0-9a-z\u3400-\u4dbf\u4e00-\u9fff]+"
+"""A pattern, for Python and for SQL, of names that are their own and only normalised alias: most Chinese ones."""
 
 _CLOSING = {")": "(", "）": "（"}
 QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", "〈": "〉", "【": "】", "‘": "’", '"': '"'}

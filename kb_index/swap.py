@@ -2,7 +2,7 @@
 
 A build that fails removes its temporary folder; one that is killed leaves it, and the next build or update of the same
 index removes it. The new folder and the old one change places in one step. Where the system cannot do that, two renames
-do, and a kill between them leaves the old index aside, where the next one to open or build it finds it. A lock on a file
+do, and a kill between them leaves the old index aside, where whoever opens or builds it next finds it. A lock on a file
 in the temporary folder tells a dead build from a running one, and a lock beside the index keeps builds from cleaning up
 while one renames.
 """
@@ -63,7 +63,7 @@ def _check(out: Path) -> None:
 def find_index(folder: Path) -> Path:
     """Give the folder of an index, put back first where a replacement in two renames was killed between them.
 
-    Where that cannot be written, it is the folder in which the old index lies aside. What is not found is given as it is.
+    Where nothing can be renamed, it is the folder in which the old index lies aside; without one, it is `folder`.
     """
     out = folder.resolve()
     if out.exists() or not _asides(out):

@@ -1,10 +1,13 @@
 """Names and attributes are compared as people mean them, and offsets lead back to what they wrote."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kb_index.normalize import (
+    PLAIN_NAME,
     aliases_of,
     normalize_attribute,
     normalize_name,
@@ -125,3 +128,9 @@ def test_aliases_of_a_quoted_and_described_name():
     assert aliases_of("《坛 经》（佛教经典）") == ("《坛经》(佛教经典)", "《坛经》", "坛经")
     assert aliases_of("刘德华") == ("刘德华",)
     assert aliases_of("  ") == ()
+
+
+@given(st.from_regex(re.compile(PLAIN_NAME), fullmatch=True))
+def test_a_plain_name_is_its_own_and_only_alias(name):
+    assert aliases_of(name) == (name,)
+    assert strip_description(name) == (name, "")

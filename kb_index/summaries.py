@@ -1,0 +1,50 @@
+"""What a build or an update did, in a few lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kb_index.manifest import Manifest, UpdateInfo
+from kb_index.progress import StageCost
+from kb_index.view import DELTA
+
+__all__ = ["build_summary", "update_summary"]
+
+
+def build_summary(manifest: Manifest, index: Path) -> str:
+    """Tell what was built, from how many lines, in how many seconds, and what each stage took."""
+    n, size = manifest.counts, sum(file.bytes for file in manifest.files.values())
+    rejects = _see(index / "rejects.jsonl", n.rejected)
+    return (
+        f"{index}: {n.triples:,} triples of {n.entities:,} entities, {n.attributes:,} attributes, "
+        f"{n.aliases:,} aliases\n"
+        f"  {n.lines:,} lines, {n.duplicates:,} duplicate, {n.rejected:,} rejected{rejects}; "
+        f"{_seconds(manifest.stages):.1f} s, {size / 1e6:,.1f} MB\n"
+        f"{_costs(manifest.stages)}"
+    )
+
+
+def update_summary(info: UpdateInfo, index: Path) -> str:
+    """Tell what an update added and removed, from how many lines, in how many seconds, and what each stage took."""
+    changed = info.added + info.removed + info.restated
+    restated = f", {info.restated:,} statements of others changed" if info.restated else ""
+    return (
+        f"{index}: {info.added:,} triples added, {info.removed:,} removed{restated} in {_seconds(info.stages):.1f} s; "
+        f"{info.lines:,} lines, {info.rejected:,} rejected"
+        + _see(index / DELTA / "rejects.jsonl", info.rejected if changed else 0)
+        + ("\n" + _costs(info.stages) if changed else "; the index is as it was")
+    )
+
+
+def _see(path: Path, rejected: int) -> str:
+    return f" (see {path})" if rejected else ""
+
+
+def _seconds(stages: Mapping[str, StageCost]) -> float:
+    return sum(cost.seconds for cost in stages.values())
+
+
+def _costs(stages: Mapping[str, StageCost]) -> str:
+    costs = (f"{name} {cost.seconds:.1f} s {cost.peak_bytes / 1e9:.1f} GB" for name, cost in stages.items())
+    return "  " + ", ".join(costs)

@@ -1,0 +1,217 @@
+"""Changes to an index without building it again: triples added from sources, or removed.
+
+The entities that a change touches go, with all their triples, into the index's later layer (`view.py`), which is built
+anew each time; the files of the first layer are linked into the new folder. Where the later layer would hold a good
+part of the entities, the whole index is built again from its own triples instead. As in a build, the folder is replaced
+when the new one is complete; open readers keep the old files.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kb_index.atomic import storage_errors
+from kb_index.build import build_layers, package_version, read_sources
+from kb_index.changes import Changes, Difference
+from kb_index.columns import save_numbers
+from kb_index.encoder import CHAR_STATIC
+from kb_index.errors import IndexFolderError, InputError, KBQAError
+from kb_index.layer_build import LayerBuild, connect
+from kb_index.manifest import MANIFEST_FILE, Manifest, UpdateInfo, describe_files, read_manifest, write_manifest
+from kb_index.names import AttributeTrie
+from kb_index.progress import Stages
+from kb_index.readers import ReadOptions, Source, SourceFile
+from kb_index.swap import replaced_folder
+from kb_index.tally import Tally
+from kb_index.view import DELTA, View, open_view
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["delete_triples", "update_index"]
+
+LATER_ENTITIES = 10_000
+LATER_SHARE = 0.05
+"""A later layer of more entities than the one, and of a larger share than the other, becomes a new build."""
+
+
+def update_index(
+    sources: Sequence[Source],
+    index: Path,
+    *,
+    options: ReadOptions | None = None,
+    progress: bool = True,
+) -> UpdateInfo:
+    """Add the triples of some sources to an index; those that it holds already change nothing.
+
+    Raises:
+        InputError: no source was given, or the memory limit is no size.
+        TripleFileError: a source is missing, empty, binary, not UTF-8, or in another format.
+        IndexFolderError: the folder is no index, is damaged, or was replaced meanwhile.
+        StorageError: the disk is full, or the folder cannot be written.
+    """
+    if not sources:
+        raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR --update")
+    update = _Update(Path(index), "add", options or ReadOptions(), progress)
+    return update.run(sources, Changes.add)
+
+
+def delete_triples(
+    index: Path,
+    *,
+    sources: Sequence[Source] = (),
+    subjects: Sequence[str] = (),
+    where: Mapping[str, str] | None = None,
+    options: ReadOptions | None = None,
+    progress: bool = True,
+) -> UpdateInfo:
+    """Remove from an index the triples of some sources, all triples of some subjects, and what some lines stated.
+
+    A subject is named as it was written, or by its IRI. `where` maps extra columns to values: a triple goes when all
+    lines that stated it had one of them. What the index does not hold changes nothing.
+
+    Raises:
+        InputError: nothing was named, or several subjects have a name and one of their IRIs is needed.
+        TripleFileError, IndexFolderError, StorageError: as `update_index`.
+    """
+    if not (sources or subjects or where):
+        raise InputError(
+            "nothing to delete was named; expected a file of triples, a subject, or a column and its value"
+        )
+    update = _Update(Path(index), "delete", options or ReadOptions(), progress)
+    return update.run(sources, lambda changes: changes.remove(subjects, where or {}))
+
+
+class _NothingToDoError(Exception):
+    """The index holds, or lacks, all of it already, so it is left as it is."""
+
+
+@dataclass(frozen=True)
+class _Update:
+    """One update; `kind` is `add` or `delete`."""
+
+    index: Path
+    kind: str
+    options: ReadOptions
+    progress: bool
+
+    def run(self, sources: Sequence[Source], apply: Callable[[Changes], Difference]) -> UpdateInfo:
+        stages = Stages(shown=self.progress)
+        with (
+            storage_errors(self.index, "make it writable"),
+            closing(open_view(self.index)) as view,
+            suppress(_NothingToDoError),
+            replaced_folder(self.index, lambda: self._check_same(view)) as folder,
+            self._replacement_first(view),
+        ):
+            later = folder / DELTA
+            later.mkdir()
+            with closing(connect(later, self.options.memory_limit)) as connection:
+                read = read_sources(connection, sources, self.options, later / "spill", stages)
+                changes = Changes(connection, self.index, view)
+                info = self._info(connection, read, apply(changes))
+                if not (info.added or info.removed or info.restated):
+                    raise _NothingToDoError
+                manifest = _write_layers(connection, changes, view, folder, stages)
+            info = replace(info, stages=stages.costs)
+            write_manifest(replace(manifest, updates=(*view.manifest.updates, info)), folder)
+        return info
+
+    @contextmanager
+    def _replacement_first(self, view: View) -> Iterator[None]:
+        """Let what fails because the index was replaced meanwhile say so."""
+        try:
+            yield
+        except (KBQAError, _NothingToDoError):
+            raise
+        except Exception:
+            self._check_same(view)
+            raise
+
+    def _check_same(self, view: View) -> None:
+        if read_manifest(self.index) != view.manifest:
+            raise IndexFolderError(f"index '{self.index}': replaced by another program meanwhile; run the update again")
+
+    def _info(
+        self, connection: DuckDBPyConnection, sources: Sequence[SourceFile], difference: Difference
+    ) -> UpdateInfo:
+        ((lines, rejected),) = connection.execute("SELECT count(*), count(reason) FROM raw").fetchall()
+        return UpdateInfo(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            kbqa_version=package_version(),
+            kind=self.kind,
+            sources=tuple(sources),
+            lines=lines,
+            rejected=rejected,
+            **difference._asdict(),
+            stages={},
+        )
+
+
+def _write_layers(
+    connection: DuckDBPyConnection, changes: Changes, view: View, folder: Path, stages: Stages
+) -> Manifest:
+    ids, gone = changes.ids()
+    n_later = len(ids) + len(gone)
+    if n_later > max(LATER_ENTITIES, LATER_SHARE * view.first.facts.n_entities):
+        return _build_again(connection, changes, view, folder, stages)
+    superseded = np.union1d(ids[ids < view.first.facts.n_entities], gone)
+    changes.back_to_raw()
+    _link_files(view.folder, folder)
+    later = folder / DELTA
+    build = LayerBuild(connection, later, stages, seed=0)
+    build.store(view.manifest.sources)
+    build.facts()
+    aliases = build.names(ids)
+    attributes = build.attributes()
+    tally = Tally(connection, superseded)
+    AttributeTrie.build(tally.attributes()).save(later / "attributes.marisa")
+    counts = tally.counts(view.manifest.counts, len(view.first.names), aliases)
+    names, rows = build.plain_names()
+    connection.close()
+    shutil.rmtree(later / "spill")
+    build.vectors(names, ids[rows], attributes, view.encoder)
+    save_numbers(later / "ids", ids)
+    save_numbers(later / "gone", gone)
+    files = {name: info for name, info in view.manifest.files.items() if not name.startswith(f"{DELTA}/")}
+    files |= {f"{DELTA}/{name}": info for name, info in describe_files(later).items()}
+    return replace(view.manifest, counts=counts, files=files)
+
+
+def _build_again(
+    connection: DuckDBPyConnection, changes: Changes, view: View, folder: Path, stages: Stages
+) -> Manifest:
+    changes.take_the_rest()
+    changes.back_to_raw()
+    named = None if view.manifest.encoder.name == CHAR_STATIC else view.encoder
+    seed = int(view.manifest.options["seed"])
+    later = folder / DELTA
+    manifest = build_layers(connection, later, view.manifest.sources, stages, seed=seed, encoder=named)
+    for path in later.iterdir():
+        path.rename(folder / path.name)
+    later.rmdir()
+    if (view.folder / "ranker").is_dir():
+        shutil.copytree(view.folder / "ranker", folder / "ranker")
+    return manifest
+
+
+def _link_files(index: Path, folder: Path) -> None:
+    """Let the new folder have the files of the old one, which no one writes to, without copying them."""
+    for path in sorted(index.rglob("*")):
+        name = path.relative_to(index)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and name.parts[0] not in (DELTA, MANIFEST_FILE) and not hidden:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(path, folder / name)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path, folder / name)

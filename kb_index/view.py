@@ -1,0 +1,184 @@
+"""What an index said when it was opened: its first layer, and the later one that an update left, seen as one.
+
+The later layer holds the entities that were added or changed since the first was built, each with all its triples, and
+the ids of those that are gone. It speaks for these entities alone, and the first layer for all others, so nothing has
+to be taken out of the first layer's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from kb_index.columns import open_numbers
+from kb_index.encoder import Encoder, open_encoder
+from kb_index.errors import EncoderMismatchError, IndexFolderError
+from kb_index.layer import Layer, SameFile
+from kb_index.manifest import Manifest, check_files, read_manifest
+from kb_index.names import NameTrie
+from kb_index.normalize import normalize_name
+from kb_index.swap import find_index
+from kb_index.types import Entity, Triple
+
+__all__ = ["DELTA", "View", "open_view"]
+
+DELTA = "delta"
+"""The folder of the later layer; its files `ids.npy` and `gone.npy` hold the ids of its rows and those of no triple."""
+
+
+class View:
+    """The look-ups of `KnowledgeBase` by id, over one or two layers; safe to use from several threads."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.first = Layer(folder)
+        try:
+            self.later = Layer(folder / DELTA) if (folder / DELTA).is_dir() else None
+        except Exception:
+            self.first.close()
+            raise
+        self.later_ids, gone = _later_ids(folder / DELTA) if self.later else ([], [])
+        self.replaced = frozenset((*self.later_ids, *gone))
+        self._rows = {entity_id: row for row, entity_id in enumerate(self.later_ids)}
+        self.names = NameTrie(self.first.names, self.later and self.later.names, self.replaced)
+        self.folder = folder
+        self._encoder_file = SameFile(folder / "encoder" / "model.safetensors")
+
+    def close(self) -> None:
+        """Close the files."""
+        for layer in self.layers:
+            layer.close()
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """The layers, the first one first."""
+        return (self.first, self.later) if self.later else (self.first,)
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder that the vectors were made with; `KnowledgeBase.encoder` lists what can go wrong."""
+        self._encoder_file.path()
+        made_with = self.manifest.encoder
+        encoder = open_encoder(made_with.name, self.folder / "encoder")
+        if encoder.dim != made_with.dim:
+            raise EncoderMismatchError(
+                f"index '{self.folder}': made with encoder {made_with.name!r} (dim {made_with.dim}), which now has "
+                f"dim {encoder.dim}; build the index again"
+            )
+        return encoder
+
+    def name_in(self, layer: Layer, entity_id: int) -> str:
+        """Give the name that an entity has in a layer, even where the layer does not speak for it any more."""
+        row = entity_id if layer is self.first else self._rows[entity_id]
+        return layer.facts.entity(row, entity_id).name
+
+    def entities(self, ids: Iterable[int]) -> list[Entity]:
+        """List the entities with these ids, ascending; an unknown id is left out."""
+        return [layer.facts.entity(row, i) for i, layer, row in self._located(ids)]
+
+    def triples_of(self, ids: Iterable[int]) -> list[Triple]:
+        """List all triples about the entities, in ascending order of the entities' ids."""
+        found: list[Triple] = []
+        for i, layer, row in self._located(ids):
+            found += layer.facts.triples(row, i, self.offset(layer))
+        return found
+
+    def triples_by_id(self, ids: Iterable[int]) -> list[Triple]:
+        """List the triples with these ids, ascending; an unknown id is left out."""
+        wanted: dict[int, set[int]] = {}
+        for i in {int(i) for i in ids}:
+            if layer := self._layer_of_triple(i):
+                row = layer.facts.row_of_triple(i - self.offset(layer))
+                wanted.setdefault(row if layer is self.first else self.later_ids[row], set()).add(i)
+        return sorted(t for t in self.triples_of(wanted) if t.id in wanted[t.subject_id])
+
+    def triples_about(self, name: str, limit: int) -> list[Triple]:
+        """List at most `limit` triples whose object, normalised, equals the normalised name."""
+        found: list[Triple] = []
+        for layer in self.layers:
+            rows = layer.facts.about(name)
+            # Most hits are what they seem; replaced entities and other names with this hash are passed over.
+            for start in range(0, len(rows), limit):
+                chunk = rows[start : start + limit]
+                triples = self.triples_by_id(int(row) + self.offset(layer) for row in chunk)
+                found += [t for t in triples if normalize_name(t.object) == name]
+                if len(found) >= limit:
+                    return found[:limit]
+        return found
+
+    def attribute_triples(self, name: str) -> int:
+        """Count the triples with a normalised attribute."""
+        for layer in reversed(self.layers):
+            count = layer.attributes.triples(name)
+            if count is not None:
+                return count
+        return 0
+
+    def extra(self, ids: Iterable[int]) -> dict[int, tuple[Mapping[str, str], ...]]:
+        """Map the ids of triples with extra columns to what each of their lines had there."""
+        found: dict[int, tuple[Mapping[str, str], ...]] = {}
+        for layer in self.layers:
+            offset = self.offset(layer)
+            rows = [i - offset for i in ids if self._layer_of_triple(i) is layer]
+            if rows:
+                found |= {row + offset: extra for row, extra in layer.extra(rows).items()}
+        return found
+
+    def _located(self, ids: Iterable[int]) -> Iterable[tuple[int, Layer, int]]:
+        for i in sorted({int(i) for i in ids}):
+            row = self._rows.get(i)
+            if row is not None and self.later:
+                yield i, self.later, row
+            elif i not in self.replaced and 0 <= i < self.first.facts.n_entities:
+                yield i, self.first, i
+
+    def offset(self, layer: Layer) -> int:
+        """What is added to the rows of a layer's triples to make their ids."""
+        return 0 if layer is self.first else self.first.facts.n_triples
+
+    def _layer_of_triple(self, i: int) -> Layer | None:
+        for layer in self.layers:
+            if 0 <= i - self.offset(layer) < layer.facts.n_triples:
+                return layer
+        return None
+
+
+def open_view(folder: Path) -> View:
+    """Open the layers of an index folder; one that is replaced at the same time is opened as it was or as it is then.
+
+    Raises:
+        IndexFolderError: the folder is no index, is damaged, or is of another schema version.
+    """
+    while True:
+        place = find_index(folder)
+        manifest = read_manifest(place)
+        try:
+            view = _open(place, manifest)
+        except IndexFolderError:
+            if _is_still_there(manifest, place):
+                raise
+        else:
+            if _is_still_there(manifest, place):
+                return view
+            view.close()
+
+
+def _open(folder: Path, manifest: Manifest) -> View:
+    check_files(manifest, folder)
+    try:
+        return View(folder, manifest)
+    except Exception as error:
+        reason = str(error).split("\n", 1)[0]
+        raise IndexFolderError(f"index '{folder}': damaged ({reason}); build it again") from error
+
+
+def _is_still_there(manifest: Manifest, folder: Path) -> bool:
+    try:
+        return read_manifest(folder) == manifest
+    except IndexFolderError:
+        return False
+
+
+def _later_ids(folder: Path) -> tuple[list[int], list[int]]:
+    return open_numbers(folder / "ids").tolist(), open_numbers(folder / "gone").tolist()
