@@ -1,0 +1,177 @@
+"""The counting behind `stats`: SQL over the databases of an index's layers, and sums over its memory-mapped columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kb_index.columns import open_numbers
+from kb_index.errors import IndexFolderError
+from kb_index.manifest import check_files, read_manifest
+from kb_index.normalize import PLAIN_NAME, normalize_name, strip_description
+from kb_index.view import DELTA
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["PLAIN_FORM", "Measures"]
+
+MEMORY_LIMIT = "2GB"
+FETCH_ROWS = 200_000
+
+# Letters that normalising only puts into lower case, and marks and blanks among them that are no brackets or quotes.
+_LETTERS = "0-9A-Za-z\u3400-\u4dbf\u4e00-\u9fff"
+_DESCRIBED = f"^([{_LETTERS}][{_LETTERS}·.,:!&+ -]*)(?:[(（][^()（）]*[)）])?$"
+PLAIN_FORM = f"""
+    CASE WHEN regexp_full_match(name, '{PLAIN_NAME}') THEN name
+    ELSE replace(lower(regexp_extract(name, '{_DESCRIBED}', 1)), ' ', '') END
+"""
+"""SQL for `plain_name(name)` of most names, and an empty text for those that need Python."""
+
+_LIVE_NAMES = "SELECT name FROM first.entity WHERE rowid NOT IN (SELECT id FROM superseded)"
+_PLAIN_NAMES = f"""
+    CREATE TEMP TABLE plain AS SELECT name, sum(n)::INTEGER AS entities FROM (
+        SELECT {PLAIN_FORM} AS name, 1 AS n FROM live UNION ALL SELECT name, n FROM other
+    ) WHERE name != '' GROUP BY 1
+"""
+_LOST_ATTRIBUTES = """
+    SELECT attribute.name, -count(*) AS n FROM first.triple JOIN superseded ON superseded.id = triple.subject
+    JOIN first.predicate ON predicate.rowid = triple.predicate
+    JOIN first.attribute ON attribute.rowid = predicate.attribute GROUP BY 1
+"""
+_ATTRIBUTES = "SELECT name, triples AS n FROM first.attribute"
+
+
+def plain_name(name: str) -> str:
+    """Normalise a name without its description.
+
+    >>> plain_name("《坛经》(佛教经典)")
+    '坛经'
+    """
+    return normalize_name(strip_description(name)[0])
+
+
+class Measures:
+    """An index opened for counting. `names` comes before `most_common_names` and `links`.
+
+    Raises:
+        IndexFolderError: the folder is no index, is damaged, is of another schema version, or was replaced meanwhile.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = read_manifest(folder)
+        check_files(self.manifest, folder)
+        self._spill = TemporaryDirectory(prefix="kbqa-stats-")
+        self._connection = _connect(Path(self._spill.name))
+        try:
+            self._open(folder)
+        except Exception as error:
+            self.close()
+            reason = str(error).split("\n", 1)[0]
+            raise IndexFolderError(f"index '{folder}': damaged ({reason}); build it again") from error
+        if read_manifest(folder) != self.manifest:
+            self.close()
+            raise IndexFolderError(f"index '{folder}': replaced by another program meanwhile; run it again")
+
+    def _open(self, folder: Path) -> None:
+        layers = {"first": folder} | ({"later": folder / DELTA} if (folder / DELTA).is_dir() else {})
+        for name, path in layers.items():
+            self._connection.execute(f"ATTACH $1 AS {name} (READ_ONLY)", [str(path / "kb.duckdb")])
+        self._starts = [open_numbers(path / "facts" / "first") for path in layers.values()]
+        self._hashes = [open_numbers(path / "facts" / "reverse_hash") for path in layers.values()]
+        self._hashed_triples = open_numbers(folder / "facts" / "reverse_triple")
+        self._superseded = np.zeros(0, dtype=np.int64)
+        if "later" in layers:
+            ids, gone = (open_numbers(folder / DELTA / name).astype(np.int64) for name in ("ids", "gone"))
+            self._superseded = np.union1d(ids[ids < len(self._starts[0]) - 1], gone)
+        self._show_names()
+
+    def _show_names(self) -> None:
+        self._connection.register("given", {"id": self._superseded})
+        self._connection.execute("CREATE TEMP TABLE superseded AS FROM given")
+        self._connection.unregister("given")
+        later = " UNION ALL SELECT name FROM later.entity" if len(self._starts) > 1 else ""
+        self._connection.execute(f"CREATE TEMP VIEW live AS {_LIVE_NAMES}{later}")
+
+    def close(self) -> None:
+        """Close the files and remove what was spilled."""
+        self._connection.close()
+        self._spill.cleanup()
+
+    def triples_per_entity(self) -> NDArray[np.int64]:
+        """Count the triples of each entity, (n_entities,), in no order that means something."""
+        first, *later = map(_sizes, self._starts)
+        return np.concatenate([np.delete(first, self._superseded), *later])
+
+    def attributes(self, top: int) -> tuple[int, list[tuple[str, int]]]:
+        """Count the distinct attributes, and list those with the most triples and their number."""
+        later = f" UNION ALL SELECT name, triples AS n FROM later.attribute UNION ALL {_LOST_ATTRIBUTES}"
+        parts = _ATTRIBUTES + (later if len(self._starts) > 1 else "")
+        self._connection.execute(
+            f"CREATE TEMP TABLE now AS SELECT name, sum(n)::BIGINT AS n FROM ({parts}) GROUP BY 1 HAVING sum(n) > 0"
+        )
+        ((n_attributes,),) = self._all("SELECT count(*) FROM now")
+        return n_attributes, self._all("SELECT name, n FROM now ORDER BY n DESC, name LIMIT $1", [top])
+
+    def names(self) -> dict[int, int]:
+        """Count the plain names by how many entities have them: number of entities -> number of names."""
+        other = self._names_for_python()
+        # The last one keeps the columns from being empty, and is no name; nor is a form that Python was left.
+        arrays = {"name": np.array([*other, ""], dtype=object), "n": np.array([*other.values(), 0], dtype=np.int64)}
+        self._connection.register("other", arrays)
+        self._connection.execute(_PLAIN_NAMES)
+        self._connection.unregister("other")
+        return dict(self._all("SELECT entities, count(*) FROM plain GROUP BY 1 ORDER BY 1"))
+
+    def _names_for_python(self) -> Counter[str]:
+        cursor = self._connection.execute(f"SELECT name FROM live WHERE {PLAIN_FORM} = ''")
+        found: Counter[str] = Counter()
+        while rows := cursor.fetchmany(FETCH_ROWS):
+            found.update(plain_name(name) for (name,) in rows)
+        return found
+
+    def most_common_names(self, top: int) -> list[tuple[str, int]]:
+        """List the plain names of more than one entity that have the most, and their number."""
+        sql = "SELECT name, entities FROM plain WHERE entities > 1 ORDER BY entities DESC, name LIMIT $1"
+        return self._all(sql, [top])
+
+    def links(self) -> int:
+        """Count the triples whose normalised object has the hash of a plain name."""
+        sql = "CREATE TEMP TABLE hashed AS SELECT (md5_number_lower(name) >> 32)::UINTEGER AS hash FROM plain"
+        self._connection.execute(sql)
+        lost = self._hashes[0][_marked(self._superseded, self._starts[0])[self._hashed_triples]]
+        return sum(map(self._named, self._hashes)) - self._named(lost)
+
+    def _named(self, hashes: NDArray[Any]) -> int:
+        if not len(hashes):
+            return 0
+        self._connection.register("given", {"hash": np.asarray(hashes)})
+        ((n,),) = self._all("SELECT count(*) FROM given WHERE hash IN (SELECT hash FROM hashed)")
+        self._connection.unregister("given")
+        return int(n)
+
+    def _all(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+
+def _marked(entities: NDArray[np.int64], starts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mark the triples of some entities, (n_triples,); `starts` says where the triples of each begin."""
+    steps = np.zeros(len(starts), dtype=np.int8)
+    steps[entities] = 1
+    return np.repeat(steps[:-1].astype(bool), _sizes(starts))
+
+
+def _sizes(starts: NDArray[Any]) -> NDArray[np.int64]:
+    ends = starts.astype(np.int64)
+    return ends[1:] - ends[:-1]
+
+
+def _connect(spill: Path) -> DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(spill)})
