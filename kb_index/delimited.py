@@ -21,20 +21,20 @@ TSV_EXPECTED = "expected UTF-8 lines of subject, predicate and object between ta
 CSV_EXPECTED = "expected UTF-8 lines of columns between commas, the first line being the header"
 
 _DELIMITED = f"""
-    SELECT line_number, subject, predicate, object, extra, line,
-           CASE WHEN n_parts < $least THEN 'expected ' || $least || ' columns, got ' || n_parts
+    SELECT subject, predicate, object, extra, line,
+           CASE WHEN line IS NULL OR (n_parts = 1 AND cleaned(line) = '') THEN ''
+                WHEN n_parts < $least THEN 'expected ' || $least || ' columns, got ' || n_parts
                 WHEN n_parts > $most THEN 'expected ' || $most || ' columns, got ' || n_parts
                 ELSE triple_reason(subject, predicate, object, extra) END AS reason
     FROM (
-        SELECT line_number, line, len(parts) AS n_parts, cleaned(parts[$wanted[1]]) AS subject,
+        SELECT line, len(parts) AS n_parts, cleaned(parts[$wanted[1]]) AS subject,
                cleaned(parts[$wanted[2]]) AS predicate, cleaned(parts[$wanted[3]]) AS object,
                CASE WHEN n_parts > 3 THEN json_pairs(list_transform(
                    list_filter(range(1, len(parts) + 1),
                                lambda i: NOT list_contains($wanted, i) AND cleaned(parts[i]) != ''),
                    lambda i: json_pair(coalesce($names[i], 'column' || i), cleaned(parts[i]))
                )) END AS extra
-        FROM (SELECT line_number, line, string_split(line, $separator) AS parts FROM ({LINES}))
-        WHERE line_number != $header AND line IS NOT NULL AND (n_parts > 1 OR cleaned(line) != '')
+        FROM (SELECT line, string_split(line, $separator) AS parts FROM ({LINES}))
     )
 """
 
@@ -85,10 +85,10 @@ def _query(
     parameters = {
         "path": literal_path(path),
         "separator": separator,
-        "header": head[0],
         "names": distinct_names(head[1]) or [""],
         "wanted": [position + 1 for position in wanted],
         "least": least,
         "most": most,
     }
-    return Query(_DELIMITED, parameters, expected, "nothing but a header" if head[0] else "nothing but blank lines")
+    nothing = "nothing but a header" if head[0] else "nothing but blank lines"
+    return Query(_DELIMITED, parameters, expected, nothing, head[0])

@@ -20,8 +20,9 @@ _KIND = """CASE json_type({0}) WHEN 'OBJECT' THEN 'the {1} is an object, expecte
                             WHEN 'ARRAY' THEN 'the {1} is a list, expected text' END"""
 
 _JSON = f"""
-    SELECT line_number, subject, predicate, object, line,
-           CASE WHEN document IS NULL THEN 'not JSON'
+    SELECT subject, predicate, object, line,
+           CASE WHEN is_blank THEN ''
+                WHEN document IS NULL THEN 'not JSON'
                 WHEN kind = 'ARRAY' AND len(content) != 3 THEN 'expected a list of three, got ' || len(content)
                 WHEN kind NOT IN ('ARRAY', 'OBJECT') THEN 'expected an object or a list of three, got ' || line[:30]
                 WHEN content IS NULL THEN 'a key appears twice'
@@ -42,19 +43,15 @@ _JSON = f"""
             SELECT *, {_POSITION.format("$subject")} AS s, {_POSITION.format("$predicate")} AS p,
                    {_POSITION.format("$object")} AS o
             FROM (
-                SELECT line_number, line, document, json_type(document) AS kind,
+                SELECT line, is_blank, document, json_type(document) AS kind,
                        CASE kind WHEN 'ARRAY' THEN [$subject, $predicate, $object]
                                  ELSE json_keys(document) END AS keys,
                        CASE kind WHEN 'ARRAY' THEN from_json(document, '["JSON"]')
                                  ELSE map_values(TRY_CAST(document AS MAP(VARCHAR, JSON))) END AS content
                 FROM (
-                    SELECT line_number, line, CASE WHEN json_valid(text) THEN text::JSON END AS document
-                    FROM (
-                        SELECT line_number, line,
-                               CASE WHEN line_number = 1 THEN ltrim(line, chr(65279)) ELSE line END AS text
-                        FROM ({LINES})
-                    )
-                    WHERE line IS NOT NULL AND cleaned(line) != ''
+                    SELECT line, line IS NULL OR cleaned(line) = '' AS is_blank,
+                           CASE WHEN json_valid(line) THEN line::JSON END AS document
+                    FROM ({LINES})
                 )
             )
         )

@@ -18,25 +18,27 @@ __all__ = ["LINES", "NLPCC_EXPECTED", "literal_path", "nlpcc"]
 
 NLPCC_EXPECTED = "expected UTF-8 lines of `subject ||| predicate ||| object`"
 
-# An empty line is NULL here. DuckDB numbers lines right where all end with \n or all with \r\n, which byte_pass.py has
-# made sure of. Of the delimiter, E'' is needed: without it, it is a backslash and an n, and cuts lines there.
+# An empty line is NULL here. DuckDB takes lines apart right where all end with \n or all with \r\n, which byte_pass.py
+# has made sure of. Of the delimiter, E'' is needed: without it, it is a backslash and an n, and cuts lines there.
 # `max_line_size` is twice byte_pass.CHUNK_BYTES.
 LINES = r"""
-    SELECT row_number() OVER () AS line_number, line
+    SELECT line
     FROM read_csv($path, delim = E'\n', quote = '', escape = '', comment = '', header = false, auto_detect = false,
                   strict_mode = false, columns = {'line': 'VARCHAR'}, max_line_size = 8388608, compression = 'none')
 """
 
 _NLPCC = f"""
-    SELECT line_number, subject, predicate, object, NULL AS extra, line,
-           CASE WHEN n_parts < 3 THEN 'expected 3 parts separated by |||, got ' || n_parts
+    SELECT subject, predicate, object, NULL AS extra, line,
+           CASE WHEN line IS NULL OR (n_parts = 1 AND subject = '') THEN ''
+                WHEN n_parts < 3 THEN 'expected 3 parts separated by |||, got ' || n_parts
                 ELSE triple_reason(subject, predicate, object, NULL) END AS reason
     FROM (
-        SELECT line_number, line, len(parts) AS n_parts, part(parts[1], odd) AS subject,
-               part(parts[2], odd) AS predicate,
-               part(CASE WHEN n_parts > 3 THEN array_to_string(parts[3:], '|||') ELSE parts[3] END, odd) AS object
-        FROM (SELECT line_number, line, string_split(line, '|||') AS parts, is_odd(line) AS odd FROM ({LINES}))
-        WHERE n_parts > 1 OR subject != ''
+        SELECT line, n_parts, part(s, odd) AS subject, part(p, odd) AS predicate, part(o, odd) AS object
+        FROM (
+            SELECT line, is_odd(line) AS odd, len(parts) AS n_parts, parts[1] AS s, parts[2] AS p,
+                   CASE WHEN n_parts > 3 THEN array_to_string(parts[3:], '|||') ELSE parts[3] END AS o
+            FROM (SELECT line, string_split(line, '|||') AS parts FROM ({LINES}))
+        )
     )
 """
 

@@ -49,7 +49,8 @@ _MACROS = r"""
         regexp_replace(text, '[\p{Cc}\x{2028}\x{2029}]+', ' ', 'g'),
         '^[\s\pZ\x{feff}]+|[\s\pZ\x{feff}]+$', '', 'g'
     );
-    CREATE TEMP MACRO part(text, odd) AS CASE WHEN odd THEN mended(text) ELSE trim(text) END;
+    CREATE TEMP MACRO part(text, odd) AS CASE
+        WHEN odd THEN mended(text) WHEN starts_with(text, ' ') OR ends_with(text, ' ') THEN trim(text) ELSE text END;
     CREATE TEMP MACRO cleaned(text) AS part(text, is_odd(text));
     CREATE TEMP MACRO value_reason(name, value) AS CASE
         WHEN value IS NULL OR value = '' THEN 'the ' || name || ' is empty'
@@ -69,11 +70,24 @@ _MACROS = r"""
 
 _INSERT = f"""
     INSERT INTO raw
-    SELECT $file, line_number, CASE WHEN reason IS NULL THEN subject END, CASE WHEN reason IS NULL THEN predicate END,
+    SELECT $file, NULL, CASE WHEN reason IS NULL THEN subject END, CASE WHEN reason IS NULL THEN predicate END,
            CASE WHEN reason IS NULL THEN object END, NULL, CASE WHEN reason IS NULL THEN extra END, reason,
            CASE WHEN reason IS NOT NULL THEN left(line, {REJECT_CHARS}) END
     FROM ({{}})
 """
+
+_SAMPLE = f"""
+    SELECT line_number, reason FROM (SELECT row_number() OVER () AS line_number, reason FROM ({{}}))
+    WHERE coalesce(reason != '', true) AND line_number != $header LIMIT {SAMPLE_LINES}
+"""
+
+# Rows lie in the order of lines. To number them while they are read would keep DuckDB to one thread.
+_NUMBER = """
+    UPDATE raw SET line_number = rowid + 1 - (SELECT min(rowid) FROM raw WHERE line_number IS NULL)
+    WHERE line_number IS NULL
+"""
+
+_DELETE = "DELETE FROM raw WHERE file = $1 AND (reason = '' OR line_number = $2)"
 
 
 class Reject(NamedTuple):
@@ -85,12 +99,16 @@ class Reject(NamedTuple):
 
 
 class Query(NamedTuple):
-    """SQL that gives `line_number, subject, predicate, object, extra, line, reason` of a file's lines, in order."""
+    """SQL that gives `subject, predicate, object, extra, line, reason` of all lines of a file, in order.
+
+    `reason` is null for a triple, and empty for a line that does not count.
+    """
 
     sql: str
     parameters: dict[str, Any]
     expected: str  # the end of an error's message: what a line should be
     nothing: str = "nothing but blank lines"  # what a source without any line has
+    header: int = 0  # the number of a line that does not count
 
 
 def create_raw_table(connection: DuckDBPyConnection) -> None:
@@ -106,12 +124,12 @@ def insert_query(connection: DuckDBPyConnection, file: int, path: str, query: Qu
         TripleFileError: DuckDB cannot read it, or over half of the first 1,000 lines are no triples.
     """
     with readable(path, query.expected):
-        sample = f"SELECT line_number, reason FROM ({query.sql}) LIMIT {SAMPLE_LINES}"
-        rows = connection.execute(sample, query.parameters).fetchall()
-        refuse_if_mostly_bad(
-            path, [row for row in rows if row[1] is not None], len(rows), query.expected, query.nothing
-        )
+        rows = connection.execute(_SAMPLE.format(query.sql), query.parameters | {"header": query.header}).fetchall()
+        bad = [row for row in rows if row[1] is not None]
+        refuse_if_mostly_bad(path, bad, len(rows), query.expected, query.nothing)
         connection.execute(_INSERT.format(query.sql), query.parameters | {"file": file})
+        connection.execute(_NUMBER)
+        connection.execute(_DELETE, [file, query.header])
 
 
 def insert_rejects(connection: DuckDBPyConnection, file: int, rejects: Iterable[Reject]) -> None:

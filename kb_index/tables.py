@@ -25,18 +25,14 @@ TABLE_EXPECTED = "expected a table with columns for subject, predicate and objec
 
 _PARQUET = "read_parquet($path, binary_as_string = true)"
 
-_NUMBERED_PARQUET = "read_parquet($path, binary_as_string = true, file_row_number = true)"
-
 _NO_TEXT = ("STRUCT", "MAP", "UNION", "BLOB", "VARIANT", "GEOMETRY")
 
 # `AS t(c1, c2 ...)` names columns by their place, so that no name of a user's becomes SQL.
 _TABLE = """
-    SELECT line_number, subject, predicate, object, extra, concat_ws(' ||| ', subject, predicate, object) AS line,
+    SELECT subject, predicate, object, extra, concat_ws(' ||| ', subject, predicate, object) AS line,
            triple_reason(subject, predicate, object, extra) AS reason
     FROM (
-        SELECT {number} AS line_number, {subject} AS subject, {predicate} AS predicate, {object} AS object,
-               {extra} AS extra
-        FROM {relation}
+        SELECT {subject} AS subject, {predicate} AS predicate, {object} AS object, {extra} AS extra FROM {relation}
     )
 """
 
@@ -49,9 +45,7 @@ def parquet(connection: DuckDBPyConnection, path: Path, name: str, columns: tupl
     """
     parameters = {"path": literal_path(path)}
     types = _types(connection, name, f"SELECT * FROM {_PARQUET}", parameters)
-    names = ", ".join(f"c{i + 1}" for i in range(len(types)))
-    relation = f"{_NUMBERED_PARQUET} AS t({names}, row_number)"
-    return _query(name, types, columns, (relation, "row_number + 1"), parameters)
+    return _query(name, types, columns, _PARQUET, parameters)
 
 
 def frame(connection: DuckDBPyConnection, name: str, columns: tuple[str, str, str] | None) -> Query:
@@ -61,8 +55,7 @@ def frame(connection: DuckDBPyConnection, name: str, columns: tuple[str, str, st
         TripleFileError: it lacks a column, or has a column that is no text.
     """
     types = _types(connection, name, "SELECT * FROM frame", {})
-    names = ", ".join(f"c{i + 1}" for i in range(len(types)))
-    return _query(name, types, columns, (f"frame AS t({names})", "row_number() OVER ()"), {})
+    return _query(name, types, columns, "frame", {})
 
 
 def _types(connection: DuckDBPyConnection, name: str, sql: str, parameters: dict[str, Any]) -> list[tuple[str, str]]:
@@ -81,7 +74,7 @@ def _query(
     name: str,
     types: Sequence[tuple[str, str]],
     columns: tuple[str, str, str] | None,
-    relation: tuple[str, str],
+    relation: str,
     parameters: dict[str, Any],
 ) -> Query:
     names = [column for column, _ in types]
@@ -93,8 +86,7 @@ def _query(
         if i not in wanted
     ]
     sql = _TABLE.format(
-        relation=relation[0],
-        number=relation[1],
+        relation=f"{relation} AS t({', '.join(f'c{i + 1}' for i in range(len(types)))})",
         **{part: texts[i] for part, i in zip(("subject", "predicate", "object"), wanted, strict=True)},
         extra=f"json_pairs([{', '.join(pairs)}])" if pairs else "NULL",
     )
