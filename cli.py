@@ -96,7 +96,7 @@ def main(verbose: bool) -> None:
 @click.option("--subject", "subjects", multiple=True, help="With --delete: all triples of this subject.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="With --delete: what lines with this value state.")
 def index(files: tuple[str, ...], out: Path, update: bool, delete: bool, **options: Any) -> None:
-    r"""Build an index from files of triples, or change the one that is there.
+    """Build an index from files of triples, or change the one that is there.
 
     Formats: lines of `subject ||| predicate ||| object`, TSV, CSV, JSON lines, Parquet, N-Triples, Turtle; packed by
     gzip, bzip2 or zstd; a pattern in quotation marks; `-` for standard input.
@@ -106,7 +106,7 @@ def index(files: tuple[str, ...], out: Path, update: bool, delete: bool, **optio
              kbqa index 'parts/*.csv.gz' --columns who,what,value --out my-index
              kbqa index new.tsv --out my-index --update
              kbqa index --out my-index --delete --where source=wiki-2020
-    """
+    """  # noqa: D301 - click's mark
     from kb_index import ReadOptions, build_index, delete_triples, update_index
     from kb_index.summaries import build_summary, update_summary
 

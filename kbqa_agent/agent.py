@@ -127,7 +127,7 @@ class KBQAgent:
         if self.config.closed_book:
             return self._closed_book(question, clock)
         ranked = self._rank(question, focus, clock)
-        found = candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates)
+        found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
         text: str | None = None
         if self.generator is not None and found and self._consults_generator(found):
             prompt = self._prompt(question, ranked)
@@ -150,6 +150,12 @@ class KBQAgent:
         _, probabilities = self.ranker.rank(question, mentions, triples)
         clock.lap("rank")
         return _Ranked(mentions, triples, probabilities)
+
+    def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""
+        triples = self.kb.with_extra(t for c in candidates for t in c.evidence)
+        filled = {t.id: t for t in triples}
+        return [Candidate(c.answer, c.score, tuple(filled[t.id] for t in c.evidence)) for c in candidates]
 
     def _prompt(self, question: str, ranked: _Ranked) -> str:
         best = best_triples(ranked.triples, ranked.probabilities, self.config.prompt_triples)

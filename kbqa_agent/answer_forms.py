@@ -23,9 +23,9 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
     """Turn an answer into plain values that `json.dumps` takes.
 
     Keys: question, answer (None when it abstains), confidence, abstained (None or the reason), supported (False when
-    the text is the generator's own and no candidate), mentions, candidates
-    (best first) and timings_ms. A mention's `entity` is the name of the entity that the best candidate rests on, where
-    it is among the mention's, and of the first one otherwise.
+    the text is the generator's own and no candidate), mentions, candidates (best first) and timings_ms. A mention's
+    `entity` is the name of the entity that the best candidate rests on, where it is among the mention's, and of the
+    first one otherwise. Mentions have a `key` (an IRI), and evidence has `extra` columns, where the sources had.
     """
     meant = {triple.subject_id for candidate in answer.candidates[:1] for triple in candidate.evidence}
     return {
@@ -42,8 +42,13 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
 
 def _mention(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
     entity = next((e for e in mention.entities if e.id in meant), next(iter(mention.entities), None))
-    name = entity.name if entity else None
-    return {"text": mention.text, "start": mention.start, "end": mention.end, "entity": name}
+    found = {
+        "text": mention.text,
+        "start": mention.start,
+        "end": mention.end,
+        "entity": entity.name if entity else None,
+    }
+    return found | {"key": entity.key} if entity and entity.key else found
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
@@ -52,7 +57,8 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def _triple(triple: Triple) -> dict[str, Any]:
-    return {"id": triple.id, "subject": triple.subject, "predicate": triple.predicate, "object": triple.object}
+    found = {"id": triple.id, "subject": triple.subject, "predicate": triple.predicate, "object": triple.object}
+    return found | {"extra": [dict(columns) for columns in triple.extra]} if triple.extra else found
 
 
 def answer_to_text(answer: Answer) -> str:
@@ -70,4 +76,7 @@ def _headline(answer: Answer) -> str:
 def _line(candidate: Candidate) -> str:
     triple = candidate.evidence[0]
     value = triple.object if len(triple.object) <= SHOWN_CHARS else triple.object[:SHOWN_CHARS] + "…"
-    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {value}"
+    extra = "; ".join(f"{column}: {text}" for column, text in triple.extra[0].items()) if triple.extra else ""
+    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {value}" + (
+        f"  ({extra})" if extra else ""
+    )
