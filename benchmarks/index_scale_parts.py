@@ -1,0 +1,214 @@
+"""The parts of `index_scale.py`, each run as a process of its own: prints one JSON object."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from fuzzy_names import draw as draw_misspelt
+from index_scale import peak_gigabytes, percentiles, resident_megabytes
+
+N_QUESTIONS = 1000
+N_LOOK_UPS = 500
+N_MISSPELT = 300
+FIRST = 10
+FLOOR = """
+    SELECT sum(strlen(s)) + sum(strlen(p)) + sum(strlen(o)) FROM read_csv($1, delim = '|||', quote = '', escape = '',
+        header = false, strict_mode = false, ignore_errors = true, auto_detect = false,
+        columns = {'s': 'VARCHAR', 'p': 'VARCHAR', 'o': 'VARCHAR'})
+"""
+
+
+def floor(triples: str) -> dict[str, Any]:
+    """Read the file with DuckDB alone."""
+    import duckdb
+
+    return {"seconds": round(seconds(lambda: duckdb.execute(FLOOR, [triples]).fetchall()), 2)}
+
+
+def build(triples: str, index: str) -> dict[str, Any]:
+    """Build the index."""
+    from kb_index import build_index
+
+    started = time.perf_counter()
+    manifest = build_index([Path(triples)], Path(index), progress=False)
+    return {
+        "triples": manifest.counts.triples,
+        "entities": manifest.counts.entities,
+        "attributes": manifest.counts.attributes,
+        "seconds": round(time.perf_counter() - started, 1),
+        "peak_gigabytes": peak_gigabytes(),
+        "bytes": sum(info.bytes for info in manifest.files.values()),
+        "stages": {
+            name: [round(cost.seconds, 1), round(cost.peak_bytes / 1e9, 2)] for name, cost in manifest.stages.items()
+        },
+    }
+
+
+def ask(index: str, questions: str) -> dict[str, Any]:
+    """Open the index in this fresh process, then link questions and retrieve their candidates, timing each."""
+    asked = drawn(questions, N_QUESTIONS)
+    from kb_index import KnowledgeBase
+    from kbqa_agent.linking import link
+    from kbqa_agent.retrieval import retrieve
+
+    started = time.perf_counter()
+    with KnowledgeBase.open(index) as kb:
+        opened, memory = time.perf_counter() - started, resident_megabytes()
+        times = [1e3 * seconds(lambda q=q: retrieve(kb, link(kb, q))) for q in asked]
+        n_triples = sorted(len(retrieve(kb, link(kb, q))) for q in asked)
+    return {
+        "open_seconds": round(opened, 3),
+        "resident_megabytes_after_opening": memory,
+        "link_and_retrieve_ms": percentiles(times),
+        "triples_a_question_p50_p99": [n_triples[len(asked) // 2], n_triples[99 * len(asked) // 100]],
+    }
+
+
+def look_up(index: str, questions: str) -> dict[str, Any]:
+    """Time single look-ups of each kind, in microseconds or milliseconds."""
+    from kb_index import KnowledgeBase
+
+    asked, rng = drawn(questions, N_LOOK_UPS), random.Random(0)
+    with KnowledgeBase.open(index) as kb:
+        n = kb.manifest.counts.entities
+        ids = [rng.randrange(n) for _ in range(N_LOOK_UPS)]
+        entities = [kb.entities([i])[0] for i in ids]
+        predicates = [kb.triples_of([i])[0].predicate for i in ids]
+        calls: dict[str, Iterable[Callable[[], object]]] = {
+            "mentions": ((lambda q=q: kb.mentions(q)) for q in asked),
+            "triples_by_subject": ((lambda i=i: kb.triples_of([i])) for i in ids),
+            "triples_by_object": ((lambda e=e: kb.triples_about(e.name)) for e in entities),
+            "entities_by_name": ((lambda e=e: kb.entities_named(e.name)) for e in entities),
+            "attribute_by_name": ((lambda p=p: kb.attribute_frequency([p])) for p in predicates),
+            "names_by_prefix": ((lambda e=e: kb.names_with_prefix(e.name[:2], 10)) for e in entities),
+            "similar_attributes": ((lambda p=p: kb.similar_attributes([p], 10)) for p in predicates),
+        }
+        return {f"{name}_ms": percentiles([1e3 * seconds(call) for call in made]) for name, made in calls.items()}
+
+
+def fuzzy(index: str) -> dict[str, Any]:
+    """Look misspelt names up: the milliseconds, and how often the name meant is among the first ten."""
+    from kb_index import KnowledgeBase
+    from kb_index.columns import TextColumn
+    from kb_index.normalize import normalize_name, strip_description
+
+    column = TextColumn.open(Path(index) / "facts" / "names")
+    names = [normalize_name(strip_description(column[row])[0]) for row in range(len(column))]
+    cases, left_out = draw_misspelt(list(dict.fromkeys(names)), N_MISSPELT, 0)
+    plain = list(dict.fromkeys(names))
+    found: dict[str, list[bool]] = {}
+    times = []
+    with KnowledgeBase.open(index) as kb:
+        first = seconds(lambda: kb.similar_entities(["名字"], FIRST))
+        for kind, text, number in cases:
+            started = time.perf_counter()
+            [matches] = kb.similar_entities([text], FIRST)
+            times.append(1e3 * (time.perf_counter() - started))
+            nearest = {normalize_name(strip_description(match.entity.name)[0]) for match in matches}
+            found.setdefault(kind, []).append(plain[number] in nearest)
+    recall = {kind: round(sum(hits) / len(hits), 3) for kind, hits in found.items()}
+    return {
+        "cases": len(cases),
+        "left_out_as_names_themselves": left_out,
+        "first_ms": round(1e3 * first, 1),
+        "ms": percentiles(times),
+        f"recall@{FIRST}": recall | {"all": round(sum(recall.values()) / len(recall), 3)},
+    }
+
+
+def threads(index: str, questions: str, n: str) -> dict[str, Any]:
+    """Let threads that share one open index link and retrieve for all questions."""
+    with ThreadPoolExecutor(int(n)) as pool:
+        return _read(pool, index, questions, int(n))
+
+
+def processes(index: str, questions: str, n: str) -> dict[str, Any]:
+    """Let processes, each with the index open, link and retrieve for all questions."""
+    with ProcessPoolExecutor(int(n), mp_context=get_context("spawn")) as pool:
+        return _read(pool, index, questions, int(n))
+
+
+def _read(pool: Executor, index: str, questions: str, n: int) -> dict[str, Any]:
+    asked = drawn(questions, N_QUESTIONS)
+    list(pool.map(link_and_retrieve, [index] * n, [asked[:20]] * n))  # open everywhere before the clock runs
+    took = seconds(lambda: list(pool.map(link_and_retrieve, [index] * n, [asked[i::n] for i in range(n)])))
+    return {"questions_per_second": round(len(asked) / took)}
+
+
+@cache
+def opened(index: str) -> Any:
+    """Open an index once in a process."""
+    from kb_index import KnowledgeBase
+
+    return KnowledgeBase.open(index)
+
+
+def link_and_retrieve(index: str, questions: list[str]) -> int:
+    """Count the candidates of some questions."""
+    from kbqa_agent.linking import link
+    from kbqa_agent.retrieval import retrieve
+
+    kb = opened(index)
+    return sum(len(retrieve(kb, link(kb, question))) for question in questions)
+
+
+def change(triples: str, index: str, n: str) -> dict[str, Any]:
+    """Add triples to the index, half of them to entities that are there; add them again; take them out again."""
+    from kb_index import KnowledgeBase, delete_triples, update_index
+
+    half = int(n) // 2
+    with KnowledgeBase.open(index) as kb, Path(triples).open(encoding="utf-8") as lines:
+        every = kb.manifest.counts.lines // half
+        subjects = [line.split(" ||| ", 1)[0] for line in islice(lines, 0, every * half, every)]
+    added = [(subject, "新的属性", f"值{i}") for i, subject in enumerate(subjects)]
+    added += [(f"新的实体{i}", "作者", subject) for i, subject in enumerate(subjects)]
+    figures: dict[str, Any] = {"lines": len(added)}
+    with KnowledgeBase.open(index) as kb:
+        for name, action in (
+            ("add", lambda: update_index([added], Path(index), progress=False)),
+            ("add_again", lambda: update_index([added], Path(index), progress=False)),
+            ("delete", lambda: delete_triples(Path(index), sources=[added], progress=False)),
+        ):
+            started = time.perf_counter()
+            info = action()
+            figures[name] = {
+                "seconds": round(time.perf_counter() - started, 2),
+                "added": info.added,
+                "removed": info.removed,
+            }
+            figures["reopen_seconds"] = round(seconds(kb.reopen), 3)
+    return figures | {"peak_gigabytes": peak_gigabytes()}
+
+
+def drawn(questions: str, n: int) -> list[str]:
+    """Draw questions of a file."""
+    from kbqa_agent.qa_data import draw, read_questions
+
+    return [example.question for example in draw(read_questions(Path(questions)), n, seed=0)]
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Wall-clock seconds of a call."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    print(
+        json.dumps(
+            {f.__name__: f for f in (floor, build, ask, look_up, fuzzy, threads, processes, change)}[sys.argv[1]](
+                *sys.argv[2:]
+            )
+        )
+    )
