@@ -97,9 +97,8 @@ def _provenance(manifest: Manifest) -> Iterator[str]:
     yield from _stages(manifest.stages)
     if manifest.updates:
         shown = manifest.updates[-_UPDATES_SHOWN:]
-        yield f"{len(manifest.updates):,} updates" + (
-            ", the last of them" if len(shown) < len(manifest.updates) else ""
-        )
+        rest = ", the last of which:" if len(shown) < len(manifest.updates) else ""
+        yield f"Updates: {len(manifest.updates):,}{rest}"
         rows = [
             [printable(u.created), u.kind, f"+{u.added:,}", f"-{u.removed:,}", f"{_seconds(u.stages):.1f} s"]
             for u in shown
@@ -126,18 +125,16 @@ def _files(manifest: Manifest) -> Iterator[str]:
 
 def _attributes(stats: IndexStats) -> Iterator[str]:
     if stats.top_attributes:
+        n_triples = stats.manifest.counts.triples
         yield f"Attributes with the most triples, of {stats.n_attributes:,}"
-        rows = [[_name(a.name), f"{a.triples:,}", f"{a.share:.2%}"] for a in stats.top_attributes]
+        rows = [[_name(a.name), f"{a.triples:,}", _share(a.triples, n_triples)] for a in stats.top_attributes]
         yield from aligned(rows, [False, True, True])
 
 
 def _homonyms(stats: IndexStats) -> Iterator[str]:
     if stats.n_names:
         yield "Entities that share a name"
-        rows = [
-            [bin_label(group), f"{group.number:,} names", _share(group, stats.homonyms)] for group in stats.homonyms
-        ]
-        yield from aligned(rows, [True, True, True])
+        yield from _histogram(stats.homonyms, " names")
     if stats.top_homonyms:
         yield "Names of the most entities"
         yield from aligned([[_name(name), f"{n:,}"] for name, n in stats.top_homonyms], [False, True])
@@ -146,14 +143,18 @@ def _homonyms(stats: IndexStats) -> Iterator[str]:
 def _degrees(stats: IndexStats) -> Iterator[str]:
     if stats.degrees:
         yield f"Triples of an entity: {stats.degree_mean:.1f} in the mean"
-        *most, (_, largest) = stats.degree_quantiles.items()
-        yield "  " + ", ".join(f"{percent} % have up to {n:,}" for percent, n in most) + f", one has {largest:,}"
+        shares = ("all" if percent == 100 else f"{percent} %" for percent in stats.degree_quantiles)
+        rows = [
+            ["share of entities", *shares],
+            ["triples at most", *map("{:,}".format, stats.degree_quantiles.values())],
+        ]
+        yield from aligned(rows, [False, *(True for _ in stats.degree_quantiles)])
         yield from _histogram(stats.degrees, " entities")
 
 
 def _rejects(rejects: Sequence[RejectCount]) -> Iterator[str]:
     if rejects:
-        yield "Rejected lines of the build and the last update, by reason, with the first of each"
+        yield "Rejected lines of the build and the last update, and the first of each reason"
         for reject in rejects:
             yield clipped(f"  {reject.lines:,} x {printable(reject.reason)}", _LINE_CELLS)
             yield f"      {printable(reject.file)}:{reject.line}"
