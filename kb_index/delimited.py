@@ -22,19 +22,21 @@ CSV_EXPECTED = "expected UTF-8 lines of columns between commas, the first line b
 
 _DELIMITED = f"""
     SELECT subject, predicate, object, extra, line,
-           CASE WHEN line IS NULL OR (n_parts = 1 AND cleaned(line) = '') THEN ''
+           CASE WHEN line IS NULL OR (n_parts = 1 AND first = '') THEN ''
                 WHEN n_parts < $least THEN 'expected ' || $least || ' columns, got ' || n_parts
                 WHEN n_parts > $most THEN 'expected ' || $most || ' columns, got ' || n_parts
                 ELSE triple_reason(subject, predicate, object, extra) END AS reason
     FROM (
-        SELECT line, len(parts) AS n_parts, cleaned(parts[$wanted[1]]) AS subject,
-               cleaned(parts[$wanted[2]]) AS predicate, cleaned(parts[$wanted[3]]) AS object,
-               CASE WHEN n_parts > 3 THEN json_pairs(list_transform(
-                   list_filter(range(1, len(parts) + 1),
-                               lambda i: NOT list_contains($wanted, i) AND cleaned(parts[i]) != ''),
-                   lambda i: json_pair(coalesce($names[i], 'column' || i), cleaned(parts[i]))
+        SELECT line, len(texts) AS n_parts, texts[1] AS first, texts[$wanted[1]] AS subject,
+               texts[$wanted[2]] AS predicate, texts[$wanted[3]] AS object,
+               CASE WHEN len(texts) > 3 THEN json_pairs(list_transform(
+                   list_filter(range(1, len(texts) + 1), lambda i: NOT list_contains($wanted, i) AND texts[i] != ''),
+                   lambda i: json_pair(coalesce($names[i], 'column' || i), texts[i])
                )) END AS extra
-        FROM (SELECT line, string_split(line, $separator) AS parts FROM ({LINES}))
+        FROM (
+            SELECT line, list_transform(string_split(line, $separator), lambda part: cleaned(part)) AS texts
+            FROM ({LINES})
+        )
     )
 """
 

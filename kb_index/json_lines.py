@@ -32,26 +32,26 @@ _JSON = f"""
                               {_KIND.format("content[o]", "object")}, triple_reason(subject, predicate, object, extra))
            END AS reason, extra
     FROM (
-        SELECT *, cleaned(content[s]->>'$') AS subject, cleaned(content[p]->>'$') AS predicate,
-               cleaned(content[o]->>'$') AS object,
-               CASE WHEN len(content) > 3 THEN json_pairs(list_transform(
-                   list_filter(range(1, len(content) + 1),
-                               lambda i: i NOT IN (s, p, o) AND cleaned(content[i]->>'$') != ''),
-                   lambda i: json_pair(cleaned(keys[i]), cleaned(content[i]->>'$'))
+        SELECT * EXCLUDE (texts), texts[s] AS subject, texts[p] AS predicate, texts[o] AS object,
+               CASE WHEN len(texts) > 3 THEN json_pairs(list_transform(
+                   list_filter(range(1, len(texts) + 1), lambda i: i NOT IN (s, p, o) AND texts[i] != ''),
+                   lambda i: json_pair(cleaned(keys[i]), texts[i])
                )) END AS extra
         FROM (
-            SELECT *, {_POSITION.format("$subject")} AS s, {_POSITION.format("$predicate")} AS p,
+            SELECT *, list_transform(list_transform(content, lambda v: v->>'$'), lambda t: cleaned(t)) AS texts,
+                   {_POSITION.format("$subject")} AS s, {_POSITION.format("$predicate")} AS p,
                    {_POSITION.format("$object")} AS o
             FROM (
-                SELECT line, is_blank, document, json_type(document) AS kind,
-                       CASE kind WHEN 'ARRAY' THEN [$subject, $predicate, $object]
-                                 ELSE json_keys(document) END AS keys,
-                       CASE kind WHEN 'ARRAY' THEN from_json(document, '["JSON"]')
-                                 ELSE map_values(TRY_CAST(document AS MAP(VARCHAR, JSON))) END AS content
+                SELECT line, is_blank, document, kind,
+                       CASE kind WHEN 'ARRAY' THEN [$subject, $predicate, $object] ELSE map_keys(fields) END AS keys,
+                       CASE kind WHEN 'ARRAY' THEN from_json(document, '["JSON"]') ELSE map_values(fields) END
+                       AS content
                 FROM (
-                    SELECT line, line IS NULL OR cleaned(line) = '' AS is_blank,
-                           CASE WHEN json_valid(line) THEN line::JSON END AS document
-                    FROM ({LINES})
+                    SELECT *, json_type(document) AS kind, TRY_CAST(document AS MAP(VARCHAR, JSON)) AS fields
+                    FROM (
+                        SELECT line, line IS NULL OR cleaned(line) = '' AS is_blank, TRY_CAST(line AS JSON) AS document
+                        FROM ({LINES})
+                    )
                 )
             )
         )

@@ -55,7 +55,7 @@ def test_tsv_without_a_header_numbers_its_further_columns(tmp_path, connection):
 
 def test_tsv_with_a_header_may_have_its_columns_anywhere(tmp_path, connection):
     path = write(
-        tmp_path, "\ufeffdate\tSubject\tpredicate\tOBJECT\n\n2020\ta\tb\tc\n\ta\tb\td\tmore\n2021\ta\n", "kb.tsv"
+        tmp_path, "\ufeffdate\tSubject\tpredicate\tOBJECT\n  \n2020\ta\tb\tc\n\ta\tb\td\tmore\n2021\ta\n", "kb.tsv"
     )
     assert load(connection, path) == [
         (3, "a", "b", "c", '{"date":"2020"}', None, None),
