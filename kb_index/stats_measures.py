@@ -19,14 +19,19 @@ from kb_index.view import DELTA
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["PLAIN_FORM", "Measures"]
+__all__ = ["LETTERS", "MARKS", "PLAIN_FORM", "Measures", "plain_name"]
 
 MEMORY_LIMIT = "2GB"
 FETCH_ROWS = 200_000
 
-# Letters that normalising only puts into lower case, and marks and blanks among them that are no brackets or quotes.
-_LETTERS = "0-9A-Za-z\u3400-\u4dbf\u4e00-\u9fff"
-_DESCRIBED = f"^([{_LETTERS}][{_LETTERS}·.,:!&+ -]*)(?:[(（][^()（）]*[)）])?$"
+# Letters that normalising only puts into lower case (Latin but ß, Cyrillic, kana, Chinese, Hangul), and marks that it
+# leaves, none of them a round bracket; a name that begins with a quotation mark is Python's.
+LETTERS = (
+    "0-9A-Za-z\u00c0-\u00d6\u00d8-\u00de\u00e0-\u00f6\u00f8-\u00ff\u0410-\u044f"
+    "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3"
+)
+MARKS = r"·.,:;!?&+*/%@#=_\[\]《》“”、 -"
+_DESCRIBED = f"^([{LETTERS}][{LETTERS}{MARKS}]*)(?:[(（][^()（）]*[)）])?$"
 PLAIN_FORM = f"""
     CASE WHEN regexp_full_match(name, '{PLAIN_NAME}') THEN name
     ELSE replace(lower(regexp_extract(name, '{_DESCRIBED}', 1)), ' ', '') END

@@ -1,6 +1,7 @@
 """What the numbers of an index look like, and that SQL takes descriptions off names as Python does."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from kb_index.progress import StageCost
 from kb_index.sources import SourceFile
 from kb_index.stats import AttributeCount, Bin, IndexStats, NameCount, RejectCount
 from kb_index.stats_forms import stats_to_json, stats_to_text
-from kb_index.stats_measures import PLAIN_FORM, plain_name
+from kb_index.stats_measures import LETTERS, MARKS, PLAIN_FORM, plain_name
 from kb_index.stats_plot import stats_figure, write_stats_plot
 
 MANIFEST = Manifest(
@@ -182,7 +183,20 @@ def test_sql_makes_the_same_plain_names_as_python_or_leaves_them_to_it(name):
     assert form in ("", plain_name(name))
 
 
-@pytest.mark.parametrize("name", ["坛经", "坛经(佛教经典)", "Vitamin C（维生素)", "安娜·卡列尼娜", "NBA"])
+def test_every_character_that_sql_takes_is_normalised_as_by_python():
+    taken = [c for c in map(chr, range(0x10000)) if re.match(f"[{LETTERS}{MARKS}]", c)]
+    assert len(taken) > 38_000
+    sql = f"SELECT name, {PLAIN_FORM} FROM (SELECT unnest($1::VARCHAR[]) AS name)"
+    wrong = [
+        name for name, form in duckdb.execute(sql, [[f"中{c}文" for c in taken]]).fetchall() if form != plain_name(name)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["坛经", "坛经(佛教经典)", "Vitamin C（维生素)", "安娜·卡列尼娜", "NBA", "Élan", "聂锋[《琅琊榜》中的人物]", "Жук"],
+)
 def test_sql_does_the_common_names_itself(name):
     ((form,),) = duckdb.execute(f"SELECT {PLAIN_FORM} FROM (SELECT $1::VARCHAR AS name)", [name]).fetchall()
     assert form == plain_name(name)
