@@ -41,7 +41,7 @@ _TABLES = r"""
         file UINTEGER, line_number BIGINT, subject VARCHAR, predicate VARCHAR, object VARCHAR, is_node BOOLEAN,
         language VARCHAR
     );
-    CREATE OR REPLACE TEMP TABLE rdf_label (node VARCHAR, name VARCHAR);
+    CREATE OR REPLACE TEMP TABLE rdf_name (node VARCHAR, name VARCHAR);
     CREATE OR REPLACE TEMP MACRO url_decoded(text) AS coalesce(TRY(url_decode(text)), text);
     CREATE OR REPLACE TEMP MACRO local_name(node) AS CASE
         WHEN starts_with(node, '_:') THEN split_part(node, '@', 1)
@@ -54,12 +54,17 @@ _TABLES = r"""
         WHEN regexp_matches(lower(language), '^en(-|$)') THEN 2 ELSE 3 END;
 """
 
-_LABELS = """
-    INSERT INTO rdf_label
-    SELECT subject, arg_min(name, (label_rank(predicate), language_rank(language), name)) FROM (
-        SELECT subject, predicate, language, cleaned(object) AS name FROM rdf
-        WHERE label_rank(predicate) IS NOT NULL AND NOT is_node
-    ) WHERE name != '' AND strlen(name) <= 1048576 GROUP BY subject
+_NAMES = """
+    INSERT INTO rdf_name
+    WITH label AS (
+        SELECT subject AS node, arg_min(name, (label_rank(predicate), language_rank(language), name)) AS name FROM (
+            SELECT subject, predicate, language, cleaned(object) AS name FROM rdf
+            WHERE label_rank(predicate) IS NOT NULL AND NOT is_node
+        ) WHERE name != '' AND strlen(name) <= 1048576 GROUP BY subject
+    )
+    SELECT node, coalesce(label.name, local_name(node)) FROM (
+        SELECT subject AS node FROM rdf UNION SELECT predicate FROM rdf UNION SELECT object FROM rdf WHERE is_node
+    ) LEFT JOIN label USING (node)
 """
 
 _INSERT = f"""
@@ -70,15 +75,14 @@ _INSERT = f"""
            CASE WHEN reason IS NOT NULL THEN left(concat_ws(' ', key, predicate, object), {REJECT_CHARS}) END
     FROM (
         SELECT *, triple_reason(subject, predicate, object, extra) AS reason FROM (
-            SELECT file, line_number, rdf.subject AS key, coalesce(s.name, local_name(rdf.subject)) AS subject,
+            SELECT file, line_number, rdf.subject AS key, s.name AS subject,
                    CASE WHEN label_rank(rdf.predicate) IS NOT NULL THEN 'label'
-                        ELSE coalesce(p.name, local_name(rdf.predicate)) END AS predicate,
-                   CASE WHEN is_node THEN coalesce(o.name, local_name(rdf.object)) ELSE cleaned(rdf.object) END
-                   AS object,
+                        ELSE p.name END AS predicate,
+                   CASE WHEN is_node THEN o.name ELSE cleaned(rdf.object) END AS object,
                    CASE WHEN is_node THEN json_pairs([json_pair('object_iri', rdf.object)])
                         WHEN language IS NOT NULL THEN json_pairs([json_pair('language', language)]) END AS extra
-            FROM rdf LEFT JOIN rdf_label s ON s.node = rdf.subject LEFT JOIN rdf_label p ON p.node = rdf.predicate
-                 LEFT JOIN rdf_label o ON is_node AND o.node = rdf.object
+            FROM rdf JOIN rdf_name s ON s.node = rdf.subject JOIN rdf_name p ON p.node = rdf.predicate
+                 LEFT JOIN rdf_name o ON is_node AND o.node = rdf.object
             WHERE file = $1
         )
     ) ORDER BY line_number
@@ -103,12 +107,12 @@ def create_rdf_tables(connection: DuckDBPyConnection) -> None:
 
 def drop_rdf_tables(connection: DuckDBPyConnection) -> None:
     """Drop them, if they are there."""
-    connection.execute("DROP TABLE IF EXISTS rdf; DROP TABLE IF EXISTS rdf_label")
+    connection.execute("DROP TABLE IF EXISTS rdf; DROP TABLE IF EXISTS rdf_name")
 
 
 def name_nodes(connection: DuckDBPyConnection) -> None:
     """Choose each node's name from the labels in all parsed sources."""
-    connection.execute(_LABELS)
+    connection.execute(_NAMES)
 
 
 def insert_rdf(connection: DuckDBPyConnection, file: int) -> None:

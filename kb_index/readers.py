@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kb_index.file_loader import FileLoader
 from kb_index.formats import check_format_name
 from kb_index.raw_table import create_raw_table
-from kb_index.rdf import create_rdf_tables, name_nodes
+from kb_index.rdf import create_rdf_tables, drop_rdf_tables, name_nodes
 from kb_index.row_sources import load_rows
 from kb_index.sources import NamedFile, ReadOptions, Source, SourceFile, resolve
 
@@ -69,14 +69,16 @@ def load_sources(
     finally:
         for file in files.values():
             file.clean_up()
+        drop_rdf_tables(connection)
 
 
 def _parse_graphs(
     connection: DuckDBPyConnection, files: Iterable[FileLoader], on_bytes: Callable[[int], object]
 ) -> None:
     """Parse all graphs before any is loaded: a label in one of them may name a node of another."""
-    create_rdf_tables(connection)
     graphs = [file for file in files if file.is_graph()]
-    for graph in graphs:
-        graph.parse(connection, on_bytes)
-    name_nodes(connection)
+    if graphs:
+        create_rdf_tables(connection)
+        for graph in graphs:
+            graph.parse(connection, on_bytes)
+        name_nodes(connection)
