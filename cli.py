@@ -81,9 +81,7 @@ def main(verbose: bool) -> None:
 
 @main.command()
 @click.argument("files", nargs=-1)
-@click.option(
-    "--out", required=True, type=FILE, help="Index folder; one that is there is replaced by the whole new one."
-)
+@click.option("--out", type=FILE, help="Index folder; one that is there is replaced by the whole new one.")
 @click.option("--format", "file_format", type=click.Choice(TRIPLE_FORMATS), default="auto", show_default=True)
 @click.option("--columns", metavar="S,P,O", help="Names of the columns of subject, predicate and object.")
 @click.option(
@@ -95,7 +93,10 @@ def main(verbose: bool) -> None:
 @click.option("--delete", is_flag=True, help="Remove the triples of the files, or what the next two options name.")
 @click.option("--subject", "subjects", multiple=True, help="With --delete: all triples of this subject.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="With --delete: what lines with this value state.")
-def index(files: tuple[str, ...], out: Path, update: bool, delete: bool, **options: Any) -> None:
+@click.option("--stats", type=FILE, metavar="DIR", help="Tell what an index holds, and do nothing else.")
+@click.option("--plot", type=FILE, help="With --stats: draw it too, as .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="With --stats: print one JSON object.")
+def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, **options: Any) -> None:
     """Build an index from files of triples, or change the one that is there.
 
     Formats: lines of `subject ||| predicate ||| object`, TSV, CSV, JSON lines, Parquet, N-Triples, Turtle; packed by
@@ -106,10 +107,16 @@ def index(files: tuple[str, ...], out: Path, update: bool, delete: bool, **optio
              kbqa index 'parts/*.csv.gz' --columns who,what,value --out my-index
              kbqa index new.tsv --out my-index --update
              kbqa index --out my-index --delete --where source=wiki-2020
+             kbqa index --stats my-index --plot my-index.png
     """  # noqa: D301 - click's mark
     from kb_index import ReadOptions, build_index, delete_triples, update_index
     from kb_index.summaries import build_summary, update_summary
 
+    stats, plot, as_json = (options.pop(name) for name in ("stats", "plot", "as_json"))
+    if stats:
+        return _show_stats(stats, plot, as_json)
+    if out is None:
+        raise click.UsageError("Missing option '--out'.")
     if update and delete:
         raise click.UsageError("--update and --delete exclude each other")
     if (options["subjects"] or options["where"]) and not delete:
@@ -124,6 +131,18 @@ def index(files: tuple[str, ...], out: Path, update: bool, delete: bool, **optio
         click.echo(update_summary(info, out))
     else:
         click.echo(build_summary(build_index(files, out, options=read, encoder=encoder, seed=seed), out))
+    return None
+
+
+def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:
+    from kb_index.stats import index_stats
+    from kb_index.stats_forms import stats_to_json, stats_to_text
+    from kb_index.stats_plot import write_stats_plot
+
+    found = index_stats(index)
+    click.echo(stats_to_json(found) if as_json else stats_to_text(found))
+    if plot:
+        write_stats_plot(found, plot)
 
 
 def _columns(text: str | None) -> tuple[str, str, str] | None:
