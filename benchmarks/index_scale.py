@@ -4,8 +4,8 @@
     python benchmarks/index_scale.py runs/full.kbqa.kb ../shared/data/nlpcc2016/nlpcc-iccpol-2016.kbqa.testing-data
 
 Each part runs in a process of its own, so that its peak memory is its own and its look-ups begin cold (the files may be
-in the operating system's cache). The floor is one DuckDB query that reads all lines and sums the lengths of their three
-parts, before and after the build; the mean of both counts. Writes one JSON row into benchmarks/results/ and prints it.
+in the operating system's cache). The floor is one DuckDB query that reads the three parts of all lines into a table in
+memory, before and after the build; the mean of both counts. Writes one JSON row into benchmarks/results/ and prints it.
 """
 
 from __future__ import annotations

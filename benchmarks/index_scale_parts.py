@@ -22,7 +22,7 @@ N_LOOK_UPS = 500
 N_MISSPELT = 300
 FIRST = 10
 FLOOR = """
-    SELECT sum(strlen(s)) + sum(strlen(p)) + sum(strlen(o)) FROM read_csv($1, delim = '|||', quote = '', escape = '',
+    CREATE TEMP TABLE plain AS FROM read_csv($1, delim = '|||', quote = '', escape = '',
         header = false, strict_mode = false, ignore_errors = true, auto_detect = false,
         columns = {'s': 'VARCHAR', 'p': 'VARCHAR', 'o': 'VARCHAR'})
 """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kb_index.build import build_index
     from kb_index.knowledge_base import KnowledgeBase
     from kb_index.manifest import Manifest, UpdateInfo
-    from kb_index.readers import ReadOptions
+    from kb_index.readers.sources import ReadOptions
     from kb_index.update import delete_triples, update_index
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 _LAZY = {
     "KnowledgeBase": "kb_index.knowledge_base",
     "Manifest": "kb_index.manifest",
-    "ReadOptions": "kb_index.readers",
+    "ReadOptions": "kb_index.readers.sources",
     "UpdateInfo": "kb_index.manifest",
     "build_index": "kb_index.build",
     "delete_triples": "kb_index.update",

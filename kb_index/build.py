@@ -20,7 +20,8 @@ from kb_index.errors import InputError
 from kb_index.layer_build import LayerBuild, connect
 from kb_index.manifest import SCHEMA_VERSION, Counts, EncoderInfo, Manifest, describe_files, write_manifest
 from kb_index.progress import Stages
-from kb_index.readers import ReadOptions, Source, SourceFile, create_reader, load_sources, total_bytes
+from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.sources import ReadOptions, Source, SourceFile
 from kb_index.swap import replaced_folder
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from kb_index.facts import write_facts, write_reverse
 from kb_index.names import MAX_NAME_CHARS, AttributeTrie, build_names, entity_aliases, naming_predicates
 from kb_index.normalize import normalize_attribute, normalize_name, strip_description
 from kb_index.progress import Stages
-from kb_index.readers import SourceFile
+from kb_index.readers.sources import SourceFile
 from kb_index.store import StoreCounts, StoreWriter, spelling
 from kb_index.vectors import build_vectors
 

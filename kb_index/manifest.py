@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from kb_index.atomic import replacing_text, sync_tree
 from kb_index.errors import IndexFolderError
 from kb_index.progress import StageCost
-from kb_index.readers import SourceFile
+from kb_index.readers.sources import SourceFile
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -24,8 +24,8 @@ __all__ = [
     "FileInfo",
     "Manifest",
     "UpdateInfo",
-    "check_content",
     "check_files",
+    "describe_file",
     "describe_files",
     "read_manifest",
     "write_manifest",
@@ -125,7 +125,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         ],
     }
     with replacing_text(folder / MANIFEST_FILE) as file:
-        json.dump(content, file, ensure_ascii=False, indent=2)
+        json.dump(content | {"checksum": _checksum(content)}, file, ensure_ascii=False, indent=2)
         file.write("\n")
 
 
@@ -146,7 +146,7 @@ def read_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["schema_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexFolderError(f"index '{folder}': {MANIFEST_FILE} is damaged ({error!r}); build it again") from error
+        raise _damaged(folder, error) from error
     if version != SCHEMA_VERSION:
         raise IndexFolderError(
             f"index '{folder}': schema version {version!r}, expected {SCHEMA_VERSION}; build it again: "
@@ -154,11 +154,30 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         return _parse(content)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise IndexFolderError(f"index '{folder}': {MANIFEST_FILE} is damaged ({error!r}); build it again") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> IndexFolderError:
+    reason = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        reason = f"no JSON from line {error.lineno}, character {error.colno} on"
+    elif isinstance(error, UnicodeDecodeError):
+        reason = f"no UTF-8 from byte {error.start} on"
+    elif isinstance(error, KeyError):
+        reason = f"it lacks {error}"
+    elif isinstance(error, OSError):
+        reason = error.strerror or reason
+    return IndexFolderError(f"index '{folder}': {MANIFEST_FILE} is damaged ({reason}); build it again")
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
+    if content.pop("checksum") != _checksum(content):
+        raise ValueError("it was changed after it was written")
     parts = {
         "counts": Counts(**content["counts"]),
         "sources": _parse_sources(content),
@@ -203,10 +222,11 @@ def describe_files(folder: Path) -> dict[str, FileInfo]:
     """Measure and fingerprint all files of an index but the manifest and hidden ones."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
     names = ((path.relative_to(folder).as_posix(), path) for path in paths)
-    return {name: _describe(path) for name, path in names if name != MANIFEST_FILE}
+    return {name: describe_file(path) for name, path in names if name != MANIFEST_FILE}
 
 
-def _describe(path: Path) -> FileInfo:
+def describe_file(path: Path) -> FileInfo:
+    """Measure and fingerprint a file."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FileInfo(path.stat().st_size, sha256, _ends(path))
@@ -233,12 +253,3 @@ def check_files(manifest: Manifest, folder: Path) -> None:
             raise IndexFolderError(f"index '{folder}': {name} has {found} bytes, expected {info.bytes}; {_MEND}")
         if _ends(path) != info.ends:
             raise IndexFolderError(f"index '{folder}': {name} is not the file that was built; {_MEND}")
-
-
-def check_content(manifest: Manifest, folder: Path) -> list[str]:
-    """List the files of an index that are missing or whose content is not what was built, reading all of them."""
-    return [
-        name
-        for name, info in manifest.files.items()
-        if not (folder / name).is_file() or _describe(folder / name) != info
-    ]

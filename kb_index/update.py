@@ -29,7 +29,7 @@ from kb_index.layer_build import LayerBuild, connect
 from kb_index.manifest import MANIFEST_FILE, Manifest, UpdateInfo, describe_files, read_manifest, write_manifest
 from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
-from kb_index.readers import ReadOptions, Source, SourceFile
+from kb_index.readers.sources import ReadOptions, Source, SourceFile
 from kb_index.swap import replaced_folder
 from kb_index.tally import Tally
 from kb_index.view import DELTA, View, open_view

@@ -13,7 +13,7 @@ import pytest
 
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import TripleFileError
-from kb_index.readers import ReadOptions
+from kb_index.readers.sources import ReadOptions
 
 FACTS = [("坛经", "作者", "惠能"), ("坛经", "朝代", "唐"), ("惠能", "民族", "汉族"), ("坛经", "又名", '六祖"坛经", 经')]
 NAMES = ("subject", "predicate", "object")

@@ -8,7 +8,7 @@ import pytest
 
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import Counts, EncoderInfo, Manifest, check_files, read_manifest, write_manifest
-from kb_index.readers import SourceFile
+from kb_index.readers.sources import SourceFile
 
 MANIFEST = Manifest(
     schema_version=1,

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb_index.errors import TripleFileError
-from kb_index.readers import ReadOptions, create_reader, load_sources
+from kb_index.readers.load import create_reader, load_sources
+from kb_index.readers.sources import ReadOptions
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ VALUE = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 def test_what_a_csv_writer_writes_is_read(tmp_path, connection, rows):
     import csv
 
-    from kb_index.values import clean
+    from kb_index.readers.values import clean
 
     good = [("a", "b", "c", "d")] * (len(rows) + 1)
     with (tmp_path / "kb.csv").open("w", encoding="utf-8", newline="") as file:

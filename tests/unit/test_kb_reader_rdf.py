@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kb_index.errors import TripleFileError
-from kb_index.readers import ReadOptions, create_reader, load_sources
+from kb_index.readers.load import create_reader, load_sources
+from kb_index.readers.sources import ReadOptions
 
 PREFIXES = """@prefix : <http://a.org/> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from kb_index.errors import TripleFileError
-from kb_index.readers import ReadOptions, create_reader, load_sources, total_bytes
+from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.sources import ReadOptions
 
 FIRST = datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=8)))
 

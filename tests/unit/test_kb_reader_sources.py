@@ -11,7 +11,8 @@ import pytest
 import zstandard
 
 from kb_index.errors import TripleFileError
-from kb_index.readers import ReadOptions, create_reader, load_sources, total_bytes
+from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.sources import ReadOptions
 
 GOOD = "坛经 ||| 作者 ||| 惠能\n"
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.ZstdCompressor(write_checksum=True).compress}
@@ -129,7 +130,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, connection, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("kb_index.file_loader.read_bytes", refuse)
+    monkeypatch.setattr("kb_index.readers.file_loader.read_bytes", refuse)
     with pytest.raises(TripleFileError, match=r"kb: cannot be read \(Permission denied\); make it readable"):
         load(connection, tmp_path, path)
 
@@ -140,6 +141,6 @@ def test_a_full_disk_stays_one(tmp_path, connection, monkeypatch):
     def fail(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("kb_index.file_loader.unpack", fail)
+    monkeypatch.setattr("kb_index.readers.file_loader.unpack", fail)
     with pytest.raises(OSError, match="No space left"):
         load(connection, tmp_path, path)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kb_index.byte_pass import CHUNK_BYTES
 from kb_index.errors import InputError, TripleFileError
-from kb_index.readers import ReadOptions, create_reader, load_sources, total_bytes
+from kb_index.readers.byte_pass import CHUNK_BYTES
+from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.sources import ReadOptions
 
 GOOD = "坛经 ||| 作者 ||| 惠能\n"
 DEFAULT = ReadOptions()

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kb_index.cells import aligned, clipped, printable, width
 from kb_index.errors import InputError, MissingExtraError
-from kb_index.fonts import label_font
 from kb_index.manifest import Counts, EncoderInfo, FileInfo, Manifest, UpdateInfo
 from kb_index.progress import StageCost
-from kb_index.sources import SourceFile
-from kb_index.stats import AttributeCount, Bin, IndexStats, NameCount, RejectCount
-from kb_index.stats_forms import stats_to_json, stats_to_text
-from kb_index.stats_measures import LETTERS, MARKS, PLAIN_FORM, plain_name
-from kb_index.stats_plot import stats_figure, write_stats_plot
+from kb_index.readers.sources import SourceFile
+from kb_index.stats.cells import aligned, clipped, printable, width
+from kb_index.stats.fonts import label_font
+from kb_index.stats.forms import stats_to_json, stats_to_text
+from kb_index.stats.measures import LETTERS, MARKS, PLAIN_FORM, plain_name
+from kb_index.stats.numbers import AttributeCount, Bin, IndexStats, NameCount, RejectCount
+from kb_index.stats.plot import stats_figure, write_stats_plot
 
 MANIFEST = Manifest(
     schema_version=2,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from kb_index.byte_pass import CHUNK_BYTES
-from kb_index.raw_table import REJECT_CHARS, SAMPLE_LINES, Reject, refuse_if_mostly_bad
+from kb_index.readers.byte_pass import CHUNK_BYTES
+from kb_index.readers.raw_table import REJECT_CHARS, SAMPLE_LINES, Reject, refuse_if_mostly_bad
 
 __all__ = ["MAX_LINE_BYTES", "mend", "text_lines", "unreadable"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kb_index.raw_table import Query
+from kb_index.readers.raw_table import Query
 
 __all__ = ["LINES", "NLPCC_EXPECTED", "literal_path", "nlpcc"]
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_index.file_loader import FileLoader
-from kb_index.formats import check_format_name
-from kb_index.raw_table import create_raw_table
-from kb_index.rdf import create_rdf_tables, drop_rdf_tables, name_nodes
-from kb_index.row_sources import load_rows
-from kb_index.sources import NamedFile, ReadOptions, Source, SourceFile, resolve
+from kb_index.readers.file_loader import FileLoader
+from kb_index.readers.formats import check_format_name
+from kb_index.readers.raw_table import create_raw_table
+from kb_index.readers.rdf import create_rdf_tables, drop_rdf_tables, name_nodes
+from kb_index.readers.row_sources import load_rows
+from kb_index.readers.sources import NamedFile, ReadOptions, Source, SourceFile, resolve
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["ReadOptions", "Source", "SourceFile", "create_reader", "load_sources", "total_bytes"]
+__all__ = ["create_reader", "load_sources", "total_bytes"]
 
 
 def create_reader(connection: DuckDBPyConnection) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 from kb_index.errors import TripleFileError
-from kb_index.row_chunks import Row
-from kb_index.values import clean, extra_json
-from kb_index.wanted_columns import distinct_names, require_columns
+from kb_index.readers.row_chunks import Row
+from kb_index.readers.values import clean, extra_json
+from kb_index.readers.wanted_columns import distinct_names, require_columns
 
 __all__ = ["csv_records"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kb_index.raw_table import REJECT_CHARS, SAMPLE_LINES, refuse_if_mostly_bad
+from kb_index.readers.raw_table import REJECT_CHARS, SAMPLE_LINES, refuse_if_mostly_bad
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

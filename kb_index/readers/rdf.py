@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kb_index.errors import TripleFileError
-from kb_index.mending import text_lines, unreadable
-from kb_index.raw_table import REJECT_CHARS, Reject, insert_rejects, refuse_if_mostly_bad
+from kb_index.readers.mending import text_lines, unreadable
+from kb_index.readers.raw_table import REJECT_CHARS, Reject, insert_rejects, refuse_if_mostly_bad
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kb_index.byte_pass import CHUNK_BYTES
 from kb_index.errors import TripleFileError
+from kb_index.readers.byte_pass import CHUNK_BYTES
 
 __all__ = ["PACKED_ENDINGS", "START_BYTES", "compression_of", "text_start", "unpack"]
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kb_index.errors import TripleFileError
-from kb_index.python_rows import ROWS_EXPECTED, python_rows, table_rows
-from kb_index.raw_table import insert_query
-from kb_index.row_chunks import Row, insert_rows
-from kb_index.sources import ReadOptions, SourceFile
-from kb_index.tables import frame
+from kb_index.readers.python_rows import ROWS_EXPECTED, python_rows, table_rows
+from kb_index.readers.raw_table import insert_query
+from kb_index.readers.row_chunks import Row, insert_rows
+from kb_index.readers.sources import ReadOptions, SourceFile
+from kb_index.readers.tables import frame
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

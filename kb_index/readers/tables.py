@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_index.errors import TripleFileError
-from kb_index.line_formats import literal_path
-from kb_index.raw_table import Query, readable
-from kb_index.wanted_columns import require_columns
+from kb_index.readers.line_formats import literal_path
+from kb_index.readers.raw_table import Query, readable
+from kb_index.readers.wanted_columns import require_columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kb_index.compression import PACKED_ENDINGS
 from kb_index.errors import InputError, TripleFileError
-from kb_index.values import clean
-from kb_index.wanted_columns import find_columns
+from kb_index.readers.compression import PACKED_ENDINGS
+from kb_index.readers.values import clean
+from kb_index.readers.wanted_columns import find_columns
 
 __all__ = ["FORMATS", "FORMAT_BYTES", "check_format_name", "format_of"]
 

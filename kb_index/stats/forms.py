@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from kb_index.cells import aligned, clipped, printable
 from kb_index.manifest import Manifest
 from kb_index.progress import StageCost
-from kb_index.readers import SourceFile
-from kb_index.stats import Bin, IndexStats, RejectCount
+from kb_index.readers.sources import SourceFile
+from kb_index.stats.cells import aligned, clipped, printable
+from kb_index.stats.numbers import Bin, IndexStats, RejectCount
 
 __all__ = ["bin_label", "stats_to_json", "stats_to_text"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from kb_index.row_chunks import Row
-from kb_index.values import UnusableValueError, as_text, extra_json
-from kb_index.wanted_columns import DEFAULT_COLUMNS, distinct_names, find_columns, require_columns
+from kb_index.readers.row_chunks import Row
+from kb_index.readers.values import UnusableValueError, as_text, extra_json
+from kb_index.readers.wanted_columns import DEFAULT_COLUMNS, distinct_names, find_columns, require_columns
 
 __all__ = ["ROWS_EXPECTED", "python_rows", "table_rows"]
 

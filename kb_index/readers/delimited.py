@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kb_index.line_formats import LINES, literal_path
-from kb_index.raw_table import Query
-from kb_index.values import clean
-from kb_index.wanted_columns import distinct_names, find_columns, require_columns
+from kb_index.readers.line_formats import LINES, literal_path
+from kb_index.readers.raw_table import Query
+from kb_index.readers.values import clean
+from kb_index.readers.wanted_columns import distinct_names, find_columns, require_columns
 
 __all__ = ["CSV_EXPECTED", "TSV_EXPECTED", "csv", "tsv"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kb_index.line_formats import LINES, literal_path
-from kb_index.raw_table import Query
-from kb_index.wanted_columns import DEFAULT_COLUMNS
+from kb_index.readers.line_formats import LINES, literal_path
+from kb_index.readers.raw_table import Query
+from kb_index.readers.wanted_columns import DEFAULT_COLUMNS
 
 __all__ = ["JSON_EXPECTED", "json_lines"]
 

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb_index.atomic import is_full
-from kb_index.byte_pass import FileBytes, read_bytes
-from kb_index.compression import START_BYTES, compression_of, text_start, unpack
-from kb_index.delimited import CSV_EXPECTED, TSV_EXPECTED, csv, tsv
 from kb_index.errors import TripleFileError
-from kb_index.formats import FORMAT_BYTES, format_of
-from kb_index.json_lines import JSON_EXPECTED, json_lines
-from kb_index.line_formats import NLPCC_EXPECTED, nlpcc
-from kb_index.mending import mend
-from kb_index.quoted_csv import csv_records
-from kb_index.raw_table import Query, insert_query, insert_rejects
-from kb_index.rdf import insert_rdf, parse_n_triples, parse_turtle
-from kb_index.row_chunks import insert_rows
-from kb_index.sources import STDIN, ReadOptions, SourceFile, check_file
-from kb_index.tables import parquet
+from kb_index.readers.byte_pass import FileBytes, read_bytes
+from kb_index.readers.compression import START_BYTES, compression_of, text_start, unpack
+from kb_index.readers.delimited import CSV_EXPECTED, TSV_EXPECTED, csv, tsv
+from kb_index.readers.formats import FORMAT_BYTES, format_of
+from kb_index.readers.json_lines import JSON_EXPECTED, json_lines
+from kb_index.readers.line_formats import NLPCC_EXPECTED, nlpcc
+from kb_index.readers.mending import mend
+from kb_index.readers.quoted_csv import csv_records
+from kb_index.readers.raw_table import Query, insert_query, insert_rejects
+from kb_index.readers.rdf import insert_rdf, parse_n_triples, parse_turtle
+from kb_index.readers.row_chunks import insert_rows
+from kb_index.readers.sources import STDIN, ReadOptions, SourceFile, check_file
+from kb_index.readers.tables import parquet
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

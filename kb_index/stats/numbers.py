@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kb_index.errors import InputError
 from kb_index.manifest import Manifest
-from kb_index.stats_measures import Measures
+from kb_index.stats.measures import Measures
 from kb_index.view import DELTA
 
 __all__ = ["AttributeCount", "Bin", "IndexStats", "NameCount", "RejectCount", "index_stats"]

@@ -1,0 +1,1 @@
+"""What an index holds: `numbers.py` has the figures, and the other modules measure, print and draw them."""
