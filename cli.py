@@ -135,9 +135,9 @@ def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, 
 
 
 def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:
-    from kb_index.stats import index_stats
-    from kb_index.stats_forms import stats_to_json, stats_to_text
-    from kb_index.stats_plot import write_stats_plot
+    from kb_index.stats.forms import stats_to_json, stats_to_text
+    from kb_index.stats.numbers import index_stats
+    from kb_index.stats.plot import write_stats_plot
 
     found = index_stats(index)
     click.echo(stats_to_json(found) if as_json else stats_to_text(found))
