@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,19 +189,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
             for update in content["updates"]
         ),
     }
-    manifest = Manifest(**(content | parts))
-    _check_types("counts", asdict(manifest.counts).values(), int)
-    _check_types("sources", (text for source in manifest.sources for text in (source.path, source.sha256)), str)
-    _check_types("sources", (source.bytes for source in manifest.sources), int)
-    _check_types("encoder", [manifest.encoder.name], str)
-    _check_types("encoder", [manifest.encoder.dim], int)
-    _check_types("created, kbqa_version", [manifest.created, manifest.kbqa_version], str)
-    _check_types("options", [manifest.options], dict)
-    _check_types("options", manifest.options.values(), str, int)
-    _check_types("files", (info.bytes for info in manifest.files.values()), int)
-    _check_types("files", (text for info in manifest.files.values() for text in (info.sha256, info.ends)), str)
-    _check_types("stages", (number for cost in manifest.stages.values() for number in cost), int, float)
-    return manifest
+    return Manifest(**(content | parts))
 
 
 def _parse_sources(content: dict[str, Any]) -> tuple[SourceFile, ...]:
@@ -210,12 +198,6 @@ def _parse_sources(content: dict[str, Any]) -> tuple[SourceFile, ...]:
 
 def _parse_stages(content: dict[str, Any]) -> dict[str, StageCost]:
     return {name: StageCost(**cost) for name, cost in content["stages"].items()}
-
-
-def _check_types(key: str, values: Iterable[object], *types: type) -> None:
-    for value in values:
-        if not isinstance(value, types):
-            raise TypeError(f"{key}: {value!r} is not of type {' or '.join(kind.__name__ for kind in types)}")
 
 
 def describe_files(folder: Path) -> dict[str, FileInfo]:

@@ -53,7 +53,7 @@ class Statement(NamedTuple):
 
 
 ANCHOR = Statement("《坛经》Ａa 书机械(教材)机械(2010年)惠能甲bB唐(朝代)", "作者", "锚", "")
-"""Always there: an index is not built from nothing, and an update keeps an encoder that knows the first names' characters."""
+"""Always there: an index is not built from nothing, and its encoder knows the characters that it was built with."""
 
 statements = st.builds(Statement, *(st.sampled_from(values) for values in (SUBJECTS, PREDICATES, OBJECTS, SOURCES)))
 

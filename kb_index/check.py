@@ -1,0 +1,79 @@
+"""Whether an index is, byte for byte, what was built: reads all of it, where opening one looks at the ends of files.
+
+This module finds damage and mends none: an index is built again, or copied again from where it was whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from kb_index.manifest import MANIFEST_FILE, FileInfo, Manifest, describe_file, read_manifest
+from kb_index.swap import find_index
+from kb_index.view import open_view
+
+__all__ = ["Damage", "IndexCheck", "check_index"]
+
+RANKER = "ranker"
+"""A folder that is put into an index after it was built."""
+
+
+class Damage(NamedTuple):
+    """A file of an index, by its path in there, and what is wrong with it."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class IndexCheck:
+    """What was found in an index of so many files and bytes, by its manifest."""
+
+    folder: str
+    triples: int
+    files: int
+    bytes: int
+    damage: tuple[Damage, ...]
+
+
+def check_index(folder: Path) -> IndexCheck:
+    """Read every file of an index and list those that are damaged; opens it where none is.
+
+    Raises:
+        IndexFolderError: the folder is no index, its manifest is damaged, or it is of another schema version.
+    """
+    place = find_index(folder)
+    manifest = read_manifest(place)
+    damage = (*_damaged(manifest, place), *_foreign(manifest, place))
+    if not damage:
+        open_view(place).close()
+    size = sum(info.bytes for info in manifest.files.values())
+    return IndexCheck(str(folder), manifest.counts.triples, len(manifest.files), size, damage)
+
+
+def _damaged(manifest: Manifest, folder: Path) -> Iterator[Damage]:
+    for name, info in manifest.files.items():
+        reason = _reason(folder / name, info)
+        if reason:
+            yield Damage(name, reason)
+
+
+def _reason(path: Path, info: FileInfo) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    try:
+        if (found := path.stat().st_size) != info.bytes:
+            return f"has {found} bytes, expected {info.bytes}"
+        return None if describe_file(path).sha256 == info.sha256 else "has other content than was written"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+
+
+def _foreign(manifest: Manifest, folder: Path) -> Iterator[Damage]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        known = name.as_posix() in manifest.files or name.parts[0] == RANKER or name.as_posix() == MANIFEST_FILE
+        if path.is_file() and not known and not any(part.startswith(".") for part in name.parts):
+            yield Damage(name.as_posix(), "is no file of this index; remove it")
