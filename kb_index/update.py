@@ -24,7 +24,7 @@ from kb_index.build import build_layers, package_version, read_sources
 from kb_index.changes import Changes, Difference
 from kb_index.columns import save_numbers
 from kb_index.encoder import CHAR_STATIC
-from kb_index.errors import IndexFolderError, InputError, KBQAError
+from kb_index.errors import IndexFolderError, InputError
 from kb_index.layer_build import LayerBuild, connect
 from kb_index.manifest import MANIFEST_FILE, Manifest, UpdateInfo, describe_files, read_manifest, write_manifest
 from kb_index.names import AttributeTrie
@@ -128,11 +128,9 @@ class _Update:
 
     @contextmanager
     def _replacement_first(self, view: View) -> Iterator[None]:
-        """Let what fails because the index was replaced meanwhile say so."""
+        """Let what fails, or finds nothing to do, because the index was replaced meanwhile say so."""
         try:
             yield
-        except (KBQAError, _NothingToDoError):
-            raise
         except Exception:
             self._check_same(view)
             raise
