@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
@@ -141,3 +143,62 @@ def answers(index: Path) -> tuple[list[Row], list[str], list[str]]:
         triples = [(t.subject, t.predicate, t.object) for t in kb.triples_of(ids)]
         similar = kb.similar_entities([min(names)], 1)[0]
         return sorted(triples), sorted(names), [match.entity.name for match in similar]
+
+
+STEPS = """
+import fcntl, itertools, os, signal, sys
+from pathlib import Path
+import kb_index.atomic
+from kb_index.swap import find_index, replaced_folder
+
+def replace(content):
+    with replaced_folder(out) as folder:
+        (folder / "manifest.json").write_text(content)
+
+def kill_before(step):
+    calls = itertools.count()
+    def watched(function):
+        def call(*args, **kwargs):
+            if next(calls) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+        return call
+    for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync"):
+        setattr(os, name, watched(getattr(os, name)))
+    fcntl.flock = watched(fcntl.flock)
+    kb_index.atomic.exchange = watched(kb_index.atomic.exchange)
+
+out = Path("kb").resolve()
+if sys.argv[1] == "two renames":
+    kb_index.atomic.exchange = lambda one, other: False
+replace("old")
+for step in range(1000):
+    if os.fork() == 0:
+        kill_before(step)
+        replace("new")
+        os._exit(0)
+    ended = os.wait()[1] == 0
+    left = sorted(path.name.split("-")[0] for path in out.parent.iterdir())
+    print((find_index(out) / "manifest.json").read_text(), *left)
+    replace("old")
+    assert [path.name for path in out.parent.iterdir()] == ["kb"]
+    if ended:
+        break
+"""
+
+
+@pytest.mark.parametrize("how", ["exchange", "two renames"])
+def test_a_kill_before_any_step_of_a_replacement(tmp_path, how):
+    program = [sys.executable, "-c", STEPS, how]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""}
+    run = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (run.stderr, run.returncode) == ("", 0)
+    seen = run.stdout.splitlines()
+    contents = [line.split()[0] for line in seen]
+    assert contents == sorted(contents, reverse=True)  # the old index, and from some step on the new one
+    assert seen[0] == "old kb"
+    assert seen[-1] == "new kb"
+    assert any(".kb.building" in line for line in seen)
+    assert any(line.startswith("old .kb.building .kb.lock .kb.old") for line in seen) == (how == "two renames")
