@@ -105,10 +105,5 @@ def resident_megabytes() -> float:
     return round(pages * resource.getpagesize() / 1e6)
 
 
-def peak_gigabytes() -> float:
-    """The largest resident memory that this process had."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
-
-
 if __name__ == "__main__":
     main()

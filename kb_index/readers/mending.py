@@ -46,7 +46,9 @@ def mend(source: Path, copy: Path, name: str, expected: str) -> list[Reject]:
 
 def _refuse(rejects: list[Reject], n_lines: int, name: str, expected: str) -> None:
     problems = [(reject.line_number, reject.reason) for reject in rejects]
-    refuse_if_mostly_bad(name, problems, n_lines, f"{expected}, convert another encoding: iconv -f GB18030 -t UTF-8")
+    binary = 2 * sum("zero byte" in reason for _, reason in problems) > len(problems)
+    advice = "it looks binary, unpack or convert it" if binary else "convert it: iconv -f GB18030 -t UTF-8"
+    refuse_if_mostly_bad(name, problems, n_lines, f"{expected}; {advice}")
 
 
 def unreadable(line: bytes, size: int) -> str | None:

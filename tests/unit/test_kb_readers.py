@@ -215,7 +215,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path, connection, content, messag
 def test_another_encoding_is_refused_with_the_remedy(tmp_path, connection):
     path = write(tmp_path, (GOOD * 2000).encode("gb18030"))
     assert "1000 of the first 1000 lines" in refused(connection, path)
-    assert refused(connection, path).endswith("convert another encoding: iconv -f GB18030 -t UTF-8")
+    assert refused(connection, path).endswith("convert it: iconv -f GB18030 -t UTF-8")
 
 
 def test_a_missing_file_and_a_folder_are_refused_before_anything_is_read(tmp_path, connection):
