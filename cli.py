@@ -345,6 +345,23 @@ def _conversation(index: str, questions: Sequence[str]) -> None:
             _print_answer(agent.ask(question, dialogue), as_json=False)
 
 
+@main.command()
+@click.option("--index", type=FILE, help="Read every byte of this index and tell what is damaged.")
+@click.option("--adapter", type=FILE, help="Tell which model this adapter needs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def doctor(context: click.Context, index: Path | None, adapter: Path | None, as_json: bool) -> None:
+    """Tell what is installed and what is missing, or whether an index is whole. Status 1 where something is wrong.
+
+    Example: kbqa doctor --index my-index
+    """
+    from kbqa_agent.doctor import examine
+
+    report = examine(index, adapter)
+    click.echo(json.dumps(report.as_json(), ensure_ascii=False) if as_json else "\n".join(report.lines()))
+    context.exit(0 if report.is_sound else 1)
+
+
 def _embedded_is_installed() -> bool:
     from kbqa_agent.gguf_cache import embedded_is_installed
 

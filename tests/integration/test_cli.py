@@ -146,7 +146,16 @@ def test_wrong_usage_is_status_2(index):
 
 
 def test_every_command_has_help_with_an_example():
-    for command in (["index"], ["ask"], ["chat"], ["demo"], ["eval"], ["finetune", "ranker"], ["finetune", "sft"]):
+    for command in (
+        ["index"],
+        ["ask"],
+        ["chat"],
+        ["demo"],
+        ["eval"],
+        ["finetune", "ranker"],
+        ["finetune", "sft"],
+        ["doctor"],
+    ):
         assert "Example: kbqa" in run(*command, "--help").stdout
 
 

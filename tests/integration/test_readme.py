@@ -13,14 +13,16 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_example_runs_as_it_is_printed(tmp_path, monkeypatch, capsys):
+def test_the_python_examples_run_as_they_are_printed(tmp_path, monkeypatch, capsys):
     build_index([sample_triples()], tmp_path / "my-index", progress=False)
     monkeypatch.chdir(tmp_path)
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(compile(example, "README.md", "exec"), {})
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(example, "README.md", "exec"), {})
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("巴黎 0.")
-    assert printed[1] == "东京"
+    assert printed[1:3] == ["东京", "['惠能']"]
+    assert "extra=({'source': 'a.txt'},)" in printed[3]
+    assert "name='惠能'" in printed[4]
 
 
 def test_the_commands_that_it_names_exist():
