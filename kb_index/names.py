@@ -32,6 +32,9 @@ __all__ = [
 MAX_NAME_CHARS = 40
 """A value of a naming attribute that is longer than this is prose and no name."""
 
+MAX_MENTION_CHARS = 200
+"""A longer alias is not looked for in a text, which keeps the work linear in the text's length."""
+
 # fmt: off
 _NAMING_ATTRIBUTES = frozenset(normalize_attribute(name) for name in (
     "别名", "又名", "别称", "亦称", "又称", "俗称", "绰号", "外号", "昵称", "简称", "全称", "全名", "本名",
@@ -120,7 +123,7 @@ class NameTrie:
         normalized, offsets = normalize_with_offsets(text)
         matches = []
         for i in range(len(normalized)):
-            for alias in self._prefixes(normalized[i:]):
+            for alias in self._prefixes(normalized[i : i + MAX_MENTION_CHARS]):
                 j = i + len(alias)
                 if (j > i + 1 or _stands_alone(normalized, i)) and _whole_characters(offsets, i, j):
                     start, end = offsets[i], offsets[j]
