@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from kb_index.atomic import storage_errors
 from kb_index.encoder import CHAR_STATIC, Encoder, load_encoder
 from kb_index.errors import InputError
-from kb_index.layer_build import LayerBuild, connect
+from kb_index.layer_build import LayerBuild, new_database
 from kb_index.manifest import SCHEMA_VERSION, Counts, EncoderInfo, Manifest, describe_files, write_manifest
 from kb_index.progress import Stages
 from kb_index.readers.load import create_reader, load_sources, total_bytes
@@ -56,7 +55,7 @@ def build_index(
     named = load_encoder(encoder) if encoder not in (None, CHAR_STATIC) else None
     options, stages = options or ReadOptions(), Stages(shown=progress)
     with storage_errors(Path(out), "choose another --out"), replaced_folder(Path(out)) as folder:
-        with closing(connect(folder, options.memory_limit)) as connection:
+        with new_database(folder, options.memory_limit) as connection:
             read = read_sources(connection, sources, options, folder / "spill", stages)
             manifest = build_layers(connection, folder, read, stages, seed=seed, encoder=named)
         write_manifest(manifest, folder)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.atomic import is_full
 from kb_index.columns import save_texts
 from kb_index.encoder import CHAR_STATIC, Encoder, StaticEncoder, build_char_static, copy_static_encoder
+from kb_index.errors import InputError
 from kb_index.facts import write_facts, write_reverse
 from kb_index.names import MAX_NAME_CHARS, AttributeTrie, build_names, entity_aliases, naming_predicates
 from kb_index.normalize import normalize_attribute, normalize_name, strip_description
@@ -27,18 +30,40 @@ from kb_index.vectors import build_vectors
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["LayerBuild", "connect"]
+__all__ = ["LayerBuild", "new_database"]
 
 MEMORY_WHILE_PYTHON_WORKS = "512MB"
 
 
-def connect(folder: Path, memory_limit: str) -> DuckDBPyConnection:
-    """Make an empty `kb.duckdb` whose work may take `memory_limit` and spills to `spill/` beyond that."""
+@contextmanager
+def new_database(folder: Path, memory_limit: str) -> Iterator[DuckDBPyConnection]:
+    """Lend an empty `kb.duckdb` whose work may take `memory_limit` and spills to `spill/` beyond that.
+
+    Raises:
+        InputError: the limit is no size, or the work cannot be done in so little.
+    """
     import duckdb
 
     (folder / "spill").mkdir()
-    config: dict[str, Any] = {"temp_directory": str(folder / "spill"), "memory_limit": memory_limit}
-    return duckdb.connect(str(folder / "kb.duckdb"), config=config)
+    connection = duckdb.connect(str(folder / "kb.duckdb"), config={"temp_directory": str(folder / "spill")})
+    try:
+        _limit_memory(connection, memory_limit)
+        yield connection
+    except duckdb.OutOfMemoryException as error:
+        if is_full(error):
+            raise
+        raise InputError(f"memory limit {memory_limit!r}: too little for this; give it more: --memory-limit") from error
+    finally:
+        connection.close()
+
+
+def _limit_memory(connection: DuckDBPyConnection, memory_limit: str) -> None:
+    import duckdb
+
+    try:
+        connection.execute("SET memory_limit = $1", [memory_limit])
+    except duckdb.Error as error:
+        raise InputError(f"memory limit {memory_limit!r}: no size; expected one such as 3GB or 800MB") from error
 
 
 class LayerBuild:

@@ -25,7 +25,7 @@ from kb_index.changes import Changes, Difference
 from kb_index.columns import save_numbers
 from kb_index.encoder import CHAR_STATIC
 from kb_index.errors import IndexFolderError, InputError
-from kb_index.layer_build import LayerBuild, connect
+from kb_index.layer_build import LayerBuild, new_database
 from kb_index.manifest import MANIFEST_FILE, Manifest, UpdateInfo, describe_files, read_manifest, write_manifest
 from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
@@ -115,7 +115,7 @@ class _Update:
         ):
             later = folder / DELTA
             later.mkdir()
-            with closing(connect(later, self.options.memory_limit)) as connection:
+            with new_database(later, self.options.memory_limit) as connection:
                 read = read_sources(connection, sources, self.options, later / "spill", stages)
                 changes = Changes(connection, self.index, view)
                 info = self._info(connection, read, apply(changes))

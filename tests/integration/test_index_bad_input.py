@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kb_index import KnowledgeBase, build_index
+from kb_index import KnowledgeBase, ReadOptions, build_index
 from kb_index.errors import IndexFolderError, InputError, MissingExtraError, ModelError, StorageError, TripleFileError
 
 GOOD = "坛经 ||| 作者 ||| 惠能\n"
@@ -163,3 +163,12 @@ def test_missing_cut_and_scrambled_files(index, name):
     path.unlink()
     with pytest.raises(IndexFolderError, match=f"{name} is missing"):
         KnowledgeBase.open(index)
+
+
+@pytest.mark.parametrize(("limit", "message"), [("much", "no size; expected one such as 3GB"), ("1MB", "too little")])
+def test_a_memory_limit_that_cannot_be_kept(tmp_path, limit, message):
+    with pytest.raises(InputError, match=message):
+        build_index(
+            [[("坛经", "作者", "惠能")]], tmp_path / "kb", options=ReadOptions(memory_limit=limit), progress=False
+        )
+    assert list(tmp_path.iterdir()) == []
