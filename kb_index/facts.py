@@ -120,7 +120,8 @@ class Facts:
 
     def row_of_triple(self, triple: int) -> int:
         """Give the row of the entity that a triple's row belongs to."""
-        return int(np.searchsorted(self._first, triple, side="right")) - 1
+        # A number of another type would make NumPy convert the whole column first.
+        return int(np.searchsorted(self._first, self._first.dtype.type(triple), side="right")) - 1
 
     def about(self, name: str) -> NDArray[Any]:
         """List the rows, ascending, of triples whose object is probably a normalised name: their hashes are equal."""
