@@ -112,9 +112,9 @@ class Changes:
 
     def __init__(self, connection: DuckDBPyConnection, index: Path, view: View) -> None:
         self._connection, self._view = connection, view
-        connection.execute(f"ATTACH '{_quoted(index / 'kb.duckdb')}' AS first (READ_ONLY)")
+        connection.execute("ATTACH $1 AS first (READ_ONLY)", [str(index / "kb.duckdb")])
         if view.later:
-            connection.execute(f"ATTACH '{_quoted(index / DELTA / 'kb.duckdb')}' AS later (READ_ONLY)")
+            connection.execute("ATTACH $1 AS later (READ_ONLY)", [str(index / DELTA / "kb.duckdb")])
         else:
             connection.execute("ATTACH ':memory:' AS later")
             for table in ("entity", "predicate", "triple", "extra"):
@@ -192,10 +192,6 @@ class Changes:
     def back_to_raw(self) -> None:
         """Make the table `raw` what the new layer is built from; the rejected lines stay in it."""
         self._connection.execute(_BACK_TO_RAW)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")
 
 
 def _pointer(name: str) -> str:

@@ -96,7 +96,8 @@ class KnowledgeBase:
 
     def entities_named(self, name: str) -> list[Entity]:
         """Look up the entities that have a name as an alias; width, case and blanks do not count."""
-        return self._view.entities(self._view.names.ids(normalize_name(name)))
+        view = self._view
+        return view.entities(view.names.ids(normalize_name(name)))
 
     def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
         """Look up all triples about these entities, grouped by subject in ascending order of its id."""

@@ -1,7 +1,7 @@
 """One layer of an open index: the files in one folder that hold entities, triples, names, attributes and vectors.
 
 A layer numbers its rows from 0. Which ids they have outside, and which layer speaks for an entity, is decided in
-`knowledge_base`.
+`view.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Layer", "SameFile"]
 
-_EXTRA = "SELECT triple, content FROM kb.extra JOIN (SELECT unnest($1::INTEGER[]) AS wanted) ON triple = wanted"
+_EXTRA = """
+    SELECT triple, content FROM kb.extra JOIN (SELECT unnest($1::INTEGER[]) AS wanted) ON triple = wanted
+    ORDER BY extra.rowid
+"""
 
 
 class SameFile:
@@ -43,12 +46,13 @@ class SameFile:
             raise IndexFolderError(f"index '{self._path.parent}': replaced since it was opened; reopen it")
         return self._path
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _identity(self) -> tuple[int, ...] | None:
         try:
             found = self._path.stat()
         except FileNotFoundError:
             return None
-        return found.st_dev, found.st_ino
+        # A later file may have the inode of one that is gone; a hard link has all four of its file.
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class Layer:
@@ -81,7 +85,7 @@ class Layer:
         """Map the rows of triples that have extra columns to what each of their lines had there."""
         found: dict[int, tuple[Mapping[str, str], ...]] = {}
         if self._has_extra:
-            for triple, content in self._execute(_EXTRA, [list(triples)]):
+            for triple, content in self._execute(_EXTRA, [list(set(triples))]):
                 found[triple] = (*found.get(triple, ()), json.loads(content))
         return found
 

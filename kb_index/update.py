@@ -121,7 +121,7 @@ class _Update:
                 info = self._info(connection, read, apply(changes))
                 if not (info.added or info.removed or info.restated):
                     raise _NothingToDoError
-                manifest = _write_layers(connection, changes, view, folder, stages)
+                manifest = _write_layers(connection, changes, view, folder, info.sources, stages)
             info = replace(info, stages=stages.costs)
             write_manifest(replace(manifest, updates=(*view.manifest.updates, info)), folder)
         return info
@@ -156,18 +156,24 @@ class _Update:
 
 
 def _write_layers(
-    connection: DuckDBPyConnection, changes: Changes, view: View, folder: Path, stages: Stages
+    connection: DuckDBPyConnection,
+    changes: Changes,
+    view: View,
+    folder: Path,
+    sources: Sequence[SourceFile],
+    stages: Stages,
 ) -> Manifest:
+    """Write the files of the new index; `sources` are the change's, which rejected lines are of."""
     ids, gone = changes.ids()
     n_later = len(ids) + len(gone)
     if n_later > max(LATER_ENTITIES, LATER_SHARE * view.first.facts.n_entities):
-        return _build_again(connection, changes, view, folder, stages)
+        return _build_again(connection, changes, view, folder, sources, stages)
     superseded = np.union1d(ids[ids < view.first.facts.n_entities], gone)
     changes.back_to_raw()
     _link_files(view.folder, folder)
     later = folder / DELTA
     build = LayerBuild(connection, later, stages, seed=0)
-    build.store(view.manifest.sources)
+    build.store(sources)
     build.facts()
     aliases = build.names(ids)
     attributes = build.attributes()
@@ -186,20 +192,25 @@ def _write_layers(
 
 
 def _build_again(
-    connection: DuckDBPyConnection, changes: Changes, view: View, folder: Path, stages: Stages
+    connection: DuckDBPyConnection,
+    changes: Changes,
+    view: View,
+    folder: Path,
+    sources: Sequence[SourceFile],
+    stages: Stages,
 ) -> Manifest:
     changes.take_the_rest()
     changes.back_to_raw()
     named = None if view.manifest.encoder.name == CHAR_STATIC else view.encoder
     seed = int(view.manifest.options["seed"])
     later = folder / DELTA
-    manifest = build_layers(connection, later, view.manifest.sources, stages, seed=seed, encoder=named)
+    manifest = build_layers(connection, later, sources, stages, seed=seed, encoder=named)
     for path in later.iterdir():
         path.rename(folder / path.name)
     later.rmdir()
     if (view.folder / "ranker").is_dir():
         shutil.copytree(view.folder / "ranker", folder / "ranker")
-    return manifest
+    return replace(manifest, sources=view.manifest.sources)
 
 
 def _link_files(index: Path, folder: Path) -> None:

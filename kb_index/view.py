@@ -99,7 +99,7 @@ class View:
         for layer in self.layers:
             rows = layer.facts.about(name)
             # Most hits are what they seem; replaced entities and other names with this hash are passed over.
-            for start in range(0, len(rows), limit):
+            for start in range(0, len(rows), max(limit, 1)):
                 chunk = rows[start : start + limit]
                 triples = self.triples_by_id(int(row) + self.offset(layer) for row in chunk)
                 found += [t for t in triples if normalize_name(t.object) == name]
@@ -115,7 +115,7 @@ class View:
                 return count
         return 0
 
-    def extra(self, ids: Iterable[int]) -> dict[int, tuple[Mapping[str, str], ...]]:
+    def extra(self, ids: Sequence[int]) -> dict[int, tuple[Mapping[str, str], ...]]:
         """Map the ids of triples with extra columns to what each of their lines had there."""
         found: dict[int, tuple[Mapping[str, str], ...]] = {}
         for layer in self.layers:

@@ -1,7 +1,7 @@
 """What an index holds, in numbers: attributes, homonyms, triples per entity, links, rejected lines.
 
 The numbers are of the index as it is now: of what a later layer (`view.py`) replaces, nothing is counted. How they are
-found is `stats_measures`' job, and how they are shown that of `stats_forms` and `stats_plot`.
+found is the job of `measures.py`, and how they are shown that of `forms.py` and `plot.py`.
 """
 
 from __future__ import annotations

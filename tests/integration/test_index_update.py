@@ -128,3 +128,25 @@ def test_a_failed_update_leaves_the_index_as_it_was(index, tmp_path):
         delete_triples(index, progress=False)
     assert json.loads((index / "manifest.json").read_text(encoding="utf-8")) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.kb", "kb"]
+
+
+@pytest.mark.parametrize("later_entities", [10_000, 0])
+def test_rejected_lines_are_of_the_changes_files(index, tmp_path, monkeypatch, later_entities):
+    monkeypatch.setattr("kb_index.update.LATER_ENTITIES", later_entities)
+    (tmp_path / "good").write_text("金刚经 ||| 译者 ||| 鸠摩罗什\n", encoding="utf-8")
+    (tmp_path / "bad").write_text("心经 ||| 译者 ||| 玄奘\n半行\n", encoding="utf-8")
+    before = KnowledgeBase.open(index)
+    update_index([tmp_path / "good", tmp_path / "bad"], index, progress=False)
+    rejects = index / "rejects.jsonl" if later_entities == 0 else index / "delta" / "rejects.jsonl"
+    (row,) = map(json.loads, rejects.read_text(encoding="utf-8").splitlines())
+    assert (row["file"], row["line"], row["text"]) == (str(tmp_path / "bad"), 2, "半行")
+    with before, KnowledgeBase.open(index) as kb:
+        assert kb.manifest.sources == before.manifest.sources
+
+
+def test_a_triple_asked_for_twice_has_its_extra_columns_once(tmp_path):
+    rows = [{"subject": "坛经", "predicate": "作者", "object": "惠能", "source": source} for source in ("甲", "乙")]
+    build_index([rows], tmp_path / "kb", progress=False)
+    with KnowledgeBase.open(tmp_path / "kb") as kb:
+        (triple,) = kb.triples_of([0])
+        assert [t.extra for t in kb.with_extra([triple, triple])] == [({"source": "甲"}, {"source": "乙"})] * 2
