@@ -2,7 +2,7 @@
 
     nlpcc   subject ||| predicate ||| object       the object may hold the separator itself
     tsv     columns between tabs, no quoting       a header where the first line names the three columns
-    csv     columns between commas, no quotes      the first line is the header; csv_rows.py reads files with quotes
+    csv     columns between commas, no quotes      the first line is the header; quoted_csv.py reads files with quotes
     jsonl   an object or a list of three a line    json_lines.py
 
 Blank lines are counted in line numbers, but not loaded.
@@ -20,11 +20,12 @@ NLPCC_EXPECTED = "expected UTF-8 lines of `subject ||| predicate ||| object`"
 
 # An empty line is NULL here. DuckDB takes lines apart right where all end with \n or all with \r\n, which byte_pass.py
 # has made sure of. Of the delimiter, E'' is needed: without it, it is a backslash and an n, and cuts lines there.
-# `max_line_size` is twice byte_pass.CHUNK_BYTES.
+# `max_line_size` is twice byte_pass.CHUNK_BYTES. A folder called `line=5` is no column of its files.
 LINES = r"""
     SELECT line
     FROM read_csv($path, delim = E'\n', quote = '', escape = '', comment = '', header = false, auto_detect = false,
-                  strict_mode = false, columns = {'line': 'VARCHAR'}, max_line_size = 8388608, compression = 'none')
+                  strict_mode = false, columns = {'line': 'VARCHAR'}, max_line_size = 8388608, compression = 'none',
+                  hive_partitioning = false)
 """
 
 _NLPCC = f"""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from kb_index.errors import TripleFileError
+from kb_index.readers.values import is_unicode
 
 __all__ = ["STDIN", "NamedFile", "NamedRows", "ReadOptions", "Source", "SourceFile", "check_file", "resolve"]
 
@@ -84,8 +85,10 @@ def check_file(path: str) -> Path:
     """Give the path of a file.
 
     Raises:
-        TripleFileError: there is none.
+        TripleFileError: there is none, or its name is not UTF-8, so that no manifest could name it.
     """
+    if not is_unicode(path):
+        raise TripleFileError(f"{path!a}: a file name that is not UTF-8; rename the file")
     if not Path(path).exists():
         raise TripleFileError(f"{path}: no such file; expected a file of triples, check the path")
     if not Path(path).is_file():

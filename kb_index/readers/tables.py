@@ -23,7 +23,7 @@ __all__ = ["TABLE_EXPECTED", "frame", "parquet"]
 
 TABLE_EXPECTED = "expected a table with columns for subject, predicate and object"
 
-_PARQUET = "read_parquet($path, binary_as_string = true)"
+_PARQUET = "read_parquet($path, binary_as_string = true, hive_partitioning = false)"
 
 _NO_TEXT = ("STRUCT", "MAP", "UNION", "BLOB", "VARIANT", "GEOMETRY")
 

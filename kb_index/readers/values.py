@@ -10,7 +10,7 @@ from json.encoder import encode_basestring
 from typing import Any
 from uuid import UUID
 
-__all__ = ["UnusableValueError", "as_text", "clean", "extra_json"]
+__all__ = ["UnusableValueError", "as_text", "clean", "extra_json", "is_unicode"]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _BLANKS = "".join(map(chr, (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B))))
@@ -47,7 +47,7 @@ def as_text(value: object) -> str:
     """
     value = _plain(value)
     if isinstance(value, str):
-        if not _is_unicode(value):
+        if not is_unicode(value):
             raise UnusableValueError("text with a lone surrogate")
         return clean(value)
     if value is None or value != value:  # noqa: PLR0124 - only NaN and NaT differ from themselves
@@ -72,7 +72,8 @@ def _plain(value: object) -> Any:
     return value
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written in UTF-8: whether it has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:

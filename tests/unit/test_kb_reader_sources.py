@@ -4,6 +4,7 @@ import bz2
 import gzip
 import hashlib
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -143,4 +144,23 @@ def test_a_full_disk_stays_one(tmp_path, connection, monkeypatch):
 
     monkeypatch.setattr("kb_index.readers.file_loader.unpack", fail)
     with pytest.raises(OSError, match="No space left"):
+        load(connection, tmp_path, path)
+
+
+def test_the_name_of_a_folder_is_no_column(tmp_path, connection):
+    folder = tmp_path / "line=5"
+    folder.mkdir()
+    _, rows = load(connection, tmp_path, write(folder / "kb", GOOD.encode()))
+    assert rows == [(0, 1, "坛经", "惠能", None)]
+    connection.execute(
+        "COPY (SELECT 'a' AS subject, 'p' AS predicate, 'o' AS object) TO $1", [str(folder / "kb.parquet")]
+    )
+    load(connection, tmp_path, folder / "kb.parquet")
+    assert connection.execute("SELECT object, extra FROM raw WHERE subject = 'a'").fetchall() == [("o", None)]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems hold no such name")
+def test_a_file_name_that_is_not_utf_8_is_refused(tmp_path, connection):
+    path = write(tmp_path / os.fsdecode(b"kb-\xff.csv"), b'subject,predicate,object\n"a",p,o\n')
+    with pytest.raises(TripleFileError, match=r"kb-\\udcff.csv': a file name that is not UTF-8; rename the file"):
         load(connection, tmp_path, path)
