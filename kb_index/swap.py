@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import glob
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,8 +57,17 @@ def replaced_folder(out: Path, check: Callable[[], object] = lambda: None) -> It
 
 
 def _check(out: Path) -> None:
-    if not is_replaceable(out, MANIFEST_FILE):
+    if not is_replaceable(out, MANIFEST_FILE) or _is_foreign(out / MANIFEST_FILE):
         raise IndexFolderError(f"'{out}': there already, and no index; it is left as it is, choose another --out")
+
+
+def _is_foreign(manifest: Path) -> bool:
+    """Say whether a manifest is whole and no index's: other programs have a file of that name too."""
+    try:
+        content = json.loads(manifest.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return not (isinstance(content, dict) and "schema_version" in content)
 
 
 def find_index(folder: Path) -> Path:

@@ -74,6 +74,14 @@ def test_a_folder_that_is_no_index_is_left_alone(tmp_path):
         build(tmp_path / "file", "new")
 
 
+def test_another_programs_manifest_makes_no_index(tmp_path):
+    out = make_index(tmp_path / "web-page", '{"name": "a web page", "icons": []}')
+    (out / "index.html").write_text("years of work")
+    with pytest.raises(IndexFolderError, match="no index; it is left as it is"):
+        build(out, "new")
+    assert listing(out) == ["index.html", "manifest.json"]
+
+
 def test_an_empty_folder_may_be_filled(tmp_path):
     (tmp_path / "kb").mkdir()
     build(tmp_path / "kb", "new")
