@@ -22,6 +22,7 @@ from kb_index.exchange import exchange
 __all__ = [
     "check_replaceable",
     "filling_folder",
+    "holds_current_folder",
     "is_full",
     "is_replaceable",
     "locked",
@@ -174,7 +175,7 @@ def check_replaceable(path: Path, holds: str) -> None:
             raise StorageError(
                 f"'{path}': there already, and without a {holds}; it is left as it is, choose another folder"
             )
-        if path.exists() and Path.cwd().is_relative_to(path.resolve()):
+        if holds_current_folder(path):
             raise StorageError(f"'{path}': the folder you are in, which cannot be replaced; choose another folder")
 
 
@@ -183,6 +184,11 @@ def is_replaceable(path: Path, holds: str) -> bool:
     if not path.is_dir():
         return not path.exists()
     return (path / holds).is_file() or not any(path.iterdir())
+
+
+def holds_current_folder(path: Path) -> bool:
+    """Say whether a folder is, or holds, the one that the process is in: replaced, that one would be gone."""
+    return path.exists() and Path.cwd().is_relative_to(path.resolve())
 
 
 def put_in_place(part: Path, path: Path) -> None:

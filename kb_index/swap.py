@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from kb_index.atomic import is_replaceable, locked, put_in_place
+from kb_index.atomic import holds_current_folder, is_replaceable, locked, put_in_place
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import MANIFEST_FILE
 
@@ -34,7 +34,7 @@ def replaced_folder(out: Path, check: Callable[[], object] = lambda: None) -> It
     `check` is called last, when no other build can replace `out` any more, and may raise to leave it as it is.
 
     Raises:
-        IndexFolderError: `out` is there and is no index, so it is left alone.
+        IndexFolderError: `out` is there and is no index, or holds the current folder, so it is left alone.
     """
     out = out.resolve()
     _check(out)
@@ -59,6 +59,8 @@ def replaced_folder(out: Path, check: Callable[[], object] = lambda: None) -> It
 def _check(out: Path) -> None:
     if not is_replaceable(out, MANIFEST_FILE) or _is_foreign(out / MANIFEST_FILE):
         raise IndexFolderError(f"'{out}': there already, and no index; it is left as it is, choose another --out")
+    if holds_current_folder(out):
+        raise IndexFolderError(f"'{out}': the folder you are in, which cannot be replaced; leave it, then run again")
 
 
 def _is_foreign(manifest: Path) -> bool:

@@ -82,6 +82,15 @@ def test_another_programs_manifest_makes_no_index(tmp_path):
     assert listing(out) == ["index.html", "manifest.json"]
 
 
+def test_the_folder_one_is_in_stays(tmp_path, monkeypatch):
+    out = make_index(tmp_path / "kb", "old")
+    monkeypatch.chdir(out)
+    with pytest.raises(IndexFolderError, match="the folder you are in, which cannot be replaced"):
+        build(out, "new")
+    assert listing(tmp_path) == ["kb"]
+    assert (out / "manifest.json").read_text() == "old"
+
+
 def test_an_empty_folder_may_be_filled(tmp_path):
     (tmp_path / "kb").mkdir()
     build(tmp_path / "kb", "new")
