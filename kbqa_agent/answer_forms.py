@@ -75,8 +75,11 @@ def _headline(answer: Answer) -> str:
 
 def _line(candidate: Candidate) -> str:
     triple = candidate.evidence[0]
-    value = triple.object if len(triple.object) <= SHOWN_CHARS else triple.object[:SHOWN_CHARS] + "…"
     extra = "; ".join(f"{column}: {text}" for column, text in triple.extra[0].items()) if triple.extra else ""
-    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {value}" + (
-        f"  ({extra})" if extra else ""
+    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {_shown(triple.object)}" + (
+        f"  ({_shown(extra)})" if extra else ""
     )
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"

@@ -43,10 +43,13 @@ def test_abstaining_has_no_answer_but_a_reason() -> None:
 
 
 def test_the_lines_that_people_read():
-    triple = Triple(1, "坛经", "作者", "惠" * 150, 7)
+    triple = Triple(1, "坛经", "作者", "惠" * 150, 7, ({"来源": "长" * 150},))
     candidate = Candidate("惠能", 0.925, (triple,))
     answer = Answer("谁？", "惠能", 0.925, None, (candidate,), ())
-    assert answer_to_text(answer).splitlines() == ["惠能  (92%)", "  92.5%  坛经 | 作者 | " + "惠" * 100 + "…"]
+    assert answer_to_text(answer).splitlines() == [
+        "惠能  (92%)",
+        "  92.5%  坛经 | 作者 | " + "惠" * 100 + "…  (来源: " + "长" * 96 + "…)",
+    ]
     silent = Answer("谁？", None, 0.0, "no_entity", (), ())
     assert answer_to_text(silent) == "(no answer: nothing in the question is an entity of the knowledge base)"
     made_up = Answer("谁？", "李白", 0.0, None, (), (), supported=False)
