@@ -47,6 +47,8 @@ def check_index(folder: Path) -> IndexCheck:
     place = find_index(folder)
     manifest = read_manifest(place)
     damage = (*_damaged(manifest, place), *_foreign(manifest, place))
+    if damage and read_manifest(find_index(folder)) != manifest:
+        return check_index(folder)  # replaced while it was read
     if not damage:
         open_view(place).close()
     size = sum(info.bytes for info in manifest.files.values())

@@ -11,6 +11,7 @@ import pytest
 from kb_index import KnowledgeBase, build_index, update_index
 from kb_index.check import Damage, check_index
 from kb_index.errors import IndexFolderError
+from kb_index.manifest import describe_file
 from kbqa_agent.doctor import examine
 
 ROWS = [
@@ -126,6 +127,20 @@ try:
 except StorageError as error:
     sys.exit(str(error))
 """
+
+
+def test_an_index_that_is_replaced_while_it_is_read_is_not_damaged(index, monkeypatch):
+    read = []
+
+    def replace_first(path):
+        if not read:
+            read.append(path)
+            update_index([[("新书", "页数", "300")]], index, progress=False)
+        return describe_file(path)
+
+    monkeypatch.setattr("kb_index.check.describe_file", replace_first)
+    assert check_index(index).damage == ()
+    assert read
 
 
 def limit_file_size() -> None:
