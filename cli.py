@@ -121,6 +121,8 @@ def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, 
         raise click.UsageError("--update and --delete exclude each other")
     if (options["subjects"] or options["where"]) and not delete:
         raise click.UsageError("--subject and --where need --delete")
+    if options["encoder"] and (update or delete):
+        raise click.UsageError("--encoder is for a new index; --update and --delete keep the one it was built with")
     encoder, seed = options.pop("encoder"), options.pop("seed")
     subjects, where = options.pop("subjects"), dict(map(_column_and_value, options.pop("where")))
     read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
