@@ -115,15 +115,19 @@ def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, 
     stats, plot, as_json = (options.pop(name) for name in ("stats", "plot", "as_json"))
     if stats:
         return _show_stats(stats, plot, as_json)
+    encoder, seed = options.pop("encoder"), options.pop("seed")
     if out is None:
         raise click.UsageError("Missing option '--out'.")
     if update and delete:
         raise click.UsageError("--update and --delete exclude each other")
     if (options["subjects"] or options["where"]) and not delete:
         raise click.UsageError("--subject and --where need --delete")
-    if options["encoder"] and (update or delete):
-        raise click.UsageError("--encoder is for a new index; --update and --delete keep the one it was built with")
-    encoder, seed = options.pop("encoder"), options.pop("seed")
+    if (encoder or seed) and (update or delete):
+        raise click.UsageError(
+            "--encoder and --seed are for a new index; --update and --delete keep those it was built with"
+        )
+    if plot or as_json:
+        raise click.UsageError("--plot and --json need --stats")
     subjects, where = options.pop("subjects"), dict(map(_column_and_value, options.pop("where")))
     read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
     if update:

@@ -30,9 +30,11 @@ from kb_index.vectors import build_vectors
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["LayerBuild", "new_database"]
+__all__ = ["REJECTS_FILE", "LayerBuild", "new_database"]
 
-MEMORY_WHILE_PYTHON_WORKS = "512MB"
+REJECTS_FILE = "rejects.jsonl"
+
+BYTES_WHILE_PYTHON_WORKS = 512_000_000
 
 
 @contextmanager
@@ -66,6 +68,12 @@ def _limit_memory(connection: DuckDBPyConnection, memory_limit: str) -> None:
         raise InputError(f"memory limit {memory_limit!r}: no size; expected one such as 3GB or 800MB") from error
 
 
+def _leave_memory(connection: DuckDBPyConnection) -> None:
+    """Let DuckDB keep little while Python needs the memory; where the user gave it less, it gets no more."""
+    ((limit,),) = connection.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
+    connection.execute(f"SET memory_limit = '{min(limit, BYTES_WHILE_PYTHON_WORKS)}B'")
+
+
 class LayerBuild:
     """The build of one layer; each method is a stage, in the order below."""
 
@@ -79,7 +87,7 @@ class LayerBuild:
             for _ in self._store.write_triples():
                 bar.update(1)
             counts = self._store.counts()
-            with (self._folder / "rejects.jsonl").open("w", encoding="utf-8") as out:
+            with (self._folder / REJECTS_FILE).open("w", encoding="utf-8") as out:
                 for file, line, reason, text in self._store.rejects():
                     row = {"file": sources[file].path, "line": line, "reason": reason, "text": text}
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -102,7 +110,7 @@ class LayerBuild:
 
     def names(self, ids: NDArray[np.int64] | None = None) -> int:
         """Write the trie of aliases, and count them; `ids` are the ids of entities where they are not the rows."""
-        self._connection.execute(f"SET memory_limit = '{MEMORY_WHILE_PYTHON_WORKS}'")
+        _leave_memory(self._connection)
         with self._stages.stage("names", 1, "step") as bar:
             naming = naming_predicates(self._store.predicates())
             aliases = self._aliases(naming)

@@ -208,6 +208,7 @@ def describe_files(folder: Path) -> dict[str, FileInfo]:
 
 
 def describe_file(path: Path) -> FileInfo:
+    """Measure and fingerprint one file."""
     """Measure and fingerprint a file."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

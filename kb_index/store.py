@@ -79,7 +79,8 @@ _TRIPLES = f"INSERT INTO triple SELECT known.id, code.id, object {_PLACED}"
 # A triple that one line states with extra columns and another without keeps both, the second as an empty object.
 _EXTRA = f"""
     CREATE TEMP TABLE placed AS
-    SELECT row_number() OVER () - 1 AS triple, position FROM (SELECT raw.rowid AS position {_PLACED});
+    SELECT row_number() OVER (ORDER BY entity, position) - 1 AS triple, position
+    FROM (SELECT known.id AS entity, raw.rowid AS position {_PLACED});
     CREATE TEMP TABLE statement AS
     SELECT triple, coalesce(extra, '{{}}') AS content, raw.rowid AS position, extra IS NOT NULL AS has_extra
     FROM raw LEFT JOIN repeat ON repeat.position = raw.rowid

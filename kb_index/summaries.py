@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from kb_index.layer_build import REJECTS_FILE
 from kb_index.manifest import Manifest, UpdateInfo
 from kb_index.progress import StageCost
 from kb_index.view import DELTA
@@ -15,7 +16,7 @@ __all__ = ["build_summary", "update_summary"]
 def build_summary(manifest: Manifest, index: Path) -> str:
     """Tell what was built, from how many lines, in how many seconds, and what each stage took."""
     n, size = manifest.counts, sum(file.bytes for file in manifest.files.values())
-    rejects = _see(index / "rejects.jsonl", n.rejected)
+    rejects = _see(index / REJECTS_FILE, n.rejected)
     return (
         f"{index}: {n.triples:,} triples of {n.entities:,} entities, {n.attributes:,} attributes, "
         f"{n.aliases:,} aliases\n"
@@ -32,9 +33,15 @@ def update_summary(info: UpdateInfo, index: Path) -> str:
     return (
         f"{index}: {info.added:,} triples added, {info.removed:,} removed{restated} in {_seconds(info.stages):.1f} s; "
         f"{info.lines:,} lines, {info.rejected:,} rejected"
-        + _see(index / DELTA / "rejects.jsonl", info.rejected if changed else 0)
+        + _see(_rejects(index), info.rejected if changed else 0)
         + ("\n" + _costs(info.stages) if changed else "; the index is as it was")
     )
+
+
+def _rejects(index: Path) -> Path:
+    """Where an update left its rejected lines: in the later layer, or at the end where all was built again."""
+    later = index / DELTA / REJECTS_FILE
+    return later if later.is_file() else index / REJECTS_FILE
 
 
 def _see(path: Path, rejected: int) -> str:

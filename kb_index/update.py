@@ -25,8 +25,16 @@ from kb_index.changes import Changes, Difference
 from kb_index.columns import save_numbers
 from kb_index.encoder import CHAR_STATIC
 from kb_index.errors import IndexFolderError, InputError
-from kb_index.layer_build import LayerBuild, new_database
-from kb_index.manifest import MANIFEST_FILE, Manifest, UpdateInfo, describe_files, read_manifest, write_manifest
+from kb_index.layer_build import REJECTS_FILE, LayerBuild, new_database
+from kb_index.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    UpdateInfo,
+    describe_file,
+    describe_files,
+    read_manifest,
+    write_manifest,
+)
 from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
 from kb_index.readers.sources import ReadOptions, Source, SourceFile
@@ -210,7 +218,15 @@ def _build_again(
     later.rmdir()
     if (view.folder / "ranker").is_dir():
         shutil.copytree(view.folder / "ranker", folder / "ranker")
-    return replace(manifest, sources=view.manifest.sources)
+    rejects = folder / REJECTS_FILE
+    rejects.write_bytes((view.folder / REJECTS_FILE).read_bytes() + rejects.read_bytes())
+    old = view.manifest.counts
+    return replace(
+        manifest,
+        sources=view.manifest.sources,
+        counts=replace(manifest.counts, lines=old.lines, duplicates=old.duplicates, rejected=old.rejected),
+        files={**manifest.files, REJECTS_FILE: describe_file(rejects)},
+    )
 
 
 def _link_files(index: Path, folder: Path) -> None:

@@ -150,3 +150,22 @@ def test_a_triple_asked_for_twice_has_its_extra_columns_once(tmp_path):
     with KnowledgeBase.open(tmp_path / "kb") as kb:
         (triple,) = kb.triples_of([0])
         assert [t.extra for t in kb.with_extra([triple, triple])] == [({"source": "甲"}, {"source": "乙"})] * 2
+
+
+def test_a_new_build_of_the_whole_keeps_the_rejects_and_the_counts_of_lines(tmp_path, monkeypatch):
+    (tmp_path / "a.kb").write_text(
+        "坛经 ||| 作者 ||| 惠能\nhalf a line\n坛经 ||| 作者 ||| 惠能\n坛经 ||| 朝代 ||| 唐\n", encoding="utf-8"
+    )
+    (tmp_path / "b.kb").write_text(
+        "金刚经 ||| 译者 ||| 鸠摩罗什\n金刚经 ||| 朝代 ||| 后秦\nanother\n", encoding="utf-8"
+    )
+    build_index([tmp_path / "a.kb"], tmp_path / "kb", progress=False)
+    monkeypatch.setattr("kb_index.update.LATER_ENTITIES", 0)
+    update_index([tmp_path / "b.kb"], tmp_path / "kb", progress=False)
+    rejects = [
+        json.loads(line) for line in (tmp_path / "kb" / "rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert [(Path(row["file"]).name, row["line"]) for row in rejects] == [("a.kb", 2), ("b.kb", 3)]
+    with KnowledgeBase.open(tmp_path / "kb") as kb:
+        counts = kb.manifest.counts
+    assert (counts.lines, counts.duplicates, counts.rejected, counts.triples) == (4, 1, 1, 4)
