@@ -1,10 +1,11 @@
-"""The pipeline of `ask`, top to bottom: link, retrieve, rank, weigh with the generator, decide."""
+"""The pipeline of `ask`, top to bottom: link, retrieve, rank, tell the kind, weigh with the generator, decide."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -18,11 +19,13 @@ from kb_index.types import Triple
 from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.directions import propose
 from kbqa_agent.linking import link
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, load_ranker, weigh
 from kbqa_agent.retrieval import retrieve
-from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Ranker, Turn
+from kbqa_agent.several import asks_for_several, gathered, values_of
+from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Proposal, Ranker, Turn
 
 __all__ = ["KBQAgent"]
 
@@ -128,6 +131,10 @@ class KBQAgent:
             return self._closed_book(question, clock)
         ranked = self._rank(question, focus, clock)
         found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
+        proposal = propose(self.kb, question, found)
+        clock.lap("kind")
+        if proposal is not None:
+            return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
         if self.generator is not None and found and self._consults_generator(found):
             prompt = self._prompt(question, ranked)
@@ -136,10 +143,27 @@ class KBQAgent:
             if self.config.free_text:
                 text = self.generator.generate([prompt])[0]
                 clock.lap("generate")
+        if asks_for_several(question):
+            found = gathered(found)
         mentions = mentions_of(ranked.mentions, found)
         if text is not None:
-            return written(question, found, mentions, text, self.config.min_confidence, clock.laps)
-        return decide(question, found, mentions, self.config.min_confidence, clock.laps)
+            answer = written(question, found, mentions, text, self.config.min_confidence, clock.laps)
+        else:
+            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps)
+        return replace(answer, values=values_of(answer.text, found, ranked.triples))
+
+    def _proposed(
+        self, question: str, ranked: _Ranked, proposal: Proposal, one_hop: Sequence[Candidate], clock: _Clock
+    ) -> Answer:
+        """The answer of another kind; the one-hop candidates come after it, and share what confidence it leaves."""
+        left = 1 - proposal.candidates[0].score
+        first = self._with_extra(proposal.candidates)
+        said = {c.answer for c in first}
+        rest = [Candidate(c.answer, c.score * left, c.evidence) for c in one_hop if c.answer not in said]
+        found = [*first, *rest][: self.config.max_candidates]
+        mentions = mentions_of(ranked.mentions, found)
+        answer = decide(question, found, mentions, self.config.min_confidence, clock.laps)
+        return replace(answer, values=proposal.values if answer.text is not None else ())
 
     def _rank(self, question: str, focus: int | None = None, clock: _Clock | None = None) -> _Ranked:
         clock = clock or _Clock()

@@ -11,6 +11,7 @@ __all__ = ["answer_to_json", "answer_to_text"]
 
 SHOWN_CANDIDATES = 3
 SHOWN_CHARS = 100
+SHOWN_VALUES = 20
 REASONS: dict[Abstention, str] = {
     "no_entity": "nothing in the question is an entity of the knowledge base",
     "no_attribute": "the knowledge base does not say",
@@ -22,15 +23,17 @@ REASONS: dict[Abstention, str] = {
 def answer_to_json(answer: Answer) -> dict[str, Any]:
     """Turn an answer into plain values that `json.dumps` takes.
 
-    Keys: question, answer (None when it abstains), confidence, abstained (None or the reason), supported (False when
-    the text is the generator's own and no candidate), mentions, candidates (best first) and timings_ms. A mention's
-    `entity` is the name of the entity that the best candidate rests on, where it is among the mention's, and of the
-    first one otherwise. Mentions have a `key` (an IRI), and evidence has `extra` columns, where the sources had.
+    Keys: question, answer (None when it abstains), values (all that are meant, the answer first), confidence,
+    abstained (None or the reason), supported (False when the text is the generator's own and no candidate), mentions,
+    candidates (best first) and timings_ms. A mention's `entity` is the name of the entity that the best candidate rests
+    on, where it is among the mention's, and of the first one otherwise. Mentions have a `key` (an IRI), and evidence
+    has `extra` columns, where the sources had.
     """
     meant = {triple.subject_id for candidate in answer.candidates[:1] for triple in candidate.evidence}
     return {
         "question": answer.question,
         "answer": answer.text,
+        "values": list(answer.values),
         "confidence": round(float(answer.confidence), 6),
         "abstained": answer.abstained,
         "supported": answer.supported,
@@ -70,7 +73,11 @@ def _headline(answer: Answer) -> str:
     if answer.abstained is not None:
         return f"(no answer: {REASONS[answer.abstained]})"
     note = f"({answer.confidence:.0%})" if answer.supported else "(the generator's own words, backed by no triple)"
-    return f"{answer.text}  {note}"
+    return f"{'; '.join(answer.values[:SHOWN_VALUES]) or answer.text}{_unshown(answer)}  {note}"
+
+
+def _unshown(answer: Answer) -> str:
+    return f"; … ({len(answer.values)} in all)" if len(answer.values) > SHOWN_VALUES else ""
 
 
 def _line(candidate: Candidate) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "Candidate",
     "EntityMention",
     "Generator",
+    "Proposal",
     "QAExample",
     "Ranker",
     "Turn",
@@ -49,7 +50,9 @@ class Answer:
     """What `ask` returns.
 
     `text` is None when the agent abstains, and `abstained` then says why. `supported` is False when the text is the
-    generator's own and equals no candidate. `confidence` is a probability; `timings` are in milliseconds.
+    generator's own and equals no candidate. `confidence` is a probability; `timings` are in milliseconds. `values` are
+    all answers that are meant together, `text` first: the objects of one subject and attribute, or all that a reverse
+    question or a chain of facts leads to; () when it abstains or nothing supports the text.
     """
 
     question: str
@@ -60,6 +63,19 @@ class Answer:
     mentions: tuple[EntityMention, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
     supported: bool = True
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The answer to a question that is not about one attribute of one entity.
+
+    `candidates` are the answers, best first, with the path of triples that leads to each; `values` are those that are
+    meant together, the first one first.
+    """
+
+    candidates: tuple[Candidate, ...]
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

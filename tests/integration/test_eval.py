@@ -128,8 +128,8 @@ def test_the_system_is_described(out: Path) -> None:
 def test_one_row_a_question_with_the_keys_of_an_answer(out: Path) -> None:
     rows = [json.loads(line) for line in (out / "per_question.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["id"] for row in rows] == ["1", "2", "3", "4"]
-    answer = ["question", "answer", "confidence", "abstained", "supported", "mentions", "candidates", "timings_ms"]
-    assert list(rows[0]) == ["id", "gold", *answer]
+    answer = ["question", "answer", "values", "confidence", "abstained", "supported"]
+    assert list(rows[0]) == ["id", "gold", *answer, "mentions", "candidates", "timings_ms"]
     assert rows[1]["gold"] == ["子美"]
     assert [c["answer"] for c in rows[1]["candidates"]] == ["少陵", "子美"]
     assert (rows[2]["answer"], rows[2]["abstained"], rows[3]["gold"]) == (None, "no_entity", [])

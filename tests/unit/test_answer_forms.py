@@ -19,6 +19,7 @@ def test_all_keys_and_plain_values() -> None:
     assert json.loads(json.dumps(answer_to_json(answer))) == {
         "question": "李伟哪年出生？",
         "answer": "1955年",
+        "values": [],
         "confidence": 0.75,
         "abstained": None,
         "supported": True,

@@ -1,0 +1,100 @@
+"""Questions that are not about one attribute of one entity, over a real index."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from kb_index import KnowledgeBase, build_index
+from kbqa_agent import AgentConfig, KBQAgent
+from kbqa_agent.answer_forms import answer_to_json, answer_to_text
+
+LINES = """\
+红楼梦(古典小说) ||| 作者 ||| 曹雪芹
+红楼梦(古典小说) ||| 体裁 ||| 长篇小说
+废艺斋集稿 ||| 作者 ||| 曹雪芹
+曹雪芹 ||| 朝代 ||| 清朝
+鲁迅 ||| 代表作 ||| 呐喊
+呐喊 ||| 作者 ||| 鲁迅
+姚明 ||| 妻子 ||| 叶莉
+姚明 ||| 出生地 ||| 上海
+叶莉 ||| 出生地 ||| 上海
+红高粱 ||| 主演 ||| 巩俐
+红高粱 ||| 主演 ||| 姜文
+法国 ||| 首都 ||| 巴黎
+巴黎 ||| 人口 ||| 220万
+"""
+
+
+class WordRanker:
+    """A fake: an attribute in the question is probable, and 代表作 where it says 写过; all else is not."""
+
+    def rank(self, question, mentions, triples):
+        fits = [t.predicate in question or (t.predicate == "代表作" and "写过" in question) for t in triples]
+        scores = np.array(fits, np.float32)
+        return scores, (scores * 0.8 / max(1, sum(fits))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("directions")
+    (folder / "kb.txt").write_text(LINES, encoding="utf-8")
+    build_index([folder / "kb.txt"], folder / "index", progress=False)
+    with KnowledgeBase.open(folder / "index") as kb:
+        yield KBQAgent(kb, WordRanker(), None, AgentConfig())
+
+
+@pytest.mark.parametrize(
+    ("question", "values"),
+    [
+        ("红楼梦的作者是谁？", ("曹雪芹",)),
+        ("曹雪芹写过哪些书？", ("红楼梦(古典小说)", "废艺斋集稿")),
+        ("请问《曹雪芹》写的书有哪些?", ("红楼梦(古典小说)", "废艺斋集稿")),
+        ("哪些书的作者是曹雪芹", ("红楼梦(古典小说)", "废艺斋集稿")),
+        ("哪些书是曹雪芹写的？", ("红楼梦(古典小说)", "废艺斋集稿")),
+        ("作者是曹雪芹的书有哪些", ("红楼梦(古典小说)", "废艺斋集稿")),
+        ("谁的妻子是叶莉？", ("姚明",)),
+        ("叶莉是谁的妻子？", ("姚明",)),
+        ("巴黎是哪个国家的首都？", ("法国",)),
+        ("谁出生在上海？", ("姚明", "叶莉")),
+        ("出生于上海的人有哪些？", ("姚明", "叶莉")),
+    ],
+)
+def test_reverse_questions_find_all_subjects(agent, question, values):
+    answer = agent.ask(question)
+    assert (answer.text, answer.values) == (values[0], values)
+
+
+def test_a_subject_comes_with_the_triple_that_names_it(agent):
+    (triple,) = agent.ask("曹雪芹写过哪些书").candidates[1].evidence
+    assert triple[1:4] == ("废艺斋集稿", "作者", "曹雪芹")
+
+
+def test_an_attribute_of_the_entity_itself_comes_first(agent):
+    answer = agent.ask("鲁迅写过哪些书？")
+    assert answer.candidates[0].evidence[0].predicate == "代表作"
+
+
+def test_a_reverse_wording_without_such_triples_stays_a_question_about_an_attribute(agent):
+    assert agent.ask("法国的首都是谁的作者").text == "巴黎"
+    assert agent.ask("曹雪芹导演过哪些电影").text is None
+
+
+def test_all_values_of_an_attribute_come_back_together(agent):
+    answer = agent.ask("红高粱的主演有哪些？")
+    assert answer.values == ("巩俐", "姜文")
+    assert [round(c.score, 3) for c in answer.candidates[:2]] == [0.8, 0.8]
+    assert answer_to_text(answer).startswith("巩俐; 姜文  (80%)\n")
+    assert json.loads(json.dumps(answer_to_json(answer)))["values"] == ["巩俐", "姜文"]
+
+
+def test_a_question_for_one_value_keeps_the_probability_of_that_one(agent):
+    answer = agent.ask("红高粱的主演是谁？")
+    assert answer.values == ("巩俐", "姜文")
+    assert round(answer.confidence, 3) == 0.4
+
+
+def test_an_answer_that_is_withheld_has_no_values(agent):
+    assert agent.ask("红高粱的票房是多少？").values == ()
