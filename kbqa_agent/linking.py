@@ -1,65 +1,76 @@
-"""Question -> entity mentions: every alias of an entity that stands in the question, and a back-off for misspelt names.
+"""Question -> entity mentions: every alias of an entity that stands in it, and a back-off for other spellings.
 
 All readings are kept, overlapping ones too: which of them is meant is decided by the ranker, which sees what the
-question asks of each. Only readings that cannot be meant are dropped here.
+question asks of each. Names are also looked for in the other Chinese script, and those of one character where the
+wording puts a name. Where that place holds no known name, the names nearest to what stands there are linked too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import QUOTES
-from kb_index.types import Entity, NameMatch
+from kb_index.types import Entity
+from kbqa_agent.misspelling import similar_mentions
+from kbqa_agent.scripts import other_scripts
+from kbqa_agent.spans import Span, name_spans
 from kbqa_agent.types import EntityMention
 
 __all__ = ["link", "link_many"]
 
 MAX_ENTITIES_PER_MENTION = 100
-BACK_OFF_ENTITIES = 5
-BACK_OFF_MIN_SIMILARITY = 0.6
+
+Found = dict[tuple[int, int], tuple[int, ...]]
+"""(start, end) of a stretch of the question -> the ids of the entities of that name."""
 
 
 def link(kb: KnowledgeBase, question: str) -> tuple[EntityMention, ...]:
-    """Find the mentions of a question, longest first; by vector similarity where no name is found."""
+    """Find the mentions of a question, longest first, and after them those that are near to a name only."""
     return link_many(kb, [question])[0]
 
 
 def link_many(kb: KnowledgeBase, questions: Sequence[str]) -> list[tuple[EntityMention, ...]]:
     """Find the mentions of each question, with one look-up of all entities."""
-    matches = [sorted(kb.mentions(q), key=lambda m: (m.start - m.end, m.start)) for q in questions]
-    ids = {i for found in matches for m in found for i in m.entity_ids[:MAX_ENTITIES_PER_MENTION]}
+    spans = [name_spans(question) for question in questions]
+    found = [_names_in(kb, question, of_question) for question, of_question in zip(questions, spans, strict=True)]
+    ids = {i for of_question in found for named in of_question.values() for i in named}
     entities = {e.id: e for e in kb.entities(sorted(ids))}
-    linked = (
-        tuple(_mention(question, match, entities) for match in found)
-        for question, found in zip(questions, matches, strict=True)
-    )
-    return [mentions or _similar_mentions(kb, q) for q, mentions in zip(questions, linked, strict=True)]
+    return [
+        _mentions(kb, question, of_question, named, entities)
+        for question, of_question, named in zip(questions, spans, found, strict=True)
+    ]
 
 
-def _mention(question: str, match: NameMatch, entities: Mapping[int, Entity]) -> EntityMention:
-    named = tuple(entities[i] for i in match.entity_ids[:MAX_ENTITIES_PER_MENTION])
-    return EntityMention(question[match.start : match.end], match.start, match.end, named)
+def _mentions(
+    kb: KnowledgeBase, question: str, spans: Sequence[Span], found: Found, entities: Mapping[int, Entity]
+) -> tuple[EntityMention, ...]:
+    longest_first = sorted(found, key=lambda at: (at[0] - at[1], at[0]))
+    exact = [EntityMention(question[s:e], s, e, tuple(entities[i] for i in found[s, e])) for s, e in longest_first]
+    if any(span in found for span in spans):
+        return tuple(exact)
+    known = {e.id for m in exact for e in m.entities}
+    return (*exact, *similar_mentions(kb, question, spans, known))
 
 
-def _similar_mentions(kb: KnowledgeBase, question: str) -> tuple[EntityMention, ...]:
-    """The likeliest misspelt name: what is quoted, else the question up to a word that follows names."""
-    start, end = _name_span(question)
-    text = question[start:end]
-    if not text.strip():
-        return ()
-    found = chain.from_iterable(kb.similar_entities([text], BACK_OFF_ENTITIES))
-    entities = tuple(m.entity for m in found if m.score >= BACK_OFF_MIN_SIMILARITY)
-    return (EntityMention(text, start, end, entities),) if entities else ()
+def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
+    """Every name in the question; where no span is one, every name in the question's other scripts too."""
+    found: Found = {(m.start, m.end): m.entity_ids[:MAX_ENTITIES_PER_MENTION] for m in kb.mentions(question)}
+    others = other_scripts(question)
+    for start, end in spans:
+        written = {question[start:end]} if end - start == 1 else set()
+        written |= {other[start:end] for other in others if other[start:end] != question[start:end]}
+        _add(found, (start, end), (i for text in written for i in _entity_ids(kb, text)))
+    if not any(span in found for span in spans):
+        for match in (m for other in others for m in kb.mentions(other)):
+            _add(found, (match.start, match.end), match.entity_ids)
+    return found
 
 
-def _name_span(question: str) -> tuple[int, int]:
-    for opening, closing in QUOTES.items():
-        start = question.find(opening)
-        end = question.find(closing, start + 1)
-        if 0 <= start < end:
-            return start + 1, end
-    start = next((len(p) for p in ("请问", "你知道", "我想知道") if question.startswith(p)), 0)
-    end = next((i for i in (question.find(c, start + 1) for c in ("的", "是", "有", "在")) if i > start), len(question))
-    return start, end
+def _add(found: Found, at: tuple[int, int], entity_ids: Iterable[int]) -> None:
+    named = dict.fromkeys((*found.get(at, ()), *entity_ids))
+    if named:
+        found[at] = tuple(named)[:MAX_ENTITIES_PER_MENTION]
+
+
+def _entity_ids(kb: KnowledgeBase, text: str) -> tuple[int, ...]:
+    return next((m.entity_ids for m in kb.mentions(text) if (m.start, m.end) == (0, len(text))), ())
