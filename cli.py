@@ -208,10 +208,9 @@ def chat(index: Path, **options: Any) -> None:
 @click.option("--out", required=True, type=FILE, help="Folder for the report, the predictions and the plots.")
 @click.option("--limit", type=click.IntRange(1), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--unanswerable", is_flag=True, help="Hide from half of the questions what they ask for: test silence.")
 @generator_options
-def evaluate(
-    index: Path, questions: Path, format_: str, out: Path, limit: int | None, seed: int, **options: Any
-) -> None:
+def evaluate(index: Path, questions: Path, format_: str, out: Path, **options: Any) -> None:
     """Ask every question of a file and report MRR, MAP, averaged F1, BLEU, ROUGE and their intervals.
 
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
@@ -222,10 +221,11 @@ def evaluate(
     from kbqa_agent.qa_data import read_questions
 
     examples = read_questions(questions, format_)
+    chosen = {name: options.pop(name) for name in ("limit", "seed", "unanswerable")}
     with _open(index, **options) as agent:
         name = agent.generator.name if agent.generator else "none"
         system = SystemInfo(model=name, adapter=getattr(agent.generator, "adapter", None), index=str(index))
-        report = run(agent, examples, out, EvalOptions(limit=limit, seed=seed, system=system))
+        report = run(agent, examples, out, EvalOptions(**chosen, system=system))
     click.echo(report_markdown(report))
 
 

@@ -1,4 +1,4 @@
-"""The pictures of a report, one PNG each: metrics, risk and coverage, calibration, ranks.
+"""The pictures of a report, one PNG each: metrics, risk and coverage, calibration, ranks, silence.
 
 Texts are in English, so that no font with Chinese characters is needed. No window and no global state: figures are made
 as objects.
@@ -6,9 +6,9 @@ as objects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,20 +21,32 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_figure", "metrics_figure", "rank_figure", "risk_coverage_figure", "write_plots"]
+__all__ = [
+    "calibration_figure",
+    "metrics_figure",
+    "rank_figure",
+    "risk_coverage_figure",
+    "silence_figure",
+    "write_plots",
+]
 
 _BLUE, _ORANGE, _GREY = "#31688e", "#d95f02", "#9a9a9a"
 _MOST_RANKS = 10
 
 
 def write_plots(report: Report, bins: Calibration, ranks: Sequence[int | None], folder: Path) -> None:
-    """Write the four pictures into `folder`. Raises: MissingExtraError without matplotlib, StorageError."""
+    """Write the pictures into `folder`: four, and one on silence where it was tested.
+
+    Raises: MissingExtraError without matplotlib, StorageError.
+    """
     figures = {
         "metrics.png": metrics_figure(report),
         "risk_coverage.png": risk_coverage_figure(report),
         "calibration.png": calibration_figure(bins),
         "ranks.png": rank_figure(ranks),
     }
+    if report.unanswerable:
+        figures["silence.png"] = silence_figure(report.unanswerable)
     for name, figure in figures.items():
         with replacing(folder / name) as part:
             figure.savefig(part, format="png", dpi=120)
@@ -74,6 +86,19 @@ def risk_coverage_figure(report: Report) -> Figure:
         ylabel="risk (share wrong)",
     )
     axes.set_title(f"Risk and coverage (area {report.risk_coverage['aurc']:.3f})")
+    return figure
+
+
+def silence_figure(figures: Mapping[str, Any]) -> Figure:
+    """Share of wrong answers among the most confident share of questions, of which half have no answer."""
+    figure, axes = _figure(6.0, 4.2)
+    coverage, risk, tolerated = figures["curve"]["coverage"], figures["curve"]["risk"], figures["tolerated"]
+    axes.plot(coverage, risk, color=_BLUE, linewidth=2)
+    axes.axhline(tolerated, color=_ORANGE, linestyle="--", linewidth=1, label=f"tolerated: {tolerated:.0%}")
+    axes.set(xlim=(0, 1), ylim=(0, max([*risk, 0.05]) * 1.1), xlabel="share of all questions answered")
+    axes.set(ylabel="risk (share wrong)")
+    axes.set_title(f"Silence: {figures['coverage']:.1%} of the answerable at {tolerated:.0%} error")
+    axes.legend(loc="upper left", frameon=False)
     return figure
 
 

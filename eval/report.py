@@ -31,7 +31,8 @@ class Report:
 
     `seconds` is the time spent in `ask`. Metrics lie from 0 to 1. `ceiling` is None where no question has a gold
     triple. `confidence_intervals` are (low, high) at 95 %. `risk_coverage` holds `aurc`, `ece` (expected calibration
-    error of the answered questions) and the curve's `coverage` and `risk`.
+    error of the answered questions) and the curve's `coverage` and `risk`. `unanswerable` holds the figures of the test
+    of silence (`eval.unanswerable.silence_figures`); where that was not asked for, it is None and not written.
     """
 
     n_questions: int
@@ -42,12 +43,14 @@ class Report:
     ceiling: Mapping[str, float] | None
     confidence_intervals: Mapping[str, tuple[float, float]]
     risk_coverage: Mapping[str, Any]
+    unanswerable: Mapping[str, Any] | None = None
 
 
 def write_report(report: Report, out: Path) -> None:
     """Write `report.json` and `report.md` into `out`; a figure without a value is null. Raises: StorageError."""
     with replacing_text(out / "report.json") as stream:
-        json.dump(_finite(asdict(report)), stream, ensure_ascii=False, indent=2, allow_nan=False)
+        values = {key: value for key, value in asdict(report).items() if key != "unanswerable" or value}
+        json.dump(_finite(values), stream, ensure_ascii=False, indent=2, allow_nan=False)
         stream.write("\n")
     with replacing_text(out / "report.md") as stream:
         stream.write(report_markdown(report))
@@ -78,7 +81,34 @@ def report_markdown(report: Report) -> str:
         "",
         "The ceiling is an oracle that knows the right subject name and predicate and guesses among homonyms.",
     ]
+    if report.unanswerable:
+        lines += _silence(report.unanswerable)
     return "\n".join(lines) + "\n"
+
+
+def _silence(figures: Mapping[str, Any]) -> list[str]:
+    """A section on the test of silence: a column at the tolerated error, one as the agent's own threshold has it."""
+    told = figures["told"]
+    rows = [
+        ("answerable questions answered", figures["coverage"], told["coverage"]),
+        ("wrong among the answers", figures["risk"], told["risk"]),
+        *(
+            (f"answered without {kind} ({count['n']})", count["answered"], told["unanswerable"][kind]["answered"])
+            for kind, count in figures["unanswerable"].items()
+        ),
+    ]
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(told["silent"].items())) or "none"
+    return [
+        "",
+        "## Silence",
+        "",
+        f"| | at {figures['tolerated']:.0%} error (confidence {_figure(figures['threshold'])}) | as told |",
+        "|---|---:|---:|",
+        *(f"| {name} | {_figure(at_risk)} | {_figure(as_told)} |" for name, at_risk, as_told in rows),
+        "",
+        f"Over all of these questions: area under the risk-coverage curve {_figure(figures['aurc'])}, expected "
+        f"calibration error {_figure(figures['ece'])}. Withheld: {reasons}.",
+    ]
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from eval.official import official_answers, write_predictions
 from eval.plots import write_plots
 from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
+from eval.unanswerable import GIVEN, Blinded, Judged, judge, silence_figures
 from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk_coverage
 from kb_index.atomic import check_replaceable, replacing_text
 from kb_index.errors import MissingExtraError, QuestionError, QuestionFileError
@@ -56,23 +57,31 @@ class Evaluated(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EvalOptions:
-    """How to evaluate: draw `limit` questions at random (all if None), with `seed`, and what to call the system."""
+    """How to evaluate: draw `limit` questions at random (all if None), with `seed`, and what to call the system.
+
+    `unanswerable` asks a random half of them without what they ask for (`eval.unanswerable`).
+    """
 
     limit: int | None = None
     seed: int = 0
     resamples: int = 1000
+    unanswerable: bool = False
     system: SystemInfo = SystemInfo()  # noqa: RUF009 - frozen, so the shared default cannot change
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is kept of one answer: scores (one for each of `METRICS`), what is handed in, confidence, rank."""
+    """What is kept of one answer: scores (one for each of `METRICS`), what is handed in, confidence, rank.
+
+    `judged` is its part in the test of silence.
+    """
 
     scores: tuple[float, ...]
     handed_in: tuple[str, ...]
     confidence: float
     abstained: bool
     rank: int | None
+    judged: Judged
 
 
 def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options: EvalOptions | None = None) -> Report:
@@ -86,13 +95,17 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     examples = draw(examples, options.limit, options.seed)
     if not examples:
         raise QuestionFileError("no question to evaluate; expected at least one, give a file that has some")
-    asked, seconds = _ask_all(agent, examples, out / "per_question.jsonl")
+    blinded = Blinded(agent, examples, options.seed) if options.unanswerable else None
+    examples = blinded.examples if blinded else examples
+    asked, seconds = _ask_all(blinded or _Seeing(agent), examples, out / "per_question.jsonl")
     write_predictions(
         examples, {e.id: a.handed_in for e, a in zip(examples, asked, strict=True)}, out / "predictions.nlpcc"
     )
     bins = _calibration(asked)
     report = _report(agent, examples, asked, seconds, options)
     report = replace(report, risk_coverage={**report.risk_coverage, "ece": bins.ece})
+    if blinded:
+        report = replace(report, unanswerable=silence_figures([a.judged for a in asked]))
     write_report(report, out)
     write_plots(report, bins, [a.rank for a, e in zip(asked, examples, strict=True) if e.answers], out / "plots")
     return report
@@ -105,34 +118,50 @@ def _require_extras() -> None:
             raise MissingExtraError("eval", package)
 
 
-def _ask_all(agent: Evaluated, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:
+class _Seeing:
+    """An agent that sees all of its knowledge base."""
+
+    def __init__(self, agent: Evaluated) -> None:
+        self.agent = agent
+
+    def kind(self, example: QAExample) -> str | None:
+        return None if example.answers else GIVEN
+
+    def ask(self, example: QAExample) -> Answer:
+        return self.agent.ask(example.question)
+
+
+def _ask_all(agent: Blinded | _Seeing, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:
     asked, seconds = [], 0.0
     with replacing_text(path) as stream:
         for example in tqdm(examples, desc="eval", unit="question", disable=None):
             started = perf_counter()
             answer = _ask(agent, example)
             seconds += perf_counter() - started
-            row = {"id": example.id, "gold": list(example.answers), **answer_to_json(answer)}
+            kind = agent.kind(example)
+            removed = {"removed": kind} if isinstance(agent, Blinded) else {}
+            row = {"id": example.id, "gold": list(example.answers), **removed, **answer_to_json(answer)}
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-            asked.append(_asked(example, answer))
+            asked.append(_asked(example, kind, answer))
     return asked, seconds
 
 
-def _ask(agent: Evaluated, example: QAExample) -> Answer:
+def _ask(agent: Blinded | _Seeing, example: QAExample) -> Answer:
     try:
-        return agent.ask(example.question)
+        return agent.ask(example)
     except QuestionError as error:
         logger.warning("id %s: %s; counted as unanswered", example.id, error)
         return Answer(example.question, None, 0.0, "no_entity", (), ())
 
 
-def _asked(example: QAExample, answer: Answer) -> Asked:
+def _asked(example: QAExample, kind: str | None, answer: Answer) -> Asked:
     return Asked(
         scores=question_scores(example, answer),
         handed_in=official_answers(answer),
         confidence=float(answer.confidence),
         abstained=answer.text is None,
         rank=first_rank(ranked_answers(answer), set(map(comparable, example.answers))),
+        judged=judge(example, kind, answer),
     )
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Calibration", "RiskCoverage", "bootstrap_intervals", "calibration", "risk_coverage"]
+__all__ = ["Calibration", "RiskCoverage", "bootstrap_intervals", "calibration", "risk_coverage", "threshold_at_risk"]
 
 _CHUNK = 50  # resamples at a time: 50 x 10,000 questions of int64 are 4 MB
 
@@ -80,6 +80,23 @@ def risk_coverage(confidence: NDArray[np.float64], correct: NDArray[np.float64],
     risk = 1.0 - np.cumsum(shared) / np.arange(1, n_questions + 1)
     kept = np.unique(np.ceil(np.arange(1, points + 1) * n_questions / points).astype(np.int64))
     return RiskCoverage(kept / n_questions, risk[kept - 1], float(risk.mean()))
+
+
+def threshold_at_risk(confidence: NDArray[np.float64], correct: NDArray[np.float64], tolerated: float) -> float:
+    """Give the lowest confidence such that of the answers at least this sure at most `tolerated` are wrong.
+
+    Both arrays are (n_questions,). Infinity where no threshold keeps the risk.
+
+    >>> threshold_at_risk(np.array([0.9, 0.8, 0.2]), np.array([1.0, 1.0, 0.0]), 0.05)
+    0.8
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence = confidence[order]
+    risk = 1.0 - np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    # Questions of equal confidence are let in together or not at all.
+    is_last = np.append(sorted_confidence[1:] != sorted_confidence[:-1], True)[: len(order)]
+    kept = np.flatnonzero((risk <= tolerated) & is_last)
+    return float(sorted_confidence[kept[-1]]) if len(kept) else float("inf")
 
 
 def calibration(confidence: NDArray[np.float64], correct: NDArray[np.float64], bins: int = 10) -> Calibration:
