@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.likelihood import collect, fit_likelihood_weight
+from finetune.presence import fit_presence
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import InputError, QuestionFileError
@@ -127,6 +128,8 @@ def train_ranker(
     mrr = _mrr(validation, scored)
     stages.add("boost", validation_mrr=mrr)
     ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
+    ranker.presence = fit_presence(ranker, [examples[i] for i in order[:n_validation]], config.seed)
+    stages.add("silence")
     if generator is not None:
         _weigh(ranker, generator, [examples[i] for i in order[: min(n_validation, config.weighed)]])
     stages.add("calibrate", n_questions=len(found), recall=recall, validation_mrr=mrr, **asdict(ranker.calibration))

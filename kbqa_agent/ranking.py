@@ -4,7 +4,10 @@ A LambdaMART model (gradient-boosted trees, LightGBM) orders the triples of a qu
 and a term for "none of these" turns its scores into probabilities, both fitted on questions held out from training.
 Training is `finetune.ranker`; what it writes, and this module reads, is one folder:
 
-    ranker.json   booster.txt   patterns.safetensors   patterns.json
+    ranker.json   booster.txt   patterns.safetensors   patterns.json   [presence.json   presence.txt]
+
+Where the folder holds a model of presence, that one says how probable it is that any triple answers, in place of the
+constant term for "none of these".
 
 Reference: Burges 2010, "From RankNet to LambdaRank to LambdaMART"; Guo et al. 2017, arXiv:1706.04599 (temperature).
 """
@@ -25,6 +28,7 @@ from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.features import FEATURES, candidate_features
 from kbqa_agent.patterns import TranslationModel
+from kbqa_agent.presence import Presence, PresenceModel, presence_inputs
 from kbqa_agent.types import EntityMention
 
 if TYPE_CHECKING:
@@ -75,9 +79,15 @@ class TrainedRanker:
     """LambdaMART over `FEATURES`; it counts attributes in the knowledge base that it was opened for."""
 
     def __init__(
-        self, kb: KnowledgeBase, booster: Booster, patterns: TranslationModel, calibration: Calibration
+        self,
+        kb: KnowledgeBase,
+        booster: Booster,
+        patterns: TranslationModel,
+        calibration: Calibration,
+        presence: PresenceModel | None = None,
     ) -> None:
         self.kb, self.booster, self.patterns, self.calibration = kb, booster, patterns, calibration
+        self.presence = presence
 
     def rank(
         self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
@@ -85,14 +95,46 @@ class TrainedRanker:
         """Score each triple as the one that answers the question: raw scores and probabilities, both (n_triples,)."""
         if not triples:
             return np.zeros(0, np.float32), np.zeros(0, np.float32)
+        if self.presence is None:
+            _, scores = self._scored(question, mentions, triples)
+            return scores, self.calibration.probabilities(scores)
+        rows, scores, shares = self.shares(question, mentions, triples)
+        inputs = presence_inputs(scores, rows, triples, shares, len(mentions))
+        return scores, (shares * self.presence.predict(inputs).present).astype(np.float32)
+
+    def shares(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Features (n_triples, n_features); raw scores, and probabilities if one triple is right, both (n_triples,)."""
+        rows, scores = self._scored(question, mentions, triples)
+        probabilities = self.calibration.probabilities(scores)
+        return rows, scores, probabilities / probabilities.sum()
+
+    def judge_presence(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> Presence | None:
+        """How probable it is that any of the triples answers, and what is missing otherwise; None if never learnt."""
+        if self.presence is None or not triples:
+            return None
+        rows, scores, shares = self.shares(question, mentions, triples)
+        return self.presence.predict(presence_inputs(scores, rows, triples, shares, len(mentions)))
+
+    def threshold(self, max_risk: float) -> float:
+        """The lowest confidence at which at most `max_risk` of the answers are wrong; 1 - max_risk if not measured."""
+        return self.presence.threshold(max_risk) if self.presence else 1.0 - max_risk
+
+    def _scored(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rows = candidate_features(question, mentions, triples, self.patterns, self.kb.attribute_frequency)
-        scores = np.asarray(self.booster.predict(rows, num_threads=1), np.float32)
-        return scores, self.calibration.probabilities(scores)
+        return rows, np.asarray(self.booster.predict(rows, num_threads=1), np.float32)
 
     def save(self, folder: Path, record: dict[str, object]) -> None:
         """Write the ranker into an existing empty folder; `record` says how it was trained."""
         self.booster.save_model(str(folder / "booster.txt"))
         self.patterns.save(folder)
+        if self.presence:
+            self.presence.save(folder)
         about = {
             "format": FORMAT_VERSION,
             "features": list(FEATURES),
@@ -117,7 +159,8 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
         if about["format"] != FORMAT_VERSION or about["features"] != list(FEATURES):
             raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
-        return TrainedRanker(kb, booster, TranslationModel.load(folder), Calibration(**about["calibration"]))
+        patterns, calibration = TranslationModel.load(folder), Calibration(**about["calibration"])
+        return TrainedRanker(kb, booster, patterns, calibration, PresenceModel.load(folder))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error

@@ -1,0 +1,139 @@
+"""Held-out questions -> the model of `kbqa_agent.presence`, and the risk of answering at each confidence.
+
+Each question is asked as it is and without each kind of thing that can be missing (`kbqa_agent.removal`); the one
+weighs as much as the others together. The ranker must not have been trained on these questions. The risk is measured
+out of fold, all forms of a question in one fold.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from kb_index.knowledge_base import KnowledgeBase
+from kbqa_agent.candidates import candidates_of
+from kbqa_agent.features import FEATURES
+from kbqa_agent.linking import link
+from kbqa_agent.presence import SPREAD, PresenceModel, presence_inputs
+from kbqa_agent.qa_data import comparable
+from kbqa_agent.ranking import TrainedRanker
+from kbqa_agent.removal import KINDS, RemovalKind, Without, removal_of
+from kbqa_agent.retrieval import retrieve
+from kbqa_agent.types import QAExample
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+__all__ = ["MIN_QUESTIONS", "fit_presence"]
+
+logger = logging.getLogger(__name__)
+
+MIN_QUESTIONS = 150
+"""With fewer held-out questions no model is fitted: it would know less than the ranker's term for "none of these"."""
+MAX_QUESTIONS = 1500
+FOLDS = 5
+TREES = 200
+RISK_POINTS = 50
+PRESENT, NO_ATTRIBUTE, NO_ENTITY = 0, 1, 2
+
+
+class _Seen(NamedTuple):
+    """One form of a question: its number, inputs, class and weight, the best answer's share, and if that is right."""
+
+    question: int
+    inputs: NDArray[np.float32]
+    label: int
+    weight: float
+    share: float
+    right: bool
+
+
+def fit_presence(ranker: TrainedRanker, examples: Sequence[QAExample], seed: int = 0) -> PresenceModel | None:
+    """Train the model on questions that the ranker has not seen; None where too few have a gold triple in its index."""
+    usable = [e for e in examples if removal_of(ranker.kb, e, "triples")][:MAX_QUESTIONS]
+    if len(usable) < MIN_QUESTIONS:
+        logger.warning("%d held-out questions with a gold triple: too few to learn when to be silent", len(usable))
+        return None
+    bar = tqdm(usable, desc="silence", unit="question", disable=None)
+    seen = [form for number, example in enumerate(bar) for form in _forms(ranker, number, example)]
+    return PresenceModel(_boost(seen, seed), _risk(seen, _out_of_fold(seen, seed)))
+
+
+def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[_Seen]:
+    answers = set(map(comparable, example.answers))
+    kinds: tuple[RemovalKind | None, ...] = (None, *KINDS)
+    for kind in kinds:
+        removal = removal_of(ranker.kb, example, kind) if kind else None
+        kb = Without(ranker.kb, removal) if removal else ranker.kb
+        form = _seen(ranker, kb, number, example.question, kind, answers if kind is None else set())
+        if form:
+            yield form
+
+
+def _seen(
+    ranker: TrainedRanker, kb: KnowledgeBase, number: int, question: str, kind: RemovalKind | None, answers: set[str]
+) -> _Seen | None:
+    mentions = link(kb, question)
+    triples = retrieve(kb, mentions)
+    if not triples:
+        return None
+    rows, scores, shares = ranker.shares(question, mentions, triples)
+    first = candidates_of(triples, shares, 1)[0]
+    present = any(comparable(t.object) in answers for t in triples)
+    absent = NO_ENTITY if kind == "entities" else NO_ATTRIBUTE
+    return _Seen(
+        question=number,
+        inputs=presence_inputs(scores, rows, triples, shares, len(mentions)),
+        label=PRESENT if present else absent,
+        weight=1.0 if kind else float(len(KINDS)),
+        share=first.score,
+        right=comparable(first.answer) in answers,
+    )
+
+
+def _boost(seen: Iterable[_Seen], seed: int) -> Booster:
+    import lightgbm
+
+    settings = {
+        "objective": "multiclass",
+        "num_class": 3,
+        "num_leaves": 7,
+        "learning_rate": 0.05,
+        "min_data_in_leaf": 20,
+        "feature_fraction": 0.5,
+        "lambda_l2": 5.0,
+        "seed": seed,
+        "deterministic": True,
+        "verbosity": -1,
+    }
+    inputs, labels, weights = zip(*((s.inputs, s.label, s.weight) for s in seen), strict=True)
+    names = [*SPREAD, *(f"best_{name}" for name in FEATURES)]
+    data = lightgbm.Dataset(np.array(inputs), np.array(labels), weight=np.array(weights), feature_name=names)
+    return lightgbm.train(settings, data, TREES)
+
+
+def _out_of_fold(seen: Sequence[_Seen], seed: int) -> NDArray[np.float64]:
+    """The confidence in the best answer of each form, from trees that saw no form of its question, (n_forms,)."""
+    confidence = np.zeros(len(seen))
+    for fold in range(FOLDS):
+        booster = _boost((s for s in seen if s.question % FOLDS != fold), seed)
+        at = [i for i, s in enumerate(seen) if s.question % FOLDS == fold]
+        present = np.asarray(booster.predict(np.array([seen[i].inputs for i in at])))[:, PRESENT]
+        confidence[at] = present * np.array([seen[i].share for i in at])
+    return confidence
+
+
+def _risk(seen: Sequence[_Seen], confidence: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+    """What `PresenceModel.risk` holds, at `RISK_POINTS` confidences; the surest few, too few to tell, share theirs."""
+    order = np.argsort(-confidence, kind="stable")
+    weights = np.array([seen[i].weight for i in order])
+    wrong = np.array([not seen[i].right for i in order]) * weights
+    risk = np.cumsum(wrong) / np.cumsum(weights)
+    at = np.unique(np.linspace(0, len(order) - 1, RISK_POINTS + 1).astype(np.int64)[1:])
+    rising = np.maximum.accumulate(risk[at])
+    return tuple((round(float(confidence[order[i]]), 6), round(float(r), 6)) for i, r in zip(at, rising, strict=True))
