@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb_index.knowledge_base import KnowledgeBase
+from kbqa_agent.chains import chain
 from kbqa_agent.reverse import reverse
 from kbqa_agent.types import Candidate, Proposal
 
@@ -23,5 +24,14 @@ def propose(kb: KnowledgeBase, question: str, one_hop: Sequence[Candidate]) -> P
 
     `one_hop` are the candidates if it is about an attribute, best first.
     """
-    likely = bool(one_hop) and one_hop[0].score >= ENOUGH
-    return reverse(kb, question, has_attribute=likely)
+    likelihood = one_hop[0].score if one_hop else 0.0
+    chained = chain(kb, question)
+    if chained is not None and (_is_other(chained) or chained.candidates[0].score >= likelihood):
+        return chained
+    return reverse(kb, question, has_attribute=likelihood >= ENOUGH)
+
+
+def _is_other(proposal: Proposal) -> bool:
+    """Whether an answer is not the value of an attribute of an entity."""
+    best = proposal.candidates[0]
+    return len(best.evidence) > 1 or best.answer != best.evidence[0].object
