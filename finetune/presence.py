@@ -57,7 +57,7 @@ def fit_presence(ranker: TrainedRanker, examples: Sequence[QAExample], seed: int
     """Train the model on questions that the ranker has not seen; None where too few have a gold triple in its index."""
     usable = [e for e in examples if removal_of(ranker.kb, e, "triples")][:MAX_QUESTIONS]
     if len(usable) < MIN_QUESTIONS:
-        logger.warning("%d held-out questions with a gold triple: too few to learn when to be silent", len(usable))
+        logger.info("%d held-out questions with a gold triple: too few to learn when to be silent", len(usable))
         return None
     bar = tqdm(usable, desc="silence", unit="question", disable=None)
     seen = [form for number, example in enumerate(bar) for form in _forms(ranker, number, example)]

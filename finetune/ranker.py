@@ -129,7 +129,6 @@ def train_ranker(
     stages.add("boost", validation_mrr=mrr)
     ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
     ranker.presence = fit_presence(ranker, [examples[i] for i in order[:n_validation]], config.seed)
-    stages.add("silence")
     if generator is not None:
         _weigh(ranker, generator, [examples[i] for i in order[: min(n_validation, config.weighed)]])
     stages.add("calibrate", n_questions=len(found), recall=recall, validation_mrr=mrr, **asdict(ranker.calibration))
