@@ -26,6 +26,7 @@ DUCKDB_INTERRUPTED = "Query interrupted"
 FILE = click.Path(path_type=Path)
 TRIPLE_FORMATS = ["auto", "nlpcc", "tsv", "csv", "jsonl", "parquet", "ntriples", "turtle"]
 QUESTION_FORMATS = click.Choice(["auto", "nlpcc", "kgclue", "metaqa", "text2text"])
+RISK = click.FloatRange(0, 1, min_open=True)
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
     "--questions", required=True, type=FILE, help="Question file: NLPCC, KgCLUE, MetaQA or text2text."
@@ -41,6 +42,7 @@ def generator_options(command: Any) -> Any:
         click.option("--generator", type=uses, default="unsure", show_default=True, help="When to ask the model."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
         click.option("--free-text", is_flag=True, help="Let the generator write; what no triple backs is marked."),
+        click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )
     for option in reversed(options):
         command = option(command)
@@ -90,9 +92,20 @@ def main(verbose: bool) -> None:
 @click.option("--memory-limit", default="3GB", show_default=True, help="What DuckDB takes before it spills to disk.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--update", is_flag=True, help="Add the triples to the index that is there.")
-@click.option("--delete", is_flag=True, help="Remove the triples of the files, or what the next two options name.")
-@click.option("--subject", "subjects", multiple=True, help="With --delete: all triples of this subject.")
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="With --delete: what lines with this value state.")
+@click.option(
+    "--delete",
+    is_flag=True,
+    help="Remove the triples of the files; or, without files, what --subject or --where names.",
+)
+@click.option(
+    "--subject", "subjects", multiple=True, help="With --delete: all triples of this subject; may be repeated."
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="With --delete: what only lines with this value (of each column, if repeated) state.",
+)
 @click.option("--stats", type=FILE, metavar="DIR", help="Tell what an index holds, and do nothing else.")
 @click.option("--plot", type=FILE, help="With --stats: draw it too, as .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="With --stats: print one JSON object.")
@@ -114,6 +127,8 @@ def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, 
 
     stats, plot, as_json = (options.pop(name) for name in ("stats", "plot", "as_json"))
     if stats:
+        if files or out:
+            raise click.UsageError("--stats takes no files and no --out")
         return _show_stats(stats, plot, as_json)
     encoder, seed = options.pop("encoder"), options.pop("seed")
     if out is None:
@@ -128,7 +143,7 @@ def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, 
         )
     if plot or as_json:
         raise click.UsageError("--plot and --json need --stats")
-    subjects, where = options.pop("subjects"), dict(map(_column_and_value, options.pop("where")))
+    subjects, where = options.pop("subjects"), _conditions(options.pop("where"))
     read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
     if update:
         click.echo(update_summary(update_index(files, out, options=read), out))
@@ -155,16 +170,19 @@ def _columns(text: str | None) -> tuple[str, str, str] | None:
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
-    if len(names) != 3 or not all(names):
-        raise click.BadParameter(f"{text!r}: expected three names: --columns subject,predicate,object")
+    if len(set(names)) != 3 or len(names) != 3 or not all(names):
+        raise click.BadParameter(f"{text!r}: expected three different names: --columns subject,predicate,object")
     return names[0], names[1], names[2]
 
 
-def _column_and_value(text: str) -> tuple[str, str]:
-    column, equals, value = text.partition("=")
-    if not (equals and column):
-        raise click.BadParameter(f"{text!r}: expected a column and its value: --where source=wiki-2020")
-    return column, value
+def _conditions(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not (equals and column) or column in found:
+            raise click.BadParameter(f"{text!r}: expected one value for a column: --where source=wiki-2020")
+        found[column] = value
+    return found
 
 
 @main.command()
@@ -324,13 +342,13 @@ def _losses(result: Any) -> str:
     )
 
 
-def _open(
-    index: Path, model: str | None, adapter: str | None, generator: Any, closed_book: bool, free_text: bool
-) -> KBQAgent:
+def _open(index: Path, model: str | None, adapter: str | None, **options: Any) -> KBQAgent:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
 
-    config = AgentConfig(generator="always" if closed_book else generator, closed_book=closed_book, free_text=free_text)
+    if options["closed_book"]:
+        options["generator"] = "always"
+    config = AgentConfig(**options)
     return KBQAgent.open(index, model=model, adapter=adapter, config=config)
 
 

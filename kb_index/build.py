@@ -50,7 +50,7 @@ def build_index(
         ModelError, MissingExtraError: the encoder cannot be loaded.
         StorageError: the disk is full, or `out` cannot be written.
     """
-    if not sources:
+    if isinstance(sources, Sequence) and not sources:
         raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR")
     named = load_encoder(encoder) if encoder not in (None, CHAR_STATIC) else None
     options, stages = options or ReadOptions(), Stages(shown=progress)
@@ -65,7 +65,13 @@ def build_index(
 def read_sources(
     connection: DuckDBPyConnection, sources: Sequence[Source], options: ReadOptions, spill: Path, stages: Stages
 ) -> list[SourceFile]:
-    """Load all sources into the temporary table `raw`."""
+    """Load all sources into the temporary table `raw`.
+
+    Raises:
+        InputError: there is one source, and no list of them.
+    """
+    if isinstance(sources, str | Path) or not isinstance(sources, Sequence):
+        raise InputError("one source where a list of them was expected; put it into brackets: [source]")
     with stages.stage("read", total_bytes(sources), "B") as bar:
         create_reader(connection)
         return load_sources(connection, sources, options, spill, bar.update)

@@ -141,12 +141,13 @@ class Changes:
     def remove(self, subjects: Iterable[str], where: Mapping[str, str]) -> Difference:
         """Let the lines be triples to remove, with all triples of some subjects.
 
-        `where` maps extra columns to values: what lines with one of them stated goes, unless others state it too.
+        `where` maps extra columns to values: what lines with all of them stated goes, unless others state it too.
 
         Raises:
-            InputError: several subjects have one of the names.
+            InputError: several subjects have one of the names, or no line has such a column.
         """
-        stated = " OR ".join(["json_extract_string({0}, ?) = ?"] * len(where)) or "false"
+        self._check_columns(where)
+        stated = " AND ".join(["json_extract_string({0}, ?) = ?"] * len(where)) or "false"
         values = [part for name, value in where.items() for part in (_pointer(name), value)]
         self._connection.execute(
             f"INSERT INTO touched SELECT subject FROM first.triple JOIN first.extra ON extra.triple = triple.rowid "
@@ -160,6 +161,13 @@ class Changes:
         self._connection.execute("DELETE FROM live WHERE entity IN (SELECT unnest($1::INTEGER[]))", [removed])
         self._connection.execute(f"DELETE FROM live WHERE {stated.format('extra')}", values)
         return self._difference()
+
+    def _check_columns(self, names: Iterable[str]) -> None:
+        sql = "SELECT DISTINCT unnest(json_keys(content)) AS name FROM (FROM first.extra UNION ALL FROM later.extra)"
+        known = {name for (name,) in self._connection.execute(f"{sql} ORDER BY name").fetchall()} if names else set()
+        for name in names:
+            if known and name not in known:
+                raise InputError(f"no line has a column {name!r}; expected one of these: {', '.join(sorted(known))}")
 
     def _subject(self, name: str) -> list[int]:
         sql = f"WITH known AS ({_KNOWN}) SELECT id, identity FROM known WHERE $2 IN (name, identity)"

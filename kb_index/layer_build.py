@@ -62,10 +62,13 @@ def new_database(folder: Path, memory_limit: str) -> Iterator[DuckDBPyConnection
 def _limit_memory(connection: DuckDBPyConnection, memory_limit: str) -> None:
     import duckdb
 
+    problem = InputError(f"memory limit {memory_limit!r}: no size; expected one such as 3GB or 800MB")
+    if not memory_limit.strip()[:1].isdigit():  # DuckDB takes a negative one for no limit
+        raise problem
     try:
         connection.execute("SET memory_limit = $1", [memory_limit])
     except duckdb.Error as error:
-        raise InputError(f"memory limit {memory_limit!r}: no size; expected one such as 3GB or 800MB") from error
+        raise problem from error
 
 
 def _leave_memory(connection: DuckDBPyConnection) -> None:

@@ -29,10 +29,12 @@ def build_summary(manifest: Manifest, index: Path) -> str:
 def update_summary(info: UpdateInfo, index: Path) -> str:
     """Tell what an update added and removed, from how many lines, in how many seconds, and what each stage took."""
     changed = info.added + info.removed + info.restated
-    restated = f", {info.restated:,} statements of others changed" if info.restated else ""
+    restated = f", {info.restated:,} changed in who states them" if info.restated else ""
+    idle = info.lines - info.rejected - changed
+    lines = f"; {info.lines:,} lines, {max(0, idle):,} that change nothing more, {info.rejected:,} rejected"
     return (
-        f"{index}: {info.added:,} triples added, {info.removed:,} removed{restated} in {_seconds(info.stages):.1f} s; "
-        f"{info.lines:,} lines, {info.rejected:,} rejected"
+        f"{index}: {info.added:,} triples added, {info.removed:,} removed{restated} in {_seconds(info.stages):.1f} s"
+        + (lines if info.lines else "")
         + _see(_rejects(index), info.rejected if changed else 0)
         + ("\n" + _costs(info.stages) if changed else "; the index is as it was")
     )

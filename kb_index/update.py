@@ -67,7 +67,7 @@ def update_index(
         IndexFolderError: the folder is no index, is damaged, or was replaced meanwhile.
         StorageError: the disk is full, or the folder cannot be written.
     """
-    if not sources:
+    if isinstance(sources, Sequence) and not sources:
         raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR --update")
     update = _Update(Path(index), "add", options or ReadOptions(), progress)
     return update.run(sources, Changes.add)
@@ -85,15 +85,17 @@ def delete_triples(
     """Remove from an index the triples of some sources, all triples of some subjects, and what some lines stated.
 
     A subject is named as it was written, or by its IRI. `where` maps extra columns to values: a triple goes when all
-    lines that stated it had one of them. What the index does not hold changes nothing.
+    lines that stated it had all of them. What the index does not hold changes nothing.
 
     Raises:
-        InputError: nothing was named, or several subjects have a name and one of their IRIs is needed.
+        InputError: nothing was named, or more than one of the three ways was used, several subjects have a name and
+            one of their IRIs is needed, or no line has such a column.
         TripleFileError, IndexFolderError, StorageError: as `update_index`.
     """
-    if not (sources or subjects or where):
+    if sum(map(bool, (sources, subjects, where))) != 1:
         raise InputError(
-            "nothing to delete was named; expected a file of triples, a subject, or a column and its value"
+            "expected one way to name what to delete: files of triples, subjects (--subject NAME), or the lines "
+            "that stated it (--where COLUMN=VALUE)"
         )
     update = _Update(Path(index), "delete", options or ReadOptions(), progress)
     return update.run(sources, lambda changes: changes.remove(subjects, where or {}))

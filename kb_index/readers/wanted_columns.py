@@ -39,7 +39,7 @@ def require_columns(path: str, names: Sequence[str], columns: tuple[str, str, st
     if found is None:
         raise TripleFileError(
             f"{path}: no columns {', '.join(columns or DEFAULT_COLUMNS)}; it has {', '.join(names) or 'none'}; "
-            f"name the three that are subject, predicate and object with --columns s,p,o"
+            "name the three that are subject, predicate and object with --columns s,p,o, or give the file a header"
         )
     return found
 

@@ -165,7 +165,9 @@ def test_missing_cut_and_scrambled_files(index, name):
         KnowledgeBase.open(index)
 
 
-@pytest.mark.parametrize(("limit", "message"), [("much", "no size; expected one such as 3GB"), ("1MB", "too little")])
+@pytest.mark.parametrize(
+    ("limit", "message"), [("much", "no size; expected one such as 3GB"), ("-1", "no size"), ("1MB", "too little")]
+)
 def test_a_memory_limit_that_cannot_be_kept(tmp_path, limit, message):
     with pytest.raises(InputError, match=message):
         build_index(

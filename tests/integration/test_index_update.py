@@ -124,8 +124,10 @@ def test_a_failed_update_leaves_the_index_as_it_was(index, tmp_path):
         update_index([tmp_path / "bad.kb"], index, progress=False)
     with pytest.raises(IndexFolderError, match="no such folder"):
         update_index([MORE], tmp_path / "nowhere", progress=False)
-    with pytest.raises(InputError, match="nothing to delete"):
+    with pytest.raises(InputError, match="expected one way to name what to delete"):
         delete_triples(index, progress=False)
+    with pytest.raises(InputError, match="expected one way to name what to delete"):
+        delete_triples(index, subjects=["惠能"], where={"source": "wiki"}, progress=False)
     assert json.loads((index / "manifest.json").read_text(encoding="utf-8")) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.kb", "kb"]
 
@@ -169,3 +171,24 @@ def test_a_new_build_of_the_whole_keeps_the_rejects_and_the_counts_of_lines(tmp_
     with KnowledgeBase.open(tmp_path / "kb") as kb:
         counts = kb.manifest.counts
     assert (counts.lines, counts.duplicates, counts.rejected, counts.triples) == (4, 1, 1, 4)
+
+
+def test_lines_go_that_have_all_of_the_values_and_a_wrong_column_is_told(tmp_path):
+    rows = {
+        "subject": ["甲", "乙", "丙"],
+        "predicate": ["年"] * 3,
+        "object": ["1", "2", "3"],
+        "source": ["a", "a", "b"],
+    }
+    build_index([rows | {"date": ["2020", "2021", "2020"]}], tmp_path / "kb", progress=False)
+    with pytest.raises(InputError, match="no line has a column 'Source'; expected one of these: date, source"):
+        delete_triples(tmp_path / "kb", where={"Source": "a"}, progress=False)
+    assert delete_triples(tmp_path / "kb", where={"source": "a", "date": "2020"}, progress=False).removed == 1
+    with KnowledgeBase.open(tmp_path / "kb") as kb:
+        assert [entity.name for entity in kb.entities(range(3))] == ["乙", "丙"]
+
+
+@pytest.mark.parametrize("sources", ["a.kb", Path("a.kb"), iter([])])
+def test_a_source_without_its_list_is_told(tmp_path, sources):
+    with pytest.raises(InputError, match="put it into brackets"):
+        build_index(sources, tmp_path / "kb", progress=False)

@@ -128,7 +128,7 @@ def test_csv_without_the_columns_lists_those_it_has(tmp_path, connection):
     for content in ("von,ist,zu\na,b,c\n", 'von,ist,"zu"\na,b,c\n'):
         message = refused(connection, write(tmp_path, content, "kb.csv"))
         assert "kb.csv: no columns subject, predicate, object; it has von, ist, zu; name the three" in message
-        assert message.endswith("with --columns s,p,o")
+        assert message.endswith("with --columns s,p,o, or give the file a header")
     assert "nothing but a header" in refused(connection, write(tmp_path, "subject,predicate,object\n", "kb.csv"))
 
 
