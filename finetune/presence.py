@@ -112,7 +112,7 @@ def _boost(seen: Iterable[_Seen], seed: int) -> Booster:
         "verbosity": -1,
     }
     inputs, labels, weights = zip(*((s.inputs, s.label, s.weight) for s in seen), strict=True)
-    names = [*SPREAD, *(f"best_{name}" for name in FEATURES)]
+    names = [*SPREAD, *(f"of_best_{name}" for name in FEATURES)]
     data = lightgbm.Dataset(np.array(inputs), np.array(labels), weight=np.array(weights), feature_name=names)
     return lightgbm.train(settings, data, TREES)
 
