@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -21,8 +22,9 @@ from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.directions import propose
 from kbqa_agent.linking import link
+from kbqa_agent.presence import Presence
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
-from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, load_ranker, weigh
+from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.several import asks_for_several, gathered, values_of
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Proposal, Ranker, Turn
@@ -77,7 +79,7 @@ class KBQAgent:
         except BaseException:
             kb.close()
             raise
-        return cls(kb, ranker, generator, config, ranker.calibration.likelihood_weight)
+        return cls(kb, ranker, generator, config.for_risk(ranker.threshold), ranker.calibration.likelihood_weight)
 
     def close(self) -> None:
         """Close the knowledge base."""
@@ -149,7 +151,8 @@ class KBQAgent:
         if text is not None:
             answer = written(question, found, mentions, text, self.config.min_confidence, clock.laps)
         else:
-            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps)
+            presence = partial(self._presence, question, ranked)
+            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, presence)
         return replace(answer, values=values_of(answer.text, found, ranked.triples))
 
     def _proposed(
@@ -175,6 +178,11 @@ class KBQAgent:
         clock.lap("rank")
         return _Ranked(mentions, triples, probabilities)
 
+    def _presence(self, question: str, ranked: _Ranked) -> Presence | None:
+        if not isinstance(self.ranker, TrainedRanker):
+            return None
+        return self.ranker.judge_presence(question, ranked.mentions, ranked.triples)
+
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""
         triples = self.kb.with_extra(t for c in candidates for t in c.evidence)
@@ -197,7 +205,9 @@ class KBQAgent:
 
     def _consults_generator(self, candidates: Sequence[Candidate]) -> bool:
         if self.config.generator == "unsure":
-            return candidates[0].score < self.config.sure_above or self.config.free_text
+            # It moves probability among the candidates alone, so what none of them has makes nothing unsure.
+            sure = self.config.sure_above * sum(c.score for c in candidates)
+            return candidates[0].score < sure or self.config.free_text
         return self.config.generator == "always"
 
     def _likelihoods(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> NDArray[np.float64]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kb_index.types import Triple
+from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
 __all__ = ["answer_to_json", "answer_to_text"]
@@ -27,10 +29,11 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
     abstained (None or the reason), supported (False when the text is the generator's own and no candidate), mentions,
     candidates (best first) and timings_ms. A mention's `entity` is the name of the entity that the best candidate rests
     on, where it is among the mention's, and of the first one otherwise. Mentions have a `key` (an IRI), and evidence
-    has `extra` columns, where the sources had.
+    has `extra` columns, where the sources had. An ambiguous question has `choices`, the entities that it may mean.
     """
     meant = {triple.subject_id for candidate in answer.candidates[:1] for triple in candidate.evidence}
-    return {
+    choices = choices_of(answer)
+    found = {
         "question": answer.question,
         "answer": answer.text,
         "values": list(answer.values),
@@ -41,6 +44,11 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "candidates": [_candidate(candidate) for candidate in answer.candidates],
         "timings_ms": {stage: round(float(value), 3) for stage, value in answer.timings.items()},
     }
+    return found | {"choices": [_choice(choice) for choice in choices]} if choices else found
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    return {"entity": choice.triple.subject, "entity_id": choice.triple.subject_id, "answer": choice.answer}
 
 
 def _mention(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
@@ -71,9 +79,20 @@ def answer_to_text(answer: Answer) -> str:
 
 def _headline(answer: Answer) -> str:
     if answer.abstained is not None:
-        return f"(no answer: {REASONS[answer.abstained]})"
+        return f"(no answer: {REASONS[answer.abstained]}){_which_one(choices_of(answer))}"
     note = f"({answer.confidence:.0%})" if answer.supported else "(the generator's own words, backed by no triple)"
     return f"{'; '.join(answer.values[:SHOWN_VALUES]) or answer.text}{_unshown(answer)}  {note}"
+
+
+def _which_one(choices: Sequence[Choice]) -> str:
+    """Ask back for one of several entities, with what the question asks of them where they share a name."""
+    names = [choice.triple.subject for choice in choices]
+    told = (
+        name if names.count(name) == 1 else f"{name} ({choice.triple.predicate}: {_shown(choice.triple.object)})"
+        for name, choice in zip(names, choices, strict=True)
+    )
+    listed = "".join(f" {number}. {text}" for number, text in enumerate(told, 1))
+    return f" Which one?{listed}" if listed else ""
 
 
 def _unshown(answer: Answer) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.normalize import normalize_name
 from kb_index.types import Triple
+from kbqa_agent.presence import Presence
 from kbqa_agent.prompts import UNKNOWN, answer_text
-from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
+from kbqa_agent.silence import reason_for_silence
+from kbqa_agent.types import Answer, Candidate, EntityMention
 
 __all__ = ["best_triples", "candidates_of", "decide", "mentions_of", "written"]
 
 MAX_EVIDENCE = 5
-MOSTLY = 0.7
-"""Candidates that have this probability together hold the answer; with less than the rest of it, none does."""
 
 
 def candidates_of(triples: Sequence[Triple], probabilities: NDArray[np.float32], limit: int) -> list[Candidate]:
@@ -51,21 +51,14 @@ def decide(
     mentions: tuple[EntityMention, ...],
     min_confidence: float,
     timings: Mapping[str, float],
+    presence: Callable[[], Presence | None] = lambda: None,
 ) -> Answer:
-    """Answer with the first candidate, or say why not."""
-    if not candidates:
-        return Answer(question, None, 0.0, "no_entity", (), mentions, timings)
-    confidence = min(1.0, candidates[0].score)
-    reason = _reason(sum(c.score for c in candidates)) if confidence < min_confidence else None
-    text = None if reason else candidates[0].answer
-    return Answer(question, text, confidence, reason, tuple(candidates), mentions, timings)
-
-
-def _reason(total: float) -> Abstention:
-    """Why the first candidate is improbable, from the probability of all candidates together."""
-    if total >= MOSTLY:
-        return "ambiguous"
-    return "no_attribute" if total < 1 - MOSTLY else "low_confidence"
+    """Answer with the first candidate, or say why not; `presence` is asked only then."""
+    confidence = min(1.0, candidates[0].score) if candidates else 0.0
+    if candidates and confidence >= min_confidence:
+        return Answer(question, candidates[0].answer, confidence, None, tuple(candidates), mentions, timings)
+    reason = reason_for_silence(candidates, mentions, presence())
+    return Answer(question, None, confidence, reason, tuple(candidates), mentions, timings)
 
 
 def written(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from kb_index.errors import InputError
@@ -28,6 +29,9 @@ class AgentConfig:
     """With `generator="unsure"`, a first candidate at least this probable is not put to the generator."""
     min_confidence: float = 0.1
     """Below this the agent abstains."""
+    max_risk: float | None = None
+    """The share of wrong answers that is tolerated: an agent that is opened with it abstains below the confidence at
+    which, of held-out questions, this share was answered wrongly. None: `min_confidence` alone counts."""
     max_question_chars: int = 2000
 
     def __post_init__(self) -> None:
@@ -39,3 +43,15 @@ class AgentConfig:
         for name in ("sure_above", "min_confidence"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name}={getattr(self, name)}: expected a probability from 0 to 1")
+        if self.max_risk is not None and not 0.0 < self.max_risk <= 1.0:
+            raise InputError(f"max_risk={self.max_risk}: expected a share over 0 and up to 1, such as 0.05")
+
+    def for_risk(self, threshold: Callable[[float], float]) -> AgentConfig:
+        """Raise `min_confidence` to what `max_risk` asks for; `threshold` gives the confidence for a share.
+
+        >>> AgentConfig(max_risk=0.05).for_risk(lambda share: 1 - share).min_confidence
+        0.95
+        """
+        if self.max_risk is None:
+            return self
+        return replace(self, min_confidence=max(self.min_confidence, min(1.0, threshold(self.max_risk))))

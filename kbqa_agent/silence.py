@@ -1,0 +1,84 @@
+"""Why an answer is withheld, and which entities a question may have meant.
+
+Below the confidence that the user's tolerated error rate asks for, nothing is said but the likeliest reason: the entity
+is not there, it lacks the attribute, several entities of that name fit, or no single reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kb_index.normalize import normalize_attribute
+from kb_index.types import Triple
+from kbqa_agent.presence import Presence
+from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
+
+__all__ = ["Choice", "choices_of", "homonyms", "reason_for_silence"]
+
+MOSTLY = 0.7
+"""Homonyms that have this share of the probability together are what the question leaves open."""
+WORTH_A_CHOICE = 0.05
+"""An entity is listed when its answer has at least this share of the first one's probability."""
+MAX_CHOICES = 9
+
+
+class Choice(NamedTuple):
+    """An entity that a question may mean, and the triple that would then answer it."""
+
+    answer: str
+    triple: Triple
+
+
+def homonyms(candidates: Sequence[Candidate], mentions: Sequence[EntityMention]) -> dict[str, list[Triple]]:
+    """The triples that answer a question for each entity of the best one's name, by their answers, best first.
+
+    The best triple's attribute is the one asked for; one entity with several values of it is no homonym.
+    """
+    if not candidates or not candidates[0].evidence:
+        return {}
+    best = candidates[0].evidence[0]
+    named = {best.subject_id}
+    for mention in mentions:
+        ids = {e.id for e in mention.entities}
+        named |= ids if best.subject_id in ids else set()
+    asked, seen, found = normalize_attribute(best.predicate), set[int](), dict[str, list[Triple]]()
+    for candidate in candidates:
+        if candidate.score < WORTH_A_CHOICE * candidates[0].score:
+            break
+        for triple in _about(candidate.evidence, named - seen, asked):
+            seen.add(triple.subject_id)
+            found.setdefault(candidate.answer, []).append(triple)
+    return found
+
+
+def _about(triples: Sequence[Triple], subjects: set[int], attribute: str) -> Iterator[Triple]:
+    return (t for t in triples if t.subject_id in subjects and normalize_attribute(t.predicate) == attribute)
+
+
+def reason_for_silence(
+    candidates: Sequence[Candidate], mentions: Sequence[EntityMention], presence: Presence | None
+) -> Abstention:
+    """Give the likeliest reason why the first candidate is not sure enough.
+
+    Without a judgement of presence, the sum of the candidates' probabilities tells whether the answer is there.
+    """
+    if not candidates:
+        return "no_entity"
+    total = sum(c.score for c in candidates)
+    here, no_attribute, no_entity = presence or (total, 1.0 - total, 0.0)
+    if no_entity > max(here, no_attribute):
+        return "no_entity"
+    if no_attribute > here:
+        return "no_attribute"
+    open_ = homonyms(candidates, mentions)
+    held = sum(c.score for c in candidates if c.answer in open_)
+    return "ambiguous" if len(open_) > 1 and held >= MOSTLY * total else "low_confidence"
+
+
+def choices_of(answer: Answer) -> list[Choice]:
+    """List the entities that an ambiguous question may mean, the likeliest first; none for other answers."""
+    if answer.abstained != "ambiguous":
+        return []
+    found = homonyms(answer.candidates, answer.mentions)
+    return [Choice(text, triple) for text, triples in found.items() for triple in triples][:MAX_CHOICES]

@@ -1,0 +1,123 @@
+"""Why an answer is withheld, and what is asked back."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+import pytest
+
+from kb_index.errors import InputError
+from kb_index.types import Entity, Triple
+from kbqa_agent.answer_forms import answer_to_json, answer_to_text
+from kbqa_agent.candidates import decide
+from kbqa_agent.config import AgentConfig
+from kbqa_agent.presence import SPREAD, Presence, PresenceModel, presence_inputs
+from kbqa_agent.silence import reason_for_silence
+from kbqa_agent.types import Candidate, EntityMention
+
+ACTOR, PROFESSOR = Entity(4, "李伟(演员)"), Entity(9, "李伟(教授)")
+MENTION = EntityMention("李伟", 0, 2, (ACTOR, PROFESSOR))
+
+
+def candidate(answer: str, score: float, entity: Entity = ACTOR, predicate: str = "出生日期") -> Candidate:
+    return Candidate(answer, score, (Triple(hash(answer) % 100, entity.name, predicate, answer, entity.id),))
+
+
+HOMONYMS = [candidate("1955年", 0.45), candidate("1980年", 0.4, PROFESSOR, "出生 日期"), candidate("中国", 0.05)]
+
+
+def test_homonyms_are_listed_with_their_descriptions() -> None:
+    answer = decide("李伟哪年出生？", HOMONYMS, (MENTION,), 0.5, {})
+    assert (answer.text, answer.abstained, answer.confidence) == (None, "ambiguous", 0.45)
+    assert answer_to_json(answer)["choices"] == [
+        {"entity": "李伟(演员)", "entity_id": 4, "answer": "1955年"},
+        {"entity": "李伟(教授)", "entity_id": 9, "answer": "1980年"},
+    ]
+    assert answer_to_text(answer).splitlines()[0] == (
+        "(no answer: several entities of that name fit) Which one? 1. 李伟(演员) 2. 李伟(教授)"
+    )
+
+
+def test_homonyms_without_descriptions_are_told_apart_by_what_is_asked() -> None:
+    plain = (Entity(4, "李伟"), Entity(9, "李伟"))
+    found = [candidate("1955年", 0.45, plain[0]), candidate("1980年", 0.4, plain[1])]
+    answer = decide("李伟哪年出生？", found, (EntityMention("李伟", 0, 2, plain),), 0.5, {})
+    assert "Which one? 1. 李伟 (出生日期: 1955年) 2. 李伟 (出生日期: 1980年)" in answer_to_text(answer)
+
+
+def test_a_sure_answer_lists_nothing_and_asks_nothing() -> None:
+    def never() -> Presence:
+        raise AssertionError
+
+    answer = decide("李伟哪年出生？", HOMONYMS, (MENTION,), 0.4, {}, never)
+    assert (answer.text, answer.abstained) == ("1955年", None)
+    assert "choices" not in answer_to_json(answer)
+
+
+@pytest.mark.parametrize(
+    ("presence", "reason"),
+    [
+        (Presence(0.5, 0.3, 0.2), "ambiguous"),
+        (Presence(0.3, 0.6, 0.1), "no_attribute"),
+        (Presence(0.3, 0.2, 0.5), "no_entity"),
+        (None, "ambiguous"),
+    ],
+)
+def test_the_likeliest_reason(presence, reason) -> None:
+    assert reason_for_silence(HOMONYMS, [MENTION], presence) == reason
+
+
+def test_reasons_without_homonyms() -> None:
+    one_entity = [candidate("1955年", 0.4), candidate("1956年", 0.3)]
+    assert reason_for_silence(one_entity, [MENTION], None) == "low_confidence"
+    assert reason_for_silence([candidate("1955年", 0.1)], [MENTION], None) == "no_attribute"
+    assert reason_for_silence([], [], None) == "no_entity"
+    # One homonym alone has the attribute; the rival is another attribute of the other.
+    other = [candidate("1955年", 0.4), candidate("中国", 0.3, PROFESSOR, "国籍")]
+    assert reason_for_silence(other, [MENTION], None) == "low_confidence"
+
+
+def test_the_tolerated_risk_becomes_a_confidence() -> None:
+    measured = PresenceModel(None, ((0.95, 0.0), (0.8, 0.02), (0.6, 0.05), (0.3, 0.2)))  # type: ignore[arg-type]
+    assert measured.threshold(0.05) == 0.6
+    assert measured.threshold(0.03) == 0.8
+    assert PresenceModel(None, ((0.9, 0.1),)).threshold(0.05) == inf  # type: ignore[arg-type]
+    assert AgentConfig(max_risk=0.05).for_risk(measured.threshold).min_confidence == 0.6
+    assert AgentConfig(max_risk=0.5, min_confidence=0.4).for_risk(measured.threshold).min_confidence == 0.4
+    assert AgentConfig(max_risk=0.05).for_risk(lambda _: inf).min_confidence == 1.0
+    assert AgentConfig().for_risk(measured.threshold) == AgentConfig()
+    with pytest.raises(InputError, match=r"max_risk=0\.0: expected a share"):
+        AgentConfig(max_risk=0.0)
+
+
+def test_what_the_model_of_presence_sees() -> None:
+    triples = [
+        Triple(1, "甲", "作者", "乙", 1),
+        Triple(2, "甲", "朝代", "唐", 1),
+        Triple(3, "甲(书)", "作者", "丙", 2),
+        Triple(4, "甲(书)", "译者", "乙", 2),
+    ]
+    scores = np.array([3.0, 1.0, 2.5, 0.0], np.float32)
+    shares = np.array([0.5, 0.1, 0.3, 0.1], np.float32)
+    rows = np.arange(8, dtype=np.float32).reshape(4, 2)
+    seen = presence_inputs(scores, rows, triples, shares, n_mentions=2)
+    spread = dict(zip(SPREAD, seen[: len(SPREAD)].tolist(), strict=True))
+    assert spread == pytest.approx(
+        {
+            "best_score": 3.0,
+            "log_sum": float(np.log(np.exp(scores.astype(float)).sum())),
+            "best_share": 0.6,
+            "second_share": 0.3,
+            "agreeing": 2,
+            "mean_score": 1.625,
+            "score_deviation": float(scores.std()),
+            "other_entity_gap": 0.5,
+            "other_attribute_gap": 2.0,
+            "n_mentions": 2,
+            "n_triples": 4,
+        }
+    )
+    assert seen[len(SPREAD) :].tolist() == [0.0, 1.0]
+    alone = presence_inputs(scores[:1], rows[:1], triples[:1], np.ones(1, np.float32), n_mentions=1)
+    assert dict(zip(SPREAD, alone.tolist(), strict=False))["other_entity_gap"] == 20.0
