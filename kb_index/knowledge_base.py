@@ -125,8 +125,8 @@ class KnowledgeBase:
     def similar_entities(self, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
         """Find for each text the entities of the k names nearest to it, misspelt or not, best first.
 
-        Names are compared without their descriptions. All entities that share a name are listed, in ascending order
-        of id, so that a list can be longer than k.
+        Names are compared without their descriptions. Entities that share a name are all listed, up to 100 of them, in
+        ascending order of id, so that a list can be longer than k.
         """
         return similar_entities(self._view, texts, k)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from kb_index.normalize import normalize_name, strip_description
 from kb_index.spelling import SPELLING_CANDIDATES, rank_by_spelling
@@ -11,9 +12,12 @@ from kb_index.view import View
 
 __all__ = ["similar_attributes", "similar_entities"]
 
+MAX_HOMONYMS = 100
+"""In a large knowledge base thousands of entities may share a name that is no one's in particular, such as 中国."""
+
 
 def similar_entities(view: View, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
-    """Find for each text the entities of the k names nearest to it, fewest errors first, then by cosine."""
+    """Find for each text the entities of the k names nearest to it, fewest errors first; `MAX_HOMONYMS` of a name."""
     vectors = view.encoder.encode(texts)
     found: list[dict[str, tuple[int, float]]] = [{} for _ in texts]
     for layer in view.layers:
@@ -26,11 +30,14 @@ def similar_entities(view: View, texts: Sequence[str], k: int) -> list[list[Enti
 
 
 def _best(view: View, text: str, names: Mapping[str, tuple[int, float]], k: int) -> list[EntityMatch]:
-    ids = {entity_id: view.names.ids(name) for name, (entity_id, _) in names.items()}
-    alive = [(entity_id, name, cosine) for name, (entity_id, cosine) in names.items() if ids[entity_id]]
-    best = rank_by_spelling(text, alive, k)
-    entities = {entity.id: entity for entity in view.entities(i for entity_id, _ in best for i in ids[entity_id])}
-    return [EntityMatch(entities[i], cosine) for entity_id, cosine in best for i in ids[entity_id]]
+    ranked = rank_by_spelling(
+        text, [(entity_id, name, cosine) for name, (entity_id, cosine) in names.items()], len(names)
+    )
+    name_of = {entity_id: name for name, (entity_id, _) in names.items()}
+    alive = ((view.names.ids(name_of[entity_id]), cosine) for entity_id, cosine in ranked)
+    best = list(islice(((ids[:MAX_HOMONYMS], cosine) for ids, cosine in alive if ids), k))
+    entities = {entity.id: entity for entity in view.entities(i for ids, _ in best for i in ids)}
+    return [EntityMatch(entities[i], cosine) for ids, cosine in best for i in ids]
 
 
 def similar_attributes(view: View, texts: Sequence[str], k: int) -> list[list[AttributeMatch]]:

@@ -2,7 +2,7 @@
 
 All readings are kept, overlapping ones too: which of them is meant is decided by the ranker, which sees what the
 question asks of each. Names are also looked for in the other Chinese script, and those of one character where the
-wording puts a name. Where that place holds no known name, the names nearest to what stands there are linked too.
+wording puts a name. Where that place holds no known name, the names most like what stands there are linked too.
 """
 
 from __future__ import annotations
@@ -46,24 +46,36 @@ def _mentions(
 ) -> tuple[EntityMention, ...]:
     longest_first = sorted(found, key=lambda at: (at[0] - at[1], at[0]))
     exact = [EntityMention(question[s:e], s, e, tuple(entities[i] for i in found[s, e])) for s, e in longest_first]
-    if any(span in found for span in spans):
+    if _is_named(kb, question, spans, found):
         return tuple(exact)
-    known = {e.id for m in exact for e in m.entities}
-    return (*exact, *similar_mentions(kb, question, spans, known))
+    return (*exact, *similar_mentions(kb, question, spans, exact))
+
+
+def _is_named(kb: KnowledgeBase, question: str, spans: Sequence[Span], found: Found) -> bool:
+    """Whether a known name stands where a name should: a span is one, or is one with an attribute after it."""
+    if any(span in found for span in spans):
+        return True
+    rests = {question[e : span.end] for span in spans for s, e in found if s == span.start and s + 1 < e < span.end - 1}
+    return bool(rests) and bool(kb.attribute_frequency(sorted(rests)).any())
 
 
 def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
-    """Every name in the question; where no span is one, every name in the question's other scripts too."""
+    """Every name in the question; where no span is one, every name in the question's other script too."""
     found: Found = {(m.start, m.end): m.entity_ids[:MAX_ENTITIES_PER_MENTION] for m in kb.mentions(question)}
     others = other_scripts(question)
-    for start, end in spans:
+    for start, end in (*spans, *_first_characters(spans, found)):
         written = {question[start:end]} if end - start == 1 else set()
         written |= {other[start:end] for other in others if other[start:end] != question[start:end]}
-        _add(found, (start, end), (i for text in written for i in _entity_ids(kb, text)))
+        _add(found, (start, end), (i for text in sorted(written) for i in _entity_ids(kb, text)))
     if not any(span in found for span in spans):
         for match in (m for other in others for m in kb.mentions(other)):
             _add(found, (match.start, match.end), match.entity_ids)
     return found
+
+
+def _first_characters(spans: Sequence[Span], found: Found) -> set[Span]:
+    """The characters where a name should begin and none of more characters does."""
+    return {Span(span.start, span.start + 1) for span in spans} - {Span(start, start + 1) for start, _ in found}
 
 
 def _add(found: Found, at: tuple[int, int], entity_ids: Iterable[int]) -> None:

@@ -1,27 +1,32 @@
-"""Mentions for names that are misspelt or shortened in the question: the names nearest to where a name should be.
+"""Mentions for names that are misspelt or shortened in the question: the known names most like what stands there.
 
-Vectors fetch names that share characters, `likeness` orders them. A mention of this kind has a text that is no alias of
-its entities; how alike they are is for the ranker to weigh.
+A mention of this kind has a text that is no alias of its entities; how alike they are is for the ranker to weigh.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import normalize_name, strip_description
+from kb_index.spelling import likeness
 from kb_index.types import Entity
-from kbqa_agent.likeness import likeness
 from kbqa_agent.spans import Span
 from kbqa_agent.types import EntityMention
 
 __all__ = ["similar_mentions"]
 
 MIN_LIKENESS = 0.55
+SURE_LIKENESS = 0.85
+"""Where a span is so like a name, the spans after it are not tried."""
+
+MAX_TRIED = 3
+"""So many spans are looked up, which takes most of the time: later ones end too late for a name."""
+
 MAX_NAMES = 5
-FETCHED = 300
-"""The right name is among so many nearest ones; shortened names are far down."""
+FETCHED = 30
+"""Names with as many errors as a text may hold come before shortened ones, so more are fetched than linked."""
 
 
 class _Near(NamedTuple):
@@ -32,27 +37,38 @@ class _Near(NamedTuple):
 
 
 def similar_mentions(
-    kb: KnowledgeBase, question: str, spans: Sequence[Span], known: Collection[int]
+    kb: KnowledgeBase, question: str, spans: Sequence[Span], exact: Sequence[EntityMention]
 ) -> list[EntityMention]:
-    """Link the spans of a question to the names most like them, without the entities in `known`; likeliest first."""
-    best: dict[str, list[_Near]] = {}
-    for near in sorted(_near(kb, question, spans), key=lambda n: -n.likeness):
-        same = best.setdefault(near.name, [])
+    """Link the spans of a question to the names most like them, unless `exact` has the entity; likeliest first."""
+    known = {entity.id for mention in exact for entity in mention.entities}
+    by_name: dict[str, list[_Near]] = {}
+    for near in sorted(_near(kb, question, spans, exact), key=lambda n: -n.likeness):
+        same = by_name.setdefault(near.name, [])
         if not same or same[0].span == near.span:
             same.append(near)
-    chosen = [near for name in list(best)[:MAX_NAMES] for near in best[name] if near.entity.id not in known]
     by_span: dict[Span, list[Entity]] = {}
-    for near in chosen:
-        by_span.setdefault(near.span, []).append(near.entity)
+    for near in (near for name in list(by_name)[:MAX_NAMES] for near in by_name[name]):
+        if near.entity.id not in known:
+            by_span.setdefault(near.span, []).append(near.entity)
     return [EntityMention(question[s.start : s.end], s.start, s.end, tuple(e)) for s, e in by_span.items()]
 
 
-def _near(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Iterator[_Near]:
-    texts = {span: normalize_name(question[span.start : span.end]) for span in spans if span.end - span.start > 1}
-    fetched = kb.similar_entities(list(texts.values()), FETCHED) if texts else []
-    for (span, text), matches in zip(texts.items(), fetched, strict=True):
-        for entity, _ in matches:
-            name = normalize_name(strip_description(entity.name)[0])
-            score = likeness(text, name)
-            if score >= MIN_LIKENESS:
-                yield _Near(score, name, span, entity)
+def _near(kb: KnowledgeBase, question: str, spans: Sequence[Span], exact: Sequence[EntityMention]) -> Iterator[_Near]:
+    for span in [span for span in spans if span.end - span.start > 1][:MAX_TRIED]:
+        least = max(MIN_LIKENESS, _known_share(span, exact))
+        found = _names_like(kb, normalize_name(question[span.start : span.end]), span) if least < SURE_LIKENESS else []
+        yield from (near for near in found if near.likeness > least)
+        if any(near.likeness >= SURE_LIKENESS for near in found):
+            return
+
+
+def _known_share(span: Span, exact: Sequence[EntityMention]) -> float:
+    """How like a span is to the longest known name in it: other names have to be more like it."""
+    longest = max((m.end - m.start for m in exact if span.start <= m.start and m.end <= span.end), default=0)
+    return longest / (span.end - span.start)
+
+
+def _names_like(kb: KnowledgeBase, text: str, span: Span) -> list[_Near]:
+    [matches] = kb.similar_entities([text], FETCHED)
+    names = [normalize_name(strip_description(match.entity.name)[0]) for match in matches]
+    return [_Near(likeness(text, name), name, span, m.entity) for name, m in zip(names, matches, strict=True)]

@@ -32,9 +32,9 @@ _LINK = re.compile(r"关于|有关|[与和给在对把由用做]")
 """What may stand between the opening words and the name, or be the beginning of the name."""
 
 _AFTER = re.compile(
-    r"""[的是有属在这啥适用都现使最由怎需能出啊吗呢呀吧应何获又被还参多几谁哪为要与和对?？!！。，,;；]
+    r"""(?<!附)属|[的是有在这啥适用都现使最由怎需能出啊吗呢呀吧应何获又被还参多几谁哪为要与和对?？!！。，,;；]
     |什么|一共|总共|共有|主要|可以|如何|支持|位于|来自|起源|相关""", re.VERBOSE)
-_AFTER_VERB = re.compile(r"了(?=[^了]+$)")
+_AFTER_VERB = re.compile(r"了(?!解)(?=[^了]+$)")
 _END = re.compile(r"[\s?？!！。，,;；吗呢呀啊吧]*$")
 _CHARACTER = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff](?=这?个?字(?:[的是有怎用如应一在共总]|什么))")
 _ASKS = re.compile(r"什么|多少|哪|谁|怎")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb_index.spelling import rank_by_spelling
+from kb_index.spelling import likeness, rank_by_spelling
 
 
 def ranked(text: str, names: list[str]) -> list[str]:
@@ -38,6 +38,18 @@ def test_names_with_many_errors_keep_the_order_of_their_cosines():
 def test_longer_texts_may_hold_more_errors():
     names = [(0, "机械设计基础学报", 0.5), (1, "机械设计师资格考试", 0.9)]
     assert rank_by_spelling("机诫设计基础报学", names, 1) == [(0, 0.5)]
+
+
+def test_a_shortened_name_comes_after_one_error_and_before_other_names():
+    names = ["独立纪念日", "独立号航空母舰", "独立号航"]
+    assert ranked("独立号航母", names) == ["独立号航", "独立号航空母舰", "独立纪念日"]
+
+
+def test_leaving_out_is_likelier_than_swapping_and_swapping_than_changing():
+    alike = [likeness("慈氏塔", name) for name in ("慈氏塔", "慈氏宝塔", "氏慈塔", "慈恩塔", "塔慈氏", "文峰楼")]
+    assert alike == sorted(alike, reverse=True)
+    assert len(set(alike)) == len(alike)
+    assert (alike[0], alike[-1], likeness("", "慈氏塔")) == (1, 0, 0)
 
 
 def test_at_most_k_and_none_of_none():
