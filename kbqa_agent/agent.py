@@ -20,7 +20,7 @@ from kb_index.types import Triple
 from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
-from kbqa_agent.directions import propose
+from kbqa_agent.directions import Found, propose
 from kbqa_agent.linking import link
 from kbqa_agent.presence import Presence
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
@@ -31,6 +31,9 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Gener
 
 __all__ = ["KBQAgent"]
 
+
+MAX_HOPS = 2
+"""How many facts of a chain may come before the one that is asked for."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -126,14 +129,14 @@ class KBQAgent:
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
-    def _answer(self, question: str, focus: int | None = None) -> Answer:
+    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS) -> Answer:
         """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
         clock = _Clock()
         if self.config.closed_book:
             return self._closed_book(question, clock)
         ranked = self._rank(question, focus, clock)
         found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
-        proposal = propose(self.kb, question, found)
+        proposal = self._other_kind(question, ranked, found, hops_left)
         clock.lap("kind")
         if proposal is not None:
             return self._proposed(question, ranked, proposal, found, clock)
@@ -154,6 +157,15 @@ class KBQAgent:
             presence = partial(self._presence, question, ranked)
             answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, presence)
         return replace(answer, values=values_of(answer.text, found, ranked.triples))
+
+    def _other_kind(
+        self, question: str, ranked: _Ranked, found: Sequence[Candidate], hops_left: int
+    ) -> Proposal | None:
+        """Answer a question that is not about one attribute; a chain asks again, about the entity it has come to."""
+        one_hop = Found(ranked.mentions, ranked.triples, found)
+        return propose(
+            self.kb, question, one_hop, (lambda q: self._answer(q, hops_left=hops_left - 1)) if hops_left else None
+        )
 
     def _proposed(
         self, question: str, ranked: _Ranked, proposal: Proposal, one_hop: Sequence[Candidate], clock: _Clock

@@ -5,30 +5,44 @@ The wording proposes a kind and the index has to bear it out; otherwise the ques
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
+from kb_index.types import Triple
 from kbqa_agent.chains import chain
+from kbqa_agent.hops import hop
 from kbqa_agent.reverse import reverse
-from kbqa_agent.types import Candidate, Proposal
+from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
 
-__all__ = ["propose"]
+__all__ = ["Found", "propose"]
 
 
 ENOUGH = 0.5
-"""An attribute of the entity itself that is so probable answers a question that could be a reverse one too."""
+"""An attribute of the entity itself that is so probable answers a question that could be of another kind too."""
 
 
-def propose(kb: KnowledgeBase, question: str, one_hop: Sequence[Candidate]) -> Proposal | None:
+class Found(NamedTuple):
+    """What the pipeline found for a question, read as one about an attribute; `candidates` best first."""
+
+    mentions: Sequence[EntityMention]
+    triples: Sequence[Triple]
+    candidates: Sequence[Candidate]
+
+
+def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str], Answer] | None) -> Proposal | None:
     """Answer a question of another kind; None for one about an attribute, or where the triples do not bear it out.
 
-    `one_hop` are the candidates if it is about an attribute, best first.
+    `ask` answers the shorter question that a chain leaves; None where the chain is long enough.
     """
-    likelihood = one_hop[0].score if one_hop else 0.0
+    likelihood = found.candidates[0].score if found.candidates else 0.0
     chained = chain(kb, question)
     if chained is not None and (_is_other(chained) or chained.candidates[0].score >= likelihood):
         return chained
-    return reverse(kb, question, has_attribute=likelihood >= ENOUGH)
+    turned = reverse(kb, question, has_attribute=likelihood >= ENOUGH)
+    if turned is not None or ask is None:
+        return turned
+    return hop(kb, question, found.mentions, found.triples, ask)
 
 
 def _is_other(proposal: Proposal) -> bool:
