@@ -35,10 +35,13 @@ logger = logging.getLogger(__name__)
 
 MIN_QUESTIONS = 150
 """With fewer held-out questions no model is fitted: it would know less than the ranker's term for "none of these"."""
-MAX_QUESTIONS = 1500
+MAX_QUESTIONS = 1000
 FOLDS = 5
 TREES = 200
-RISK_POINTS = 50
+RISKS = np.linspace(0.005, 0.5, 100)
+"""The shares of wrong answers for which a confidence is kept."""
+SUREST = 0.02
+"""The surest share of the answers is taken together: too few to tell their risk apart."""
 PRESENT, NO_ATTRIBUTE, NO_ENTITY = 0, 1, 2
 
 
@@ -129,11 +132,14 @@ def _out_of_fold(seen: Sequence[_Seen], seed: int) -> NDArray[np.float64]:
 
 
 def _risk(seen: Sequence[_Seen], confidence: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
-    """What `PresenceModel.risk` holds, at `RISK_POINTS` confidences; the surest few, too few to tell, share theirs."""
+    """What `PresenceModel.risk` holds: for each of `RISKS` that can be kept, the lowest confidence that keeps it."""
     order = np.argsort(-confidence, kind="stable")
     weights = np.array([seen[i].weight for i in order])
     wrong = np.array([not seen[i].right for i in order]) * weights
     risk = np.cumsum(wrong) / np.cumsum(weights)
-    at = np.unique(np.linspace(0, len(order) - 1, RISK_POINTS + 1).astype(np.int64)[1:])
-    rising = np.maximum.accumulate(risk[at])
-    return tuple((round(float(confidence[order[i]]), 6), round(float(r), 6)) for i, r in zip(at, rising, strict=True))
+    surest = int(SUREST * len(order))
+    risk[:surest] = risk[surest]
+    rising = np.maximum.accumulate(risk)
+    last = [np.searchsorted(rising, r, side="right") - 1 for r in RISKS]  # -1 where even the surest are too risky
+    kept = {int(i): float(rising[i]) for i in last if i >= 0}
+    return tuple((round(float(confidence[order[i]]), 6), round(share, 6)) for i, share in kept.items())

@@ -1,0 +1,102 @@
+"""Whether an answer is there at all, learnt from questions that had theirs taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from finetune.presence import fit_presence
+from finetune.ranker import RankerConfig, train_ranker
+from kb_index import KnowledgeBase, build_index
+from kb_index.errors import ModelError
+from kbqa_agent.agent import KBQAgent
+from kbqa_agent.config import AgentConfig
+from kbqa_agent.linking import link
+from kbqa_agent.qa_data import read_questions
+from kbqa_agent.ranking import TrainedRanker, load_ranker
+from kbqa_agent.removal import Without, removal_of
+from kbqa_agent.retrieval import retrieve
+from kbqa_agent.sample import sample_test, sample_train, sample_triples
+
+SILENT = RankerConfig(trees=30, folds=2, validation_share=0.05)
+"""Too few held-out questions for a model of presence: the test fits it on others."""
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
+    folder = tmp_path_factory.mktemp("presence")
+    build_index([sample_triples()], folder / "index", progress=False)
+    with KnowledgeBase.open(folder / "index") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def ranker(kb: KnowledgeBase) -> TrainedRanker:
+    examples = read_questions(sample_train())
+    train_ranker(kb, examples[:200], kb.path / "ranker", SILENT)
+    fitted = load_ranker(kb)
+    assert fitted.presence is None
+    fitted.presence = fit_presence(fitted, examples[200:400])
+    assert fitted.presence is not None
+    return fitted
+
+
+def test_a_question_without_its_entity_or_attribute_is_noticed(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
+    examples = [e for e in read_questions(sample_test()) if removal_of(kb, e, "triples")][:40]
+    there, gone, strange = [], [], []
+    for example in examples:
+        for kind, found in ((None, there), ("attribute", gone), ("entities", strange)):
+            removal = removal_of(kb, example, kind) if kind else None
+            seen = Without(kb, removal) if removal else kb
+            mentions = link(seen, example.question)
+            presence = ranker.judge_presence(example.question, mentions, retrieve(seen, mentions))
+            if presence is not None:
+                assert sum(presence) == pytest.approx(1.0)
+                found.append(presence)
+    assert mean(p.present for p in there) > mean(p.present for p in gone) + 0.3
+    assert mean(p.present for p in there) > mean(p.present for p in strange) + 0.3
+    assert mean(p.no_attribute for p in gone) > mean(p.no_attribute for p in there)
+
+
+def test_the_probabilities_of_all_triples_sum_to_that_of_presence(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
+    question = "法国的首都是哪里？"
+    mentions = link(kb, question)
+    triples = retrieve(kb, mentions)
+    _, probabilities = ranker.rank(question, mentions, triples)
+    presence = ranker.judge_presence(question, mentions, triples)
+    assert presence is not None
+    assert probabilities.sum() == pytest.approx(presence.present, abs=1e-5)
+    assert ranker.judge_presence("？", (), []) is None
+
+
+def test_risk_rises_as_confidence_falls(ranker: TrainedRanker) -> None:
+    assert ranker.presence is not None
+    confidences, risks = zip(*ranker.presence.risk, strict=True)
+    assert list(confidences) == sorted(confidences, reverse=True)
+    assert list(risks) == sorted(risks)
+    assert ranker.threshold(0.05) >= ranker.threshold(0.3)
+
+
+def test_a_saved_model_judges_alike_and_sets_the_threshold(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
+    ranker.save(kb.path / "ranker", {})
+    assert ranker.presence is not None
+    loaded = load_ranker(kb)
+    assert loaded.presence is not None
+    assert loaded.presence.risk == ranker.presence.risk
+    question = "法国的首都是哪里？"
+    mentions = link(kb, question)
+    triples = retrieve(kb, mentions)
+    assert loaded.judge_presence(question, mentions, triples) == ranker.judge_presence(question, mentions, triples)
+    with KBQAgent.open(kb.path, model="none", config=AgentConfig(max_risk=0.1)) as agent:
+        assert agent.config.min_confidence == pytest.approx(min(1.0, loaded.threshold(0.1)))
+
+
+def test_a_damaged_model_is_said_in_one_line(kb: KnowledgeBase, ranker: TrainedRanker, tmp_path: Path) -> None:
+    ranker.save(tmp_path, {})
+    (tmp_path / "presence.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be read") as caught:
+        load_ranker(kb, tmp_path)
+    assert "\n" not in str(caught.value)
