@@ -13,6 +13,13 @@ from kb_index.atomic import replacing_text
 
 __all__ = ["Report", "SystemInfo", "report_markdown", "write_report"]
 
+_NOT_THERE = {
+    "triples": "answered though the gold triples were hidden",
+    "attribute": "answered though the attribute was hidden",
+    "entities": "answered though the entities were hidden",
+    "given": "answered though the file has no answer",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo:
@@ -93,7 +100,7 @@ def _silence(figures: Mapping[str, Any]) -> list[str]:
         ("answerable questions answered", figures["coverage"], told["coverage"]),
         ("wrong among the answers", figures["risk"], told["risk"]),
         *(
-            (f"answered without {kind} ({count['n']})", count["answered"], told["unanswerable"][kind]["answered"])
+            (f"{_NOT_THERE[kind]} ({count['n']})", count["answered"], told["unanswerable"][kind]["answered"])
             for kind, count in figures["unanswerable"].items()
         ),
     ]

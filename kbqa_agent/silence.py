@@ -77,8 +77,9 @@ def reason_for_silence(
 
 
 def choices_of(answer: Answer) -> list[Choice]:
-    """List the entities that an ambiguous question may mean, the likeliest first; none for other answers."""
+    """List the entities that an ambiguous question may mean, likeliest first; none for other answers."""
     if answer.abstained != "ambiguous":
         return []
     found = homonyms(answer.candidates, answer.mentions)
-    return [Choice(text, triple) for text, triples in found.items() for triple in triples][:MAX_CHOICES]
+    distinct = {(triple.subject, text): Choice(text, triple) for text, triples in found.items() for triple in triples}
+    return list(distinct.values())[:MAX_CHOICES]

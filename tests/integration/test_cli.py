@@ -77,6 +77,18 @@ def test_eval_writes_the_documented_files(index, tmp_path):
     assert list((out / "plots").glob("*.png"))
 
 
+def test_eval_tests_silence_and_max_risk_withholds(index, tmp_path):
+    asked = ("eval", "--index", index, "--questions", sample_test(), "--model", "none", "--limit", 30)
+    result = run(*asked, "--out", tmp_path / "silence", "--unanswerable", "--max-risk", "0.001")
+    assert result.exit_code == 0, result.stderr
+    assert "## Silence" in result.stdout
+    figures = json.loads((tmp_path / "silence" / "report.json").read_text(encoding="utf-8"))["unanswerable"]
+    assert sum(kind["n"] for kind in figures["unanswerable"].values()) >= 15
+    assert figures["told"]["risk"] <= figures["risk"]
+    assert sum(figures["told"]["silent"].values()) > 15
+    assert run(*asked, "--out", tmp_path / "none", "--max-risk", "0").exit_code == 2
+
+
 @pytest.mark.slow
 def test_a_ranker_trained_on_the_sample_is_used_from_then_on(index, tmp_path):
     from kbqa_agent.sample import sample_train

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from eval.metrics import METRICS
-from eval.plots import calibration_figure, metrics_figure, rank_figure, risk_coverage_figure, write_plots
+from eval.plots import (
+    calibration_figure,
+    metrics_figure,
+    rank_figure,
+    risk_coverage_figure,
+    silence_figure,
+    write_plots,
+)
 from eval.report import Report, SystemInfo, report_markdown, write_report
 from eval.uncertainty import calibration
 from kb_index.errors import StorageError
@@ -63,6 +70,21 @@ def test_markdown_says_what_was_measured() -> None:
     assert "Model: gpt2 with adapter lora. Index: my-index." in text
     assert "Commit: abc123. Versions: python 3.11.9." in text
     assert "| f1 | 0.5000 | 0.2500 – 0.7500 | 0.9000 |" in text
+
+
+def test_the_section_on_silence() -> None:
+    at_risk = {"coverage": 0.8, "risk": 0.05, "unanswerable": {"entities": {"n": 7, "answered": 0.125}}}
+    told = {"coverage": 0.75, "risk": 0.0, "unanswerable": {"entities": {"n": 7, "answered": 0.0}}}
+    curve = {"coverage": [0.5, 1.0], "risk": [0.0, 0.5]}
+    figures = {"tolerated": 0.05, **at_risk, "threshold": 0.6, "aurc": 0.2, "ece": 0.01, "curve": curve}
+    report = replace(REPORT, unanswerable={**figures, "told": {**told, "silent": {"no_entity": 6, "ambiguous": 2}}})
+    text = report_markdown(report)
+    assert "| | at 5% error (confidence 0.6000) | as told |" in text
+    assert "| answerable questions answered | 0.8000 | 0.7500 |" in text
+    assert "| answered though the entities were hidden (7) | 0.1250 | 0.0000 |" in text
+    assert "calibration error 0.0100. Withheld: ambiguous 2, no_entity 6." in text
+    assert list(silence_figure(report.unanswerable or {}).axes[0].lines[0].get_ydata()) == [0.0, 0.5]
+    assert "Silence" not in report_markdown(REPORT)
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
