@@ -20,7 +20,7 @@ MAX_ENDS = 4
 # fmt: off
 _LEAD_IN = re.compile(
     r"""(?:[\s,，.。:：]
-    |请问|请教|求问|那么|告诉|一下|简单|详细|问|我(?!们)
+    |请问|请教|求问|有没有(?:认识|玩过|去过|人?知道)|那么|告诉|一下|简单|详细|问|我(?!们)
     |(?:请|麻烦你?|可以|能|能够|能不能)[你您]?(?:告诉|回答|说出|写出|说说|介绍|解释|描述)
     |(?:你们?|您|大家|各位|有?谁|还有[人谁]|有人|有没有人)?(?:能够?|可以|可否)?(?:帮我|帮忙|给我)?都?
         (?:知道|知不知道|知到|了解|清楚|记得|说出|写出|告诉|解释|介绍)
@@ -38,6 +38,7 @@ _AFTER_VERB = re.compile(r"了(?!解)(?=[^了]+$)")
 _END = re.compile(r"[\s?？!！。，,;；吗呢呀啊吧]*$")
 _CHARACTER = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff](?=这?个?字(?:[的是有怎用如应一在共总]|什么))")
 _ASKS = re.compile(r"什么|多少|哪|谁|怎")
+_FUNCTION_WORDS = re.compile(r"[的是有在都还又要请了没会到能可以]+")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _CAPITALS = re.compile(
     r"\b(?!(?:Who|What|When|Where|Which|Whose|Whom|How|Is|Are|Was|Were|Did|Do|Does|In|The)\b)"
@@ -64,8 +65,15 @@ def name_spans(question: str) -> list[Span]:
     else:
         spans = [span for start in _starts(question) for span in _from(question, start)]
         spans += [Span(*m.span()) for m in _CHARACTER.finditer(question)]
-    spans = [span for span in spans if not _ASKS.search(question, *span)]
+    spans = [span for span in spans if not _names_nothing(question, span)]
     return list(dict.fromkeys(_quoted(question) + spans))
+
+
+def _names_nothing(question: str, span: Span) -> bool:
+    """Whether a span asks, or holds function words alone; 是 is a name in 是的部首 and 是字."""
+    if _FUNCTION_WORDS.fullmatch(question, *span):
+        return question[span.end : span.end + 1] not in ("的", "字")
+    return _ASKS.search(question, *span) is not None
 
 
 def _quoted(question: str) -> list[Span]:

@@ -42,3 +42,8 @@ def test_spans_are_inside_the_question_and_distinct(question):
     spans = name_spans(question)
     assert all(0 <= start < end <= len(question) for start, end in spans)
     assert len(set(spans)) == len(spans)
+
+
+def test_function_words_are_no_name_unless_the_wording_says_so():
+    assert stretches("请问有多少首歌？") == []
+    assert "是" in stretches("请问是的部首有几画")
