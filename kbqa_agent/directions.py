@@ -11,6 +11,9 @@ from typing import NamedTuple
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.chains import chain
+from kbqa_agent.claims import claim
+from kbqa_agent.comparing import compare
+from kbqa_agent.counting import asks_for_number, count, counted
 from kbqa_agent.hops import hop
 from kbqa_agent.reverse import reverse
 from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
@@ -36,13 +39,23 @@ def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str],
     `ask` answers the shorter question that a chain leaves; None where the chain is long enough.
     """
     likelihood = found.candidates[0].score if found.candidates else 0.0
+    judged = claim(kb, question) or compare(question, found.mentions, found.triples)
+    if judged is not None:
+        return judged
+    led_to = _led_to(kb, question, likelihood)
+    if led_to is not None:
+        return counted(led_to) if asks_for_number(question) else led_to
+    numbered = count(question, found.mentions, found.triples)
+    if numbered is not None or ask is None:
+        return numbered
+    return hop(kb, question, found.mentions, found.triples, ask)
+
+
+def _led_to(kb: KnowledgeBase, question: str, likelihood: float) -> Proposal | None:
     chained = chain(kb, question)
     if chained is not None and (_is_other(chained) or chained.candidates[0].score >= likelihood):
         return chained
-    turned = reverse(kb, question, has_attribute=likelihood >= ENOUGH)
-    if turned is not None or ask is None:
-        return turned
-    return hop(kb, question, found.mentions, found.triples, ask)
+    return reverse(kb, question, has_attribute=likelihood >= ENOUGH)
 
 
 def _is_other(proposal: Proposal) -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import QUOTES
 from kb_index.types import Triple
+from kbqa_agent.chinese_verbs import PLACES, VERBS
 from kbqa_agent.features import attribute_of
 from kbqa_agent.types import Candidate, Proposal
 
@@ -21,33 +22,13 @@ MAX_TRIPLES = 1000
 SURE = 0.9
 """The confidence of an answer whose wording and triples both fit."""
 
-_VERBS = {
-    "写": "作者 原作者 著者 编著 编剧", "著": "作者 著者 编著", "撰写": "作者 著者", "创作": "作者 原作者 创作者",
-    "编写": "作者 编著 主编", "主编": "主编 编者", "翻译": "译者 翻译", "编剧": "编剧",
-    "导演": "导演", "执导": "导演", "拍": "导演", "监制": "监制", "制作": "制作人 制作公司",
-    "演": "主演 演员 领衔主演", "主演": "主演 领衔主演", "出演": "主演 演员", "参演": "主演 演员",
-    "唱": "歌手 演唱者 原唱 演唱 歌曲原唱", "演唱": "歌手 演唱者 原唱 演唱 歌曲原唱", "配音": "配音 主要配音",
-    "作曲": "作曲 谱曲", "作词": "作词 填词", "填词": "填词 作词", "画": "作者 画家", "雕": "作者 雕塑家",
-    "出版": "出版社 出版者", "发行": "发行公司 发行商 唱片公司", "开发": "开发商 研发商 开发公司",
-    "设计": "设计师 设计者", "发明": "发明者 发明人", "发现": "发现者 发现人",
-    "生产": "生产商 制造商 厂商 生产厂家", "制造": "制造商 生产商 厂商",
-    "创办": "创始人 创办人 创办者", "创立": "创始人 创立者 创办人", "创建": "创始人 创建者 创办人",
-}  # fmt: skip
-"""What somebody does to a thing -> the thing's attributes that name them."""
-
-_PLACES = {
-    "出生": "出生地 出生地点",
-    "生": "出生地 出生地点",
-    "毕业": "毕业院校 毕业学校 母校",
-    "位于": "位置 所在地 地理位置",
-}
-
 _OPEN, _SHUT = "".join(QUOTES), "".join(QUOTES.values())
 _X = rf"[{_OPEN}]?(?P<x>[^{_OPEN}{_SHUT}]+?)[{_SHUT}]?"
-_V = f"(?P<v>{'|'.join(sorted(_VERBS, key=len, reverse=True))})"
-_P = f"(?P<v>{'|'.join(sorted(_PLACES, key=len, reverse=True))})"
+_V = f"(?P<v>{'|'.join(sorted(VERBS, key=len, reverse=True))})"
+_P = f"(?P<v>{'|'.join(sorted(PLACES, key=len, reverse=True))})"
 _A = "(?P<a>.{1,12}?)"
-_WHICH = "(?:哪一?[些几]?[部本首个种款座位名家支篇张条所件]?|什么|几[部本首个种款座位名家支篇张条所件])"
+_UNIT = "[部本首个种款座位名家支篇张条所件]"
+_WHICH = f"(?:多少{_UNIT}?|哪一?些|哪一?几?{_UNIT}?|什么|几{_UNIT})"
 _THING = "(?P<n>.{1,8}?)"
 _ALL = "(?:一共|总共|分别|曾经|曾|还|都|主要)*"
 
@@ -80,7 +61,7 @@ _END = re.compile(r"[\s?？。.!！吗呢啊呀]+$")
 
 
 class _Reading(NamedTuple):
-    """A way to read a question: who has the object `name` under the first of these attributes that any entity has it."""
+    """A way to read a question: who has the object `name` under the first of these attributes that leads to any."""
 
     name: str
     attributes: tuple[str, ...]
@@ -103,7 +84,7 @@ def _readings(question: str, patterns: Iterable[re.Pattern[str]]) -> Iterator[_R
         if match := pattern.fullmatch(text):
             groups = match.groupdict()
             asked = groups.get("a") or groups["v"]
-            known = _VERBS.get(asked, "") or _PLACES.get(asked, "")
+            known = VERBS.get(asked, "") or PLACES.get(asked, "")
             yield _Reading(groups["x"].strip(), (attribute_of(asked), *known.split()))
 
 

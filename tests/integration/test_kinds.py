@@ -1,0 +1,120 @@
+"""Counts, yes or no, and comparisons, over a real index."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kb_index import KnowledgeBase, build_index
+from kbqa_agent import AgentConfig, KBQAgent
+
+LINES = """\
+姚明 ||| 女儿 ||| 姚沁蕾
+姚明 ||| 女儿 ||| 姚小妹
+姚明 ||| 身高 ||| 2.29米
+姚明 ||| 出生地 ||| 上海市
+姚明 ||| 出生日期 ||| 1980年9月12日
+叶莉 ||| 身高 ||| 190cm
+叶莉 ||| 出生日期 ||| 1981年11月20日
+深圳 ||| 下辖区 ||| 福田区、罗湖区、南山区
+深圳 ||| 街道 ||| 74个
+红楼梦 ||| 作者 ||| 曹雪芹
+废艺斋集稿 ||| 作者 ||| 曹雪芹
+法国 ||| 首都 ||| 巴黎
+法国 ||| 人口 ||| 6700万
+德国 ||| 人口 ||| 8,300万
+德国 ||| 面积 ||| 357592平方公里
+红高粱 ||| 导演 ||| 张艺谋
+Nile ||| length ||| 6650 km
+Amazon ||| length ||| 6400 km
+Jaws ||| directed by ||| Steven Spielberg
+Duel ||| directed by ||| Steven Spielberg
+Apollo 13 ||| directed by ||| Ron Howard
+"""
+
+
+class WordRanker:
+    """A fake: an attribute in the question is probable, all else is not."""
+
+    def rank(self, question, mentions, triples):
+        scores = np.array([t.predicate in question for t in triples], np.float32)
+        return scores, (scores * 0.8 / max(1, scores.sum())).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinds")
+    (folder / "kb.txt").write_text(LINES, encoding="utf-8")
+    build_index([folder / "kb.txt"], folder / "index", progress=False)
+    with KnowledgeBase.open(folder / "index") as kb:
+        yield KBQAgent(kb, WordRanker(), None, AgentConfig())
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "n_triples"),
+    [
+        ("姚明有几个女儿？", "2", 2),
+        ("姚明的女儿有几个？", "2", 2),
+        ("深圳有多少个下辖区？", "3", 1),
+        ("曹雪芹写过几本书？", "2", 2),
+        ("how many movies did Steven Spielberg direct?", "2", 2),
+        ("how many movies did Ron Howard direct?", "1", 1),
+    ],
+)
+def test_what_no_triple_states_is_counted(agent, question, text, n_triples):
+    answer = agent.ask(question)
+    assert (answer.text, answer.values) == (text, (text,))
+    assert len(answer.candidates[0].evidence) == n_triples
+
+
+def test_a_number_that_a_triple_states_is_not_counted(agent):
+    assert agent.ask("深圳有多少个街道？").text == "74个"
+    assert agent.ask("法国有多少人口？").text == "6700万"
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("法国的首都是巴黎吗？", "是"),
+        ("法国的首都是里昂吗？", "不是"),
+        ("巴黎是不是法国的首都？", "是"),
+        ("《红楼梦》是曹雪芹写的吗？", "是"),
+        ("张艺谋导演过红高粱吗？", "是"),
+        ("姚明是否出生于上海？", "是"),
+        ("姚明是在北京出生的吗？", "不是"),
+    ],
+)
+def test_a_claim_is_judged_by_the_triple_that_speaks_of_it(agent, question, text):
+    answer = agent.ask(question)
+    assert answer.text == text
+    assert len(answer.candidates[0].evidence) == 1
+
+
+def test_a_polite_question_is_no_claim(agent):
+    assert agent.ask("你知道姚明的身高吗？").text == "2.29米"
+    assert agent.ask("请问法国的首都是哪里吗？").text == "巴黎"
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("姚明和叶莉谁高？", "姚明"),
+        ("姚明和叶莉谁更矮？", "叶莉"),
+        ("姚明与叶莉谁年轻", "叶莉"),
+        ("谁更高，姚明还是叶莉？", "姚明"),
+        ("法国和德国哪个人口多？", "德国"),
+        ("德国和法国的人口哪个少？", "法国"),
+        ("姚明比叶莉高吗？", "是"),
+        ("法国的人口比德国多吗？", "不是"),
+        ("which is longer, the Nile or the Amazon?", "Nile"),
+    ],
+)
+def test_two_entities_are_compared_on_an_attribute_of_both(agent, question, text):
+    answer = agent.ask(question)
+    assert answer.text == text
+    assert len(answer.candidates[0].evidence) == 2
+
+
+def test_what_cannot_be_compared_is_no_comparison(agent):
+    assert agent.ask("法国和德国哪个的面积大？").text == "357592平方公里"
+    assert agent.ask("姚明和深圳谁高？").text != "姚明"
