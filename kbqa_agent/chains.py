@@ -26,6 +26,8 @@ MAX_STEPS = 3
 MAX_PENALTY = 1.2
 MAX_NAME_WORDS = 10
 MAX_NAMES = 4
+MAX_WORDS = 60
+"""A longer text is no question for a chain, and looking all its stretches up takes time."""
 SURE = 0.95
 """The confidence of a reading without a penalty; each unit of penalty divides it by e."""
 
@@ -94,7 +96,7 @@ def _names(kb: KnowledgeBase, question: str) -> list[_Name]:
         end = question.rfind(closing)
         if 0 < start < end:
             return [_Name(start, end)]
-    words = list(_WORD.finditer(question))
+    words = list(_WORD.finditer(question))[:MAX_WORDS]
     spans = (
         span
         for size in range(min(MAX_NAME_WORDS, len(words)), 0, -1)
