@@ -21,6 +21,9 @@ MIN_LIKENESS = 0.55
 SURE_LIKENESS = 0.85
 """Where a span is so like a name, the spans after it are not tried."""
 
+MAX_CHARS = 60
+"""A longer span is a sentence and no name."""
+
 MAX_TRIED = 3
 """So many spans are looked up, which takes most of the time: later ones end too late for a name."""
 
@@ -54,12 +57,21 @@ def similar_mentions(
 
 
 def _near(kb: KnowledgeBase, question: str, spans: Sequence[Span], exact: Sequence[EntityMention]) -> Iterator[_Near]:
-    for span in [span for span in spans if span.end - span.start > 1][:MAX_TRIED]:
+    for span in _tried(kb, question, spans):
         least = max(MIN_LIKENESS, _known_share(span, exact))
         found = _names_like(kb, normalize_name(question[span.start : span.end]), span) if least < SURE_LIKENESS else []
         yield from (near for near in found if near.likeness > least)
         if any(near.likeness >= SURE_LIKENESS for near in found):
             return
+
+
+def _tried(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> list[Span]:
+    """The spans to look up: of the first one, before them, what stands before the longest attribute that ends it."""
+    longer = [span for span in spans if 1 < span.end - span.start <= MAX_CHARS]
+    ends = [end for start, stop in longer[:1] for end in range(start + 2, stop - 1)]
+    counts = kb.attribute_frequency([question[end : longer[0].end] for end in ends]) if ends else ()
+    before = [Span(longer[0].start, end) for end, count in zip(ends, counts, strict=True) if count]
+    return [*before[:1], *longer][:MAX_TRIED]
 
 
 def _known_share(span: Span, exact: Sequence[EntityMention]) -> float:

@@ -32,13 +32,15 @@ _LINK = re.compile(r"关于|有关|[与和给在对把由用做]")
 """What may stand between the opening words and the name, or be the beginning of the name."""
 
 _AFTER = re.compile(
-    r"""(?<!附)属|[的是有在这啥适用都现使最由怎需能出啊吗呢呀吧应何获又被还参多几谁哪为要与和对?？!！。，,;；]
-    |什么|一共|总共|共有|主要|可以|如何|支持|位于|来自|起源|相关""", re.VERBOSE)
-_AFTER_VERB = re.compile(r"了(?!解)(?=[^了]+$)")
+    r"""(?<!附)属|[的是有在这啥适用都现使最由怎需能出啊吗呢呀吧应何获又被还参多几谁哪为要与和对每距从?？!！。，,;；]
+    |什么|一共|总共|共有|主要|可以|如何|支持|位于|来自|起源|相关|处于|隶属|目前|喜欢""", re.VERBOSE)
+_AFTER_VERB = re.compile(r"[^谁哪么何]*[谁哪么何].*了(?!解)(?=[^了]+$)", re.DOTALL)
 _END = re.compile(r"[\s?？!！。，,;；吗呢呀啊吧]*$")
-_CHARACTER = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff](?=这?个?字(?:[的是有怎用如应一在共总]|什么))")
+_CHARACTER = re.compile(
+    r"(?![名文数汉打写这])[\u3400-\u9fff\U00020000-\U0003ffff](?=这?个?字(?:[的是有怎用如应一在共总]|什么))"
+)
 _ASKS = re.compile(r"什么|多少|哪|谁|怎")
-_FUNCTION_WORDS = re.compile(r"[的是有在都还又要请了没会到能可以]+")
+_FUNCTION_WORDS = re.compile(r"[的是有在都还又要请了没会到能可以吗呢啊呀吧]+")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _CAPITALS = re.compile(
     r"\b(?!(?:Who|What|When|Where|Which|Whose|Whom|How|Is|Are|Was|Were|Did|Do|Does|In|The)\b)"
@@ -91,7 +93,7 @@ def _starts(question: str) -> list[int]:
     starts = [lead_in.end() if lead_in else 0]
     if link := _LINK.match(question, starts[0]):
         starts.append(link.end())
-    if verb := _AFTER_VERB.search(question):
+    if verb := _AFTER_VERB.match(question):
         starts.append(verb.end())
     return starts
 

@@ -15,7 +15,7 @@ NAMES = (
 @pytest.fixture(scope="module")
 def kb(tmp_path_factory):
     folder = tmp_path_factory.mktemp("linking")
-    lines = "".join(f"{name} ||| 类别 ||| {number}\n" for number, name in enumerate(NAMES))
+    lines = "".join(f"{name} ||| {attribute} ||| 1\n" for name in NAMES for attribute in ("类别", "类别数"))
     (folder / "kb.txt").write_text(lines, encoding="utf-8")
     build_index([folder / "kb.txt"], folder / "index", progress=False)
     with KnowledgeBase.open(folder / "index") as opened:
@@ -40,6 +40,7 @@ def linked(kb, question):
         ("龘字有几画？", "龘", "龘"),
         ("请问龘的部首是什么", "龘", "龘"),
         ("微信for Windows是哪个公司的", "微信for Windows", "微信 for Windows"),
+        ("慈式塔类别数是多少", "慈式塔", "慈氏塔"),
         ("ⅱ型糖尿病怎么治", "ⅱ型糖尿病", "Ⅱ型糖尿病"),
     ],
 )
