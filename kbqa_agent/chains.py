@@ -20,7 +20,7 @@ from kbqa_agent.english_cues import Cue, Wanted, cues, is_english, is_known, is_
 from kbqa_agent.paths import Node, Step, Walk
 from kbqa_agent.types import Candidate, Proposal
 
-__all__ = ["chain"]
+__all__ = ["chain", "names_in"]
 
 MAX_STEPS = 3
 MAX_PENALTY = 1.2
@@ -50,7 +50,7 @@ _PUNCTUATION = "?!.,;:'()[]"
 Side = Literal["work", "value", "any"]
 
 
-class _Name(NamedTuple):
+class Name(NamedTuple):
     """A stretch `question[start:end]` that is the name of an entity or of a value."""
 
     start: int
@@ -70,7 +70,7 @@ def chain(kb: KnowledgeBase, question: str) -> Proposal | None:
     The values are ordered by how many ways lead to them.
     """
     found: list[tuple[_Reading, Walk]] = []
-    for name in _names(kb, question):
+    for name in names_in(kb, question):
         before, after = question[: name.start], question[name.end :]
         if is_english(before + " " + after):
             walk = Walk(kb, question[name.start : name.end])
@@ -89,13 +89,13 @@ def _proposal(nodes: Iterable[Node], penalty: float) -> Proposal:
     return Proposal(tuple(Candidate(n.text, score, n.path) for n in ordered), tuple(n.text for n in ordered))
 
 
-def _names(kb: KnowledgeBase, question: str) -> list[_Name]:
+def names_in(kb: KnowledgeBase, question: str) -> list[Name]:
     """The name in quotation marks, or else the longest stretches of words that are names and lie in no longer one."""
     for opening, closing in QUOTES.items():
         start = question.find(opening) + 1
         end = question.rfind(closing)
         if 0 < start < end:
-            return [_Name(start, end)]
+            return [Name(start, end)]
     words = list(_WORD.finditer(question))[:MAX_WORDS]
     spans = (
         span
@@ -103,7 +103,7 @@ def _names(kb: KnowledgeBase, question: str) -> list[_Name]:
         for i in range(len(words) - size + 1)
         for span in _with_and_without_marks(question, words[i].start(), words[i + size - 1].end())
     )
-    found: list[_Name] = []
+    found: list[Name] = []
     for span in spans:
         inside = any(f.start <= span.start and span.end <= f.end for f in found)
         if not inside and len(found) < MAX_NAMES and _is_name(kb, question[span.start : span.end]):
@@ -111,12 +111,12 @@ def _names(kb: KnowledgeBase, question: str) -> list[_Name]:
     return found
 
 
-def _with_and_without_marks(question: str, start: int, end: int) -> Iterator[_Name]:
+def _with_and_without_marks(question: str, start: int, end: int) -> Iterator[Name]:
     """A stretch of words as it is, and without the marks at its ends: `Jaws?` may end a question or be a name."""
     text = question[start:end]
     starts = dict.fromkeys((start, end - len(text.lstrip(_PUNCTUATION))))
     ends = dict.fromkeys((end, start + len(text.rstrip(_PUNCTUATION))))
-    yield from (_Name(first, last) for first in starts for last in ends if first < last)
+    yield from (Name(first, last) for first in starts for last in ends if first < last)
 
 
 def _is_name(kb: KnowledgeBase, text: str) -> bool:

@@ -13,7 +13,7 @@ from kbqa_agent.chinese_verbs import PLACES, VERBS
 from kbqa_agent.features import attribute_of
 from kbqa_agent.types import Candidate, Proposal
 
-__all__ = ["claim"]
+__all__ = ["SURE_NO", "SURE_YES", "claim"]
 
 SURE_YES, SURE_NO = 0.9, 0.7
 """The knowledge base may not know all, so that a no is less sure."""

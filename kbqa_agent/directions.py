@@ -14,6 +14,7 @@ from kbqa_agent.chains import chain
 from kbqa_agent.claims import claim
 from kbqa_agent.comparing import compare
 from kbqa_agent.counting import asks_for_number, count, counted
+from kbqa_agent.english_claims import english_claim
 from kbqa_agent.hops import hop
 from kbqa_agent.reverse import reverse
 from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
@@ -39,7 +40,7 @@ def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str],
     `ask` answers the shorter question that a chain leaves; None where the chain is long enough.
     """
     likelihood = found.candidates[0].score if found.candidates else 0.0
-    judged = claim(kb, question) or compare(question, found.mentions, found.triples)
+    judged = claim(kb, question) or english_claim(kb, question) or compare(question, found.mentions, found.triples)
     if judged is not None:
         return judged
     led_to = _led_to(kb, question, likelihood)

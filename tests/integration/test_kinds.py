@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kb_index import KnowledgeBase, build_index
 from kbqa_agent import AgentConfig, KBQAgent
@@ -88,6 +90,25 @@ def test_a_claim_is_judged_by_the_triple_that_speaks_of_it(agent, question, text
     answer = agent.ask(question)
     assert answer.text == text
     assert len(answer.candidates[0].evidence) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("did Steven Spielberg direct Jaws?", "yes"),
+        ("Was Jaws directed by Ron Howard?", "no"),
+        ("is Ron Howard the director of Apollo 13?", "yes"),
+    ],
+)
+def test_an_english_claim_is_judged(agent, question, text):
+    assert agent.ask(question).text == text
+
+
+@given(st.text(max_size=40) | st.text("姚明叶莉的和比谁高吗有几个女儿是不写过哪些书Jaws did by ", max_size=30))
+@settings(deadline=None, max_examples=200)
+def test_any_text_is_asked_without_an_error(agent, question):
+    if question.strip():
+        assert agent.ask(question).question
 
 
 def test_a_polite_question_is_no_claim(agent):
