@@ -18,7 +18,11 @@ from kbqa_agent.types import EntityMention
 
 __all__ = ["link", "link_many"]
 
-MAX_ENTITIES_PER_MENTION = 100
+MAX_HOMONYMS = 300
+"""So many entities of a name are linked where a name should begin; a large knowledge base has hundreds of 城关镇."""
+
+MAX_HOMONYMS_ELSEWHERE = 50
+"""So many entities of a name are linked elsewhere, where it mostly is a chance name."""
 
 Found = dict[tuple[int, int], tuple[int, ...]]
 """(start, end) of a stretch of the question -> the ids of the entities of that name."""
@@ -61,7 +65,7 @@ def _is_named(kb: KnowledgeBase, question: str, spans: Sequence[Span], found: Fo
 
 def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
     """Every name in the question; where no span is one, every name in the question's other script too."""
-    found: Found = {(m.start, m.end): m.entity_ids[:MAX_ENTITIES_PER_MENTION] for m in kb.mentions(question)}
+    found: Found = {(m.start, m.end): m.entity_ids for m in kb.mentions(question)}
     others = other_scripts(question)
     for start, end in (*spans, *_first_characters(spans, found)):
         written = {question[start:end]} if end - start == 1 else set()
@@ -70,7 +74,8 @@ def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
     if not any(span in found for span in spans):
         for match in (m for other in others for m in kb.mentions(other)):
             _add(found, (match.start, match.end), match.entity_ids)
-    return found
+    begins = {span.start for span in spans}
+    return {at: ids[: MAX_HOMONYMS if at[0] in begins else MAX_HOMONYMS_ELSEWHERE] for at, ids in found.items()}
 
 
 def _first_characters(spans: Sequence[Span], found: Found) -> set[Span]:
@@ -81,7 +86,7 @@ def _first_characters(spans: Sequence[Span], found: Found) -> set[Span]:
 def _add(found: Found, at: tuple[int, int], entity_ids: Iterable[int]) -> None:
     named = dict.fromkeys((*found.get(at, ()), *entity_ids))
     if named:
-        found[at] = tuple(named)[:MAX_ENTITIES_PER_MENTION]
+        found[at] = tuple(named)
 
 
 def _entity_ids(kb: KnowledgeBase, text: str) -> tuple[int, ...]:

@@ -69,6 +69,15 @@ def test_a_question_that_names_nothing_known_has_no_mention(kb):
     assert link(kb, "") == ()
 
 
+def test_more_homonyms_are_linked_where_a_name_should_begin(tmp_path):
+    lines = "".join(f"{name}({n}) ||| 类别 ||| {n}\n" for name in ("城关镇", "公司") for n in range(60))
+    (tmp_path / "kb.txt").write_text(lines, encoding="utf-8")
+    build_index([tmp_path / "kb.txt"], tmp_path / "index", progress=False)
+    with KnowledgeBase.open(tmp_path / "index") as kb:
+        linked = {m.text: len(m.entities) for m in link(kb, "城关镇有哪些公司")}
+    assert linked == {"城关镇": 60, "公司": 50}
+
+
 def test_many_questions_are_linked_as_each_alone(kb):
     questions = ["你知道慈式塔是哪年重修的吗？", "红楼梦的作者是谁", "", "龘字有几画？"]
     assert link_many(kb, questions) == [link(kb, question) for question in questions]
