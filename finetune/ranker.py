@@ -7,7 +7,7 @@ The calibration is fitted on the validation share, which takes part in nothing e
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,13 +24,14 @@ from kb_index.errors import InputError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.features import FEATURES, attribute_of, candidate_features, mask_mention
+from kbqa_agent.features import FEATURES, attribute_of, candidate_features
 from kbqa_agent.linking import link_many
-from kbqa_agent.patterns import TranslationModel
+from kbqa_agent.mention_features import mask_mention
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.retrieval import retrieve_many
 from kbqa_agent.types import EntityMention, Generator, QAExample
+from kbqa_agent.wordings import AskedFact, Wordings
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -42,6 +43,9 @@ logger = logging.getLogger(__name__)
 GOLD, SAME_ANSWER = 2, 1
 LABEL_GAINS = (0, 1, 3)
 QUESTIONS_AT_ONCE = 500
+BLOCKS = 20
+"""Folds and the validation share are made of whole blocks of neighbouring questions: neighbours are often by one writer
+and about similar things, so a question that is left out alone is easier than a new one."""
 PACKAGES = ("lightgbm", "numpy")
 
 
@@ -81,7 +85,7 @@ class RankerResult:
 class _Retrieved(NamedTuple):
     """A question with all that the pipeline found for it; `labels` (n_triples,) are 0, `SAME_ANSWER` or `GOLD`.
 
-    `pattern` is the masked question and the attribute that it asks for, None if no right triple was found.
+    `asked` is None if no right triple was found.
     """
 
     question: str
@@ -89,7 +93,7 @@ class _Retrieved(NamedTuple):
     triples: list[Triple]
     labels: NDArray[np.int64]
     answerable: bool
-    pattern: tuple[str, str] | None
+    asked: AskedFact | None
 
 
 def train_ranker(
@@ -112,25 +116,25 @@ def train_ranker(
     config = config or RankerConfig()
     stages = StageMetrics()
     found = _retrieve(kb, examples)
-    order = np.random.default_rng(config.seed).permutation(len(found))
-    n_validation = max(1, int(len(found) * config.validation_share))
-    training = [found[i] for i in order[n_validation:]]
-    validation = [found[i] for i in order[:n_validation]]
-    if sum(f.pattern is not None for f in training) < 20:
+    held_out = _held_out(len(found), config)
+    training = [f for f, held in zip(found, held_out, strict=True) if not held]
+    validation = [f for f, held in zip(found, held_out, strict=True) if held]
+    if sum(f.asked is not None for f in training) < 20:
         raise QuestionFileError(
             f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about its entities"
         )
-    recall = float(np.mean([f.pattern is not None for f in found if f.answerable]))
+    recall = float(np.mean([f.asked is not None for f in found if f.answerable]))
     stages.add("retrieve", n_questions=len(found), recall=recall)
     booster = _boost(*_training_rows(kb, training, config), config)
-    patterns = TranslationModel.fit(_patterns(training))
-    scored = _score(kb, booster, patterns, validation)
+    wordings = _wordings(training)
+    scored = _score(kb, booster, wordings, validation)
     mrr = _mrr(validation, scored)
     stages.add("boost", validation_mrr=mrr)
-    ranker = TrainedRanker(kb, booster, patterns, fit_calibration(scored))
-    ranker.presence = fit_presence(ranker, [examples[i] for i in order[:n_validation]], config.seed)
+    ranker = TrainedRanker(kb, booster, wordings, fit_calibration(scored))
+    unseen = [examples[i] for i in np.random.default_rng(config.seed).permutation(np.flatnonzero(held_out))]
+    ranker.presence = fit_presence(ranker, unseen, config.seed)
     if generator is not None:
-        _weigh(ranker, generator, [examples[i] for i in order[: min(n_validation, config.weighed)]])
+        _weigh(ranker, generator, unseen[: config.weighed])
     stages.add("calibrate", n_questions=len(found), recall=recall, validation_mrr=mrr, **asdict(ranker.calibration))
     result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
     data = {"questions_sha256": sha256_of(map(asdict, examples)), "result": asdict(result)}
@@ -138,6 +142,18 @@ def train_ranker(
         ranker.save(folder, training_record(asdict(config), data, PACKAGES))
         write_metrics(stages.rows, folder / "metrics.jsonl")
     return result
+
+
+def _blocks(n: int) -> NDArray[np.int64]:
+    """The number of the block that each of n neighbouring questions is in, (n,)."""
+    return np.arange(n) * BLOCKS // max(1, n)
+
+
+def _held_out(n: int, config: RankerConfig) -> NDArray[np.bool_]:
+    """Which of n questions are held out for validation, (n,): whole blocks of them."""
+    blocks = np.random.default_rng(config.seed).permutation(BLOCKS)
+    held: NDArray[np.bool_] = np.isin(_blocks(n), blocks[: max(1, round(BLOCKS * config.validation_share))])
+    return held
 
 
 def _weigh(ranker: TrainedRanker, generator: Generator, held_out: Sequence[QAExample]) -> None:
@@ -182,18 +198,18 @@ def _labelled(example: QAExample, mentions: tuple[EntityMention, ...], triples: 
         (GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER) if comparable(t.object) in answers else 0
         for t in triples
     ]
-    best = max(range(len(labels)), key=labels.__getitem__, default=None)
-    pattern = _pattern(example.question, mentions, triples[best]) if best is not None and labels[best] else None
-    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers), pattern)
+    best = max(range(len(labels)), key=labels.__getitem__, default=0)
+    fact = _asked(example.question, mentions, triples[best]) if any(labels) else None
+    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers), fact)
 
 
-def _pattern(question: str, mentions: Sequence[EntityMention], gold: Triple) -> tuple[str, str]:
+def _asked(question: str, mentions: Sequence[EntityMention], gold: Triple) -> AskedFact:
     mention = next(m for m in mentions if any(e.id == gold.subject_id for e in m.entities))
-    return mask_mention(question, mention), attribute_of(gold.predicate)
+    return AskedFact(mask_mention(question, mention), attribute_of(gold.predicate), gold.object)
 
 
-def _patterns(found: Sequence[_Retrieved]) -> Iterator[tuple[str, str]]:
-    return (f.pattern for f in found if f.pattern is not None)
+def _wordings(found: Iterable[_Retrieved]) -> Wordings:
+    return Wordings.fit(f.asked for f in found if f.asked is not None)
 
 
 def _training_rows(
@@ -202,15 +218,16 @@ def _training_rows(
     """Features (n_rows, n_features), labels (n_rows,) and the number of rows of each question."""
     rng = np.random.default_rng(config.seed)
     rows, labels, sizes = [], [], []
+    fold_of = _blocks(len(training)) % config.folds
     bar = tqdm(total=len(training), desc="features", unit="question", disable=None)
     for fold in range(config.folds):
-        patterns = TranslationModel.fit(_patterns([f for i, f in enumerate(training) if i % config.folds != fold]))
-        for f in training[fold :: config.folds]:
+        wordings = _wordings(f for i, f in enumerate(training) if fold_of[i] != fold)
+        for f in (f for i, f in enumerate(training) if fold_of[i] == fold):
             bar.update()
             if not f.labels.any():
                 continue
             keep = _sample(f.labels, config.negatives, rng)
-            rows.append(candidate_features(f.question, f.mentions, f.triples, patterns, kb.attribute_frequency)[keep])
+            rows.append(candidate_features(f.question, f.mentions, f.triples, wordings, kb.attribute_frequency)[keep])
             labels.append(f.labels[keep])
             sizes.append(len(keep))
     bar.close()
@@ -233,7 +250,7 @@ def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence
         "num_leaves": config.leaves,
         "learning_rate": config.learning_rate,
         "min_data_in_leaf": 20,
-        "feature_fraction": 0.8,
+        "feature_fraction": 0.4,
         "seed": config.seed,
         "deterministic": True,
         "verbosity": -1,
@@ -244,9 +261,9 @@ def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence
 
 
 def _score(
-    kb: KnowledgeBase, booster: Booster, patterns: TranslationModel, found: Sequence[_Retrieved]
+    kb: KnowledgeBase, booster: Booster, wordings: Wordings, found: Sequence[_Retrieved]
 ) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    ranker = TrainedRanker(kb, booster, patterns, Calibration())
+    ranker = TrainedRanker(kb, booster, wordings, Calibration())
     return [(ranker.rank(f.question, f.mentions, f.triples)[0], f.labels > 0) for f in found]
 
 

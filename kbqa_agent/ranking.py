@@ -4,7 +4,8 @@ A LambdaMART model (gradient-boosted trees, LightGBM) orders the triples of a qu
 and a term for "none of these" turns its scores into probabilities, both fitted on questions held out from training.
 Training is `finetune.ranker`; what it writes, and this module reads, is one folder:
 
-    ranker.json   booster.txt   patterns.safetensors   patterns.json   [presence.json   presence.txt]
+    ranker.json   booster.txt   asked.json   {patterns,objects}.{safetensors,json}
+    [presence.json   presence.txt]
 
 Where the folder holds a model of presence, that one says how probable it is that any triple answers, in place of the
 constant term for "none of these".
@@ -27,9 +28,9 @@ from kb_index.errors import ModelError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.features import FEATURES, candidate_features
-from kbqa_agent.patterns import TranslationModel
 from kbqa_agent.presence import Presence, PresenceModel, presence_inputs
 from kbqa_agent.types import EntityMention
+from kbqa_agent.wordings import Wordings
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -82,11 +83,11 @@ class TrainedRanker:
         self,
         kb: KnowledgeBase,
         booster: Booster,
-        patterns: TranslationModel,
+        wordings: Wordings,
         calibration: Calibration,
         presence: PresenceModel | None = None,
     ) -> None:
-        self.kb, self.booster, self.patterns, self.calibration = kb, booster, patterns, calibration
+        self.kb, self.booster, self.wordings, self.calibration = kb, booster, wordings, calibration
         self.presence = presence
 
     def rank(
@@ -126,13 +127,13 @@ class TrainedRanker:
     def _scored(
         self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        rows = candidate_features(question, mentions, triples, self.patterns, self.kb.attribute_frequency)
+        rows = candidate_features(question, mentions, triples, self.wordings, self.kb.attribute_frequency)
         return rows, np.asarray(self.booster.predict(rows, num_threads=1), np.float32)
 
     def save(self, folder: Path, record: dict[str, object]) -> None:
         """Write the ranker into an existing empty folder; `record` says how it was trained."""
         self.booster.save_model(str(folder / "booster.txt"))
-        self.patterns.save(folder)
+        self.wordings.save(folder)
         if self.presence:
             self.presence.save(folder)
         about = {
@@ -159,8 +160,8 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
         if about["format"] != FORMAT_VERSION or about["features"] != list(FEATURES):
             raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
-        patterns, calibration = TranslationModel.load(folder), Calibration(**about["calibration"])
-        return TrainedRanker(kb, booster, patterns, calibration, PresenceModel.load(folder))
+        wordings, calibration = Wordings.load(folder), Calibration(**about["calibration"])
+        return TrainedRanker(kb, booster, wordings, calibration, PresenceModel.load(folder))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from kb_index.types import Entity, Triple
-from kbqa_agent.features import FEATURES, candidate_features, mask_mention
-from kbqa_agent.patterns import TranslationModel
+from kbqa_agent.features import FEATURES, candidate_features
+from kbqa_agent.mention_features import mask_mention
 from kbqa_agent.types import EntityMention
+from kbqa_agent.wordings import AskedFact, Wordings
 
 QUESTION = "《线性代数》2013年版的出版时间是什么时候？"
 TRIPLES = [
@@ -20,7 +21,7 @@ MENTIONS = [
 
 @pytest.fixture
 def rows():
-    untrained = TranslationModel.fit([])
+    untrained = Wordings.fit([])
     found = candidate_features(QUESTION, MENTIONS, TRIPLES, untrained, lambda names: np.array([len(n) for n in names]))
     return [dict(zip(FEATURES, row.tolist(), strict=True)) for row in found]
 
@@ -45,7 +46,7 @@ def test_the_entity_group_compares_the_description_with_the_question(rows):
 def test_the_attribute_group_finds_its_name_in_the_rest_of_the_question(rows):
     assert (rows[0]["verbatim"], rows[0]["char_recall"], rows[0]["common_run"]) == (1, 1, 4)
     assert (rows[1]["verbatim"], rows[1]["char_recall"], rows[1]["common_run"]) == (0, 0, 0)
-    assert rows[1]["recall_below_best"] == 1
+    assert rows[1]["char_recall_off_best"] == rows[1]["char_recall_off_entity"] == 1
 
 
 def test_the_object_group_tells_dates_from_words(rows):
@@ -53,6 +54,23 @@ def test_the_object_group_tells_dates_from_words(rows):
     assert rows[0]["question_asks"] == 1
 
 
+def test_distances_are_from_the_best_of_the_question_of_the_mention_and_of_the_entity(rows):
+    assert [row["chars_off_best"] for row in rows] == [0, 0, 2]
+    assert [row["n_triples_off_mention"] for row in rows] == [0, 0, 0]
+    assert [row["left_surprise_off_entity"] > 0 for row in rows] == [False, True, False]
+
+
+def test_questions_with_nothing_before_a_name_make_one_with_something_before_it_look_rare():
+    wordings = Wordings.fit([AskedFact("_的出版时间", "出版时间", "2013年")] * 3)
+    found = candidate_features(QUESTION[1:], shifted(MENTIONS), TRIPLES, wordings, lambda n: np.ones(len(n)))
+    start, middle = (dict(zip(FEATURES, row.tolist(), strict=True))["rarity_before"] for row in found[[0, 2]])
+    assert start < middle
+
+
+def shifted(mentions):
+    return [EntityMention(m.text, m.start - 1, m.end - 1, m.entities) for m in mentions]
+
+
 def test_no_triples_give_no_rows():
-    rows = candidate_features("？", [], [], TranslationModel.fit([]), lambda names: np.zeros(len(names)))
+    rows = candidate_features("？", [], [], Wordings.fit([]), lambda names: np.zeros(len(names)))
     assert rows.shape == (0, len(FEATURES))

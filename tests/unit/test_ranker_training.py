@@ -59,7 +59,7 @@ def test_training_twice_gives_the_same_ranker_and_it_ranks_held_out_questions(kb
     first, second = (train_ranker(kb, examples, tmp_path / name, config) for name in ("a", "b"))
     assert first.validation_mrr == second.validation_mrr > 0.7
     assert first.recall > 0.95
-    for name in ("booster.txt", "patterns.safetensors", "patterns.json"):
+    for name in ("booster.txt", "patterns.safetensors", "patterns.json", "objects.safetensors", "asked.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     assert load_ranker(kb, tmp_path / "a").calibration == first.calibration
     _check_record_and_metrics(tmp_path / "a", first)
