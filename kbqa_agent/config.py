@@ -27,7 +27,7 @@ class AgentConfig:
     prompt_triples: int = 10
     sure_above: float = 0.9
     """With `generator="unsure"`, a first candidate at least this probable is not put to the generator."""
-    min_confidence: float = 0.1
+    min_confidence: float = 0.02
     """Below this the agent abstains."""
     max_risk: float | None = None
     """The share of wrong answers that is tolerated: an agent that is opened with it abstains below the confidence at
