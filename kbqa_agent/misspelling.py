@@ -24,7 +24,7 @@ SURE_LIKENESS = 0.85
 MAX_CHARS = 60
 """A longer span is a sentence and no name."""
 
-MAX_TRIED = 3
+MAX_TRIED = 2
 """So many spans are looked up, which takes most of the time: later ones end too late for a name."""
 
 MAX_NAMES = 5

@@ -83,5 +83,5 @@ def test_texts_may_be_any_collection(monkeypatch):
 
 
 def test_what_is_probed_bounds_the_work_and_not_the_number_of_lists():
-    assert vectors._empty_index(6_500_000, 2).nprobe == 505
+    assert vectors._empty_index(6_500_000, 2).nprobe == 190
     assert vectors._empty_index(588_000, 2).nprobe == 766
