@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from kb_index.encoder import CHAR_STATIC, StaticEncoder, build_char_static, open_encoder
-from kb_index.normalize import normalize_name, strip_description
+from kb_index.normalize import plain_name
 from kb_index.spelling import SPELLING_CANDIDATES, rank_by_spelling
 from kb_index.vectors import VectorIndex, build_vectors
 
@@ -90,7 +90,7 @@ def plain_names(source: Path) -> Iterator[str]:
     """Yield the normalised plain names of the subjects of a file, in order."""
     with source.open(encoding="utf-8", newline="\n") as lines:
         for subject, _ in groupby(line.partition("|||")[0] for line in lines):
-            if name := normalize_name(strip_description(subject.strip())[0]):
+            if name := plain_name(subject):
                 yield name
 
 

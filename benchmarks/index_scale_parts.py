@@ -102,12 +102,11 @@ def fuzzy(index: str) -> dict[str, Any]:
     """Look misspelt names up: the milliseconds, and how often the name meant is among the first ten."""
     from kb_index import KnowledgeBase
     from kb_index.columns import TextColumn
-    from kb_index.normalize import normalize_name, strip_description
+    from kb_index.normalize import plain_name
 
     column = TextColumn.open(Path(index) / "facts" / "names")
-    names = [normalize_name(strip_description(column[row])[0]) for row in range(len(column))]
-    cases, left_out = draw_misspelt(list(dict.fromkeys(names)), N_MISSPELT, 0)
-    plain = list(dict.fromkeys(names))
+    plain = list(dict.fromkeys(plain_name(column[row]) for row in range(len(column))))
+    cases, left_out = draw_misspelt(plain, N_MISSPELT, 0)
     found: dict[str, list[bool]] = {}
     times = []
     with KnowledgeBase.open(index) as kb:
@@ -116,7 +115,7 @@ def fuzzy(index: str) -> dict[str, Any]:
             started = time.perf_counter()
             [matches] = kb.similar_entities([text], FIRST)
             times.append(1e3 * (time.perf_counter() - started))
-            nearest = {normalize_name(strip_description(match.entity.name)[0]) for match in matches}
+            nearest = {plain_name(match.entity.name) for match in matches}
             found.setdefault(kind, []).append(plain[number] in nearest)
     recall = {kind: round(sum(hits) / len(hits), 3) for kind, hits in found.items()}
     return {

@@ -17,6 +17,7 @@ __all__ = [
     "normalize_attribute",
     "normalize_name",
     "normalize_with_offsets",
+    "plain_name",
     "strip_description",
 ]
 
@@ -120,6 +121,15 @@ def strip_description(name: str) -> tuple[str, str]:
     """
     plain, description = _split_brackets(name.strip())
     return _unquote(plain), description
+
+
+def plain_name(name: str) -> str:
+    """Normalise a name without its description: the form in which homonyms are alike.
+
+    >>> plain_name("《坛经》(佛教经典)"), plain_name("Java (语言)")
+    ('坛经', 'java')
+    """
+    return normalize_name(strip_description(name)[0])
 
 
 def _split_brackets(name: str) -> tuple[str, str]:

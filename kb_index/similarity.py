@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from kb_index.normalize import normalize_name, strip_description
+from kb_index.normalize import normalize_name, plain_name
 from kb_index.spelling import SPELLING_CANDIDATES, rank_by_spelling
 from kb_index.types import AttributeMatch, EntityMatch
 from kb_index.view import View
@@ -24,7 +24,7 @@ def similar_entities(view: View, texts: Sequence[str], k: int) -> list[list[Enti
         hits = layer.entity_vectors.search(vectors, max(k, SPELLING_CANDIDATES))
         for names, hits_of_text in zip(found, hits, strict=True):
             for entity_id, cosine in hits_of_text:
-                name = normalize_name(strip_description(view.name_in(layer, entity_id))[0])
+                name = plain_name(view.name_in(layer, entity_id))
                 names.setdefault(name, (entity_id, cosine))
     return [_best(view, normalize_name(text), names, k) for text, names in zip(texts, found, strict=True)]
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from kb_index.columns import open_numbers
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import check_files, read_manifest
-from kb_index.normalize import PLAIN_NAME, normalize_name, strip_description
+from kb_index.normalize import PLAIN_NAME, plain_name
 from kb_index.view import DELTA
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["LETTERS", "MARKS", "PLAIN_FORM", "Measures", "plain_name"]
+__all__ = ["LETTERS", "MARKS", "PLAIN_FORM", "Measures"]
 
 MEMORY_LIMIT = "2GB"
 FETCH_ROWS = 200_000
@@ -50,15 +50,6 @@ _LOST_ATTRIBUTES = """
     JOIN first.attribute ON attribute.rowid = predicate.attribute GROUP BY 1
 """
 _ATTRIBUTES = "SELECT name, triples AS n FROM first.attribute"
-
-
-def plain_name(name: str) -> str:
-    """Normalise a name without its description.
-
-    >>> plain_name("《坛经》(佛教经典)")
-    '坛经'
-    """
-    return normalize_name(strip_description(name)[0])
 
 
 class Measures:

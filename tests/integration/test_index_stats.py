@@ -7,7 +7,7 @@ import pytest
 
 from kb_index import KnowledgeBase, build_index, delete_triples, update_index
 from kb_index.errors import IndexFolderError, InputError
-from kb_index.stats.measures import plain_name
+from kb_index.normalize import plain_name
 from kb_index.stats.numbers import AttributeCount, Bin, NameCount, RejectCount, index_stats
 
 LINES = """坛经(佛教经典) ||| 作 者 ||| 惠能
