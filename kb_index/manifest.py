@@ -27,6 +27,7 @@ __all__ = [
     "check_files",
     "describe_file",
     "describe_files",
+    "manifest_to_json",
     "read_manifest",
     "write_manifest",
 ]
@@ -113,20 +114,25 @@ class Manifest:
 def write_manifest(manifest: Manifest, folder: Path) -> None:
     """Write the manifest once all other files of the folder have reached the disk, and make sure that it has too."""
     sync_tree(folder)
-    content = asdict(manifest) | {
-        "sources": [source._asdict() for source in manifest.sources],
-        "files": {name: info._asdict() for name, info in manifest.files.items()},
-        "stages": {name: cost._asdict() for name, cost in manifest.stages.items()},
-        "updates": [
-            asdict(update)
-            | {"sources": [source._asdict() for source in update.sources]}
-            | {"stages": {name: cost._asdict() for name, cost in update.stages.items()}}
-            for update in manifest.updates
-        ],
-    }
+    content = manifest_to_json(manifest)
     with replacing_text(folder / MANIFEST_FILE) as file:
         json.dump(content | {"checksum": _checksum(content)}, file, ensure_ascii=False, indent=2)
         file.write("\n")
+
+
+def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
+    """Give what `manifest.json` says, without its checksum."""
+    return _record_to_json(manifest) | {
+        "files": {name: info._asdict() for name, info in manifest.files.items()},
+        "updates": [_record_to_json(update) for update in manifest.updates],
+    }
+
+
+def _record_to_json(record: Manifest | UpdateInfo) -> dict[str, Any]:
+    return asdict(record) | {
+        "sources": [source._asdict() for source in record.sources],
+        "stages": {name: cost._asdict() for name, cost in record.stages.items()},
+    }
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -144,18 +150,14 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["schema_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if (version := content["schema_version"]) == SCHEMA_VERSION:
+            return _parse(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder, error) from error
-    if version != SCHEMA_VERSION:
-        raise IndexFolderError(
-            f"index '{folder}': schema version {version!r}, expected {SCHEMA_VERSION}; build it again: "
-            f"kbqa index FILE --out '{folder}'"
-        )
-    try:
-        return _parse(content)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _damaged(folder, error) from error
+    raise IndexFolderError(
+        f"index '{folder}': schema version {version!r}, expected {SCHEMA_VERSION}; build it again: "
+        f"kbqa index FILE --out '{folder}'"
+    )
 
 
 def _damaged(folder: Path, error: Exception) -> IndexFolderError:
@@ -180,24 +182,18 @@ def _parse(content: dict[str, Any]) -> Manifest:
         raise ValueError("it was changed after it was written")
     parts = {
         "counts": Counts(**content["counts"]),
-        "sources": _parse_sources(content),
         "encoder": EncoderInfo(**content["encoder"]),
         "files": {name: FileInfo(**info) for name, info in content["files"].items()},
-        "stages": _parse_stages(content),
-        "updates": tuple(
-            UpdateInfo(**(update | {"sources": _parse_sources(update), "stages": _parse_stages(update)}))
-            for update in content["updates"]
-        ),
+        "updates": tuple(UpdateInfo(**_parse_record(update)) for update in content["updates"]),
     }
-    return Manifest(**(content | parts))
+    return Manifest(**(_parse_record(content) | parts))
 
 
-def _parse_sources(content: dict[str, Any]) -> tuple[SourceFile, ...]:
-    return tuple(SourceFile(**source) for source in content["sources"])
-
-
-def _parse_stages(content: dict[str, Any]) -> dict[str, StageCost]:
-    return {name: StageCost(**cost) for name, cost in content["stages"].items()}
+def _parse_record(content: dict[str, Any]) -> dict[str, Any]:
+    return content | {
+        "sources": tuple(SourceFile(**source) for source in content["sources"]),
+        "stages": {name: StageCost(**cost) for name, cost in content["stages"].items()},
+    }
 
 
 def describe_files(folder: Path) -> dict[str, FileInfo]:
@@ -208,7 +204,6 @@ def describe_files(folder: Path) -> dict[str, FileInfo]:
 
 
 def describe_file(path: Path) -> FileInfo:
-    """Measure and fingerprint one file."""
     """Measure and fingerprint a file."""
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from kb_index.manifest import Manifest
+from kb_index.manifest import Manifest, manifest_to_json
 from kb_index.progress import StageCost
-from kb_index.readers.sources import SourceFile
 from kb_index.stats.cells import aligned, clipped, printable
 from kb_index.stats.numbers import Bin, IndexStats, RejectCount
 
@@ -28,19 +26,13 @@ def stats_to_json(stats: IndexStats) -> str:
 
 
 def _to_json(stats: IndexStats) -> dict[str, Any]:
-    manifest = stats.manifest
+    manifest = manifest_to_json(stats.manifest)
     return {
         "path": stats.path,
-        "schema_version": manifest.schema_version,
-        "created": manifest.created,
-        "kbqa_version": manifest.kbqa_version,
-        "encoder": asdict(manifest.encoder),
-        "options": dict(manifest.options),
-        "counts": asdict(manifest.counts) | {"normalized_attributes": stats.n_attributes, "names": stats.n_names},
-        "sources": [source._asdict() for source in manifest.sources],
-        "updates": [asdict(update) | _sources_and_stages(update.sources, update.stages) for update in manifest.updates],
-        "stages": {name: cost._asdict() for name, cost in manifest.stages.items()},
-        "bytes": {name: info.bytes for name, info in manifest.files.items()},
+        **{name: manifest[name] for name in ("schema_version", "created", "kbqa_version", "encoder", "options")},
+        "counts": manifest["counts"] | {"normalized_attributes": stats.n_attributes, "names": stats.n_names},
+        **{name: manifest[name] for name in ("sources", "updates", "stages")},
+        "bytes": {name: info.bytes for name, info in stats.manifest.files.items()},
         "top_attributes": [attribute._asdict() for attribute in stats.top_attributes],
         "homonyms": [group._asdict() for group in stats.homonyms],
         "top_homonyms": [name._asdict() for name in stats.top_homonyms],
@@ -51,13 +43,6 @@ def _to_json(stats: IndexStats) -> dict[str, Any]:
         },
         "objects_that_name_entities": stats.links,
         "rejects": [reject._asdict() for reject in stats.rejects],
-    }
-
-
-def _sources_and_stages(sources: Sequence[SourceFile], stages: Mapping[str, StageCost]) -> dict[str, Any]:
-    return {
-        "sources": [source._asdict() for source in sources],
-        "stages": {name: cost._asdict() for name, cost in stages.items()},
     }
 
 
