@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.array_tables import create_temp_table
 from kb_index.errors import InputError
 from kb_index.view import DELTA, View
 
@@ -121,16 +122,11 @@ class Changes:
                 connection.execute(f"CREATE TABLE later.{table} AS FROM first.{table} LIMIT 0")
         connection.execute(_TABLES)
         later = np.array(view.later_ids, dtype=np.int32)
-        self._create("later_id", {"id": later, "row": np.arange(len(later), dtype=np.int32)})
-        self._create("replaced", {"id": np.array(sorted(view.replaced), dtype=np.int32)})
+        create_temp_table(connection, "later_id", {"id": later, "row": np.arange(len(later), dtype=np.int32)})
+        create_temp_table(connection, "replaced", {"id": np.array(sorted(view.replaced), dtype=np.int32)})
         n_first = view.first.facts.n_entities
         connection.execute(_SUBJECTS, [n_first, max([n_first, *(i + 1 for i in view.later_ids)])])
         connection.execute("INSERT INTO touched SELECT id FROM subject WHERE NOT is_new")
-
-    def _create(self, table: str, columns: Mapping[str, NDArray[Any]]) -> None:
-        self._connection.register("given", dict(columns))
-        self._connection.execute(f"CREATE TEMP TABLE {table} AS FROM given")
-        self._connection.unregister("given")
 
     def add(self) -> Difference:
         """Let the lines be triples to add."""

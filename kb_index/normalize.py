@@ -12,6 +12,7 @@ from functools import lru_cache
 
 __all__ = [
     "PLAIN_NAME",
+    "PLAIN_NAME_SQL",
     "QUOTES",
     "aliases_of",
     "normalize_attribute",
@@ -23,6 +24,9 @@ __all__ = [
 
 PLAIN_NAME = "[0-9a-z\u3400-\u4dbf\u4e00-\u9fff]+"
 """A pattern, for Python and for SQL, of names that are their own and only normalised alias: most Chinese ones."""
+
+PLAIN_NAME_SQL = f"regexp_full_match({{}}, '{PLAIN_NAME}')"
+"""A template of SQL: whether the column that is put in holds such a name."""
 
 _CLOSING = {")": "(", "）": "（"}
 QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", "〈": "〉", "【": "】", "‘": "’", '"': '"'}

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kb_index.normalize import PLAIN_NAME
+from kb_index.array_tables import registered
+from kb_index.normalize import PLAIN_NAME_SQL
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -35,7 +36,7 @@ _SCHEMA = """
     CREATE TABLE extra (triple INTEGER, content VARCHAR);
 """
 
-_PLAIN = f"regexp_full_match({{}}, '{PLAIN_NAME}')"
+_PLAIN_NAME, _PLAIN_OBJECT = map(PLAIN_NAME_SQL.format, ("name", "object"))
 _NAMING = """
     predicate IN (SELECT rowid FROM predicate WHERE name IN (SELECT unnest($1::VARCHAR[]))) AND length(object) <= $2
 """
@@ -153,37 +154,34 @@ class StoreWriter:
     def plain_aliases(self, naming: Sequence[str], max_chars: int) -> Iterator[tuple[str, int]]:
         """Yield (alias, entity) for the names, and the values of naming predicates, that need no normalising."""
         sql = f"""
-            SELECT name, rowid FROM entity WHERE {_PLAIN.format("name")} UNION ALL
-            SELECT object, subject FROM triple WHERE {_NAMING} AND {_PLAIN.format("object")}
+            SELECT name, rowid FROM entity WHERE {_PLAIN_NAME} UNION ALL
+            SELECT object, subject FROM triple WHERE {_NAMING} AND {_PLAIN_OBJECT}
         """
         yield from self._rows(sql, [list(naming), max_chars])
 
     def other_names(self) -> Iterator[tuple[str, int]]:
         """Yield (name, entity) for the names that `plain_aliases` leaves out."""
-        yield from self._rows(f"SELECT name, rowid FROM entity WHERE NOT {_PLAIN.format('name')} ORDER BY rowid")
+        yield from self._rows(f"SELECT name, rowid FROM entity WHERE NOT {_PLAIN_NAME} ORDER BY rowid")
 
     def other_values(self, naming: Sequence[str], max_chars: int) -> Iterator[tuple[str, int]]:
         """Yield (object, subject) of the naming predicates' values that `plain_aliases` leaves out."""
-        sql = f"SELECT object, subject FROM triple WHERE {_NAMING} AND NOT {_PLAIN.format('object')} ORDER BY rowid"
+        sql = f"SELECT object, subject FROM triple WHERE {_NAMING} AND NOT {_PLAIN_OBJECT} ORDER BY rowid"
         yield from self._rows(sql, [list(naming), max_chars])
 
     def distinct_plain_names(self) -> Iterator[tuple[str, int]]:
         """Yield each plain name once, with the first entity that has it."""
-        yield from self._rows(f"SELECT name, min(rowid) FROM entity WHERE {_PLAIN.format('name')} GROUP BY name")
+        yield from self._rows(f"SELECT name, min(rowid) FROM entity WHERE {_PLAIN_NAME} GROUP BY name")
 
     def other_objects(self, max_chars: int) -> Iterator[str]:
         """Yield the distinct objects that are short enough to be names and need normalising."""
-        sql = f"SELECT DISTINCT object FROM triple WHERE length(object) <= $1 AND NOT {_PLAIN.format('object')}"
+        sql = f"SELECT DISTINCT object FROM triple WHERE length(object) <= $1 AND NOT {_PLAIN_OBJECT}"
         yield from (name for (name,) in self._rows(sql, [max_chars]))
 
     def write_attributes(self, names: Mapping[str, str]) -> list[tuple[str, int]]:
         """Fill `attribute` from a map of predicate as written to normalised; returns its rows (name, triples)."""
-        self._run_with_spelling(_ATTRIBUTES, names)
-        return [(name, triples) for name, triples in self._all("SELECT name, triples FROM attribute ORDER BY rowid")]
-
-    def _run_with_spelling(self, sql: str, names: Mapping[str, str]) -> None:
         with spelling(self._connection, names):
-            self._connection.execute(sql)
+            self._connection.execute(_ATTRIBUTES)
+        return [(name, triples) for name, triples in self._all("SELECT name, triples FROM attribute ORDER BY rowid")]
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         yield from _rows(self._connection.cursor().execute(sql, parameters))
@@ -198,16 +196,13 @@ class StoreWriter:
 @contextmanager
 def spelling(connection: DuckDBPyConnection, names: Mapping[str, str]) -> Iterator[None]:
     """Let SQL see a map from texts as written to normalised ones as the table `spelling(written, name)`."""
-    # An array of objects reaches DuckDB many times faster than a list; the last one keeps it from being empty.
+    # The last one keeps the columns from being empty, which would give them another type.
     arrays = {
         "written": np.array([*names.keys(), ""], dtype=object),
         "name": np.array([*names.values(), ""], dtype=object),
     }
-    connection.register("spelling", arrays)
-    try:
+    with registered(connection, "spelling", arrays):
         yield
-    finally:
-        connection.unregister("spelling")
 
 
 def _rows(cursor: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.array_tables import create_temp_table
 from kb_index.manifest import Counts
 from kb_index.names import MAX_NAME_CHARS, entity_aliases, naming_predicates
 from kb_index.normalize import normalize_attribute
@@ -28,9 +29,7 @@ class Tally:
 
     def __init__(self, connection: DuckDBPyConnection, superseded: NDArray[np.int64]) -> None:
         self._connection, self._superseded = connection, superseded
-        connection.register("given", {"id": superseded})
-        connection.execute("CREATE TEMP TABLE superseded AS FROM given")
-        connection.unregister("given")
+        create_temp_table(connection, "superseded", {"id": superseded})
         sql = f"SELECT predicate.name, count(*) FROM {_REPLACED} GROUP BY predicate.name"
         self._lost: dict[str, int] = dict(self._all(sql))
 

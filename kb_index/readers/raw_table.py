@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kb_index.array_tables import registered
 from kb_index.atomic import is_full
 from kb_index.errors import TripleFileError
 
@@ -143,9 +144,8 @@ def insert_rejects(connection: DuckDBPyConnection, file: int, rejects: Iterable[
         "text": np.array([row.text[:REJECT_CHARS] for row in rows], dtype=object),
     }
     sql = "INSERT INTO raw SELECT $1, line_number, NULL, NULL, NULL, NULL, NULL, reason, text FROM rejects"
-    connection.register("rejects", columns)
-    connection.execute(sql, [file])
-    connection.unregister("rejects")
+    with registered(connection, "rejects", columns):
+        connection.execute(sql, [file])
 
 
 def refuse_if_mostly_bad(

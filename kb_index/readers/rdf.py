@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kb_index.array_tables import registered
 from kb_index.errors import TripleFileError
 from kb_index.readers.mending import text_lines, unreadable
 from kb_index.readers.raw_table import REJECT_CHARS, Reject, insert_rejects, refuse_if_mostly_bad
@@ -227,11 +228,7 @@ def _store(connection: DuckDBPyConnection, file: int, triples: Iterator[_Parsed]
         columns = {"line_number": np.array(numbers, dtype=np.int64)}
         for name, values in zip(_Parsed._fields[1:], texts, strict=True):
             columns[name] = np.array(values, dtype=bool if name == "is_node" else object)
-        connection.register("rdf_chunk", columns)
-        connection.execute(
-            "INSERT INTO rdf SELECT $1, line_number, subject, predicate, object, is_node, language FROM rdf_chunk",
-            [file],
-        )
-        connection.unregister("rdf_chunk")
+        with registered(connection, "rdf_chunk", columns):
+            connection.execute("INSERT INTO rdf BY NAME SELECT $1 AS file, * FROM rdf_chunk", [file])
         n_triples += len(chunk)
     return n_triples

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kb_index.array_tables import registered
 from kb_index.readers.raw_table import REJECT_CHARS, SAMPLE_LINES, refuse_if_mostly_bad
 
 if TYPE_CHECKING:
@@ -68,11 +69,8 @@ def _insert(connection: DuckDBPyConnection, file: int, rows: list[Row]) -> None:
     columns = {"line_number": np.array(numbers, dtype=np.int64)}
     for name, values in zip(Row._fields[1:], texts, strict=True):
         columns[name] = np.array(values, dtype=object)
-    connection.register("row_chunk", columns)
-    try:
+    with registered(connection, "row_chunk", columns):
         connection.execute(_INSERT, {"file": file})
-    finally:
-        connection.unregister("row_chunk")
 
 
 def _check(connection: DuckDBPyConnection, file: int, path: str, expected: str) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.array_tables import create_temp_table, registered
 from kb_index.columns import open_numbers
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import check_files, read_manifest
-from kb_index.normalize import PLAIN_NAME, plain_name
+from kb_index.normalize import PLAIN_NAME_SQL, plain_name
 from kb_index.view import DELTA
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ LETTERS = (
 MARKS = r"·.,:;!?&+*/%@#=_\[\]《》“”、 -"
 _DESCRIBED = f"^([{LETTERS}][{LETTERS}{MARKS}]*)(?:[(（][^()（）]*[)）])?$"
 PLAIN_FORM = f"""
-    CASE WHEN regexp_full_match(name, '{PLAIN_NAME}') THEN name
+    CASE WHEN {PLAIN_NAME_SQL.format("name")} THEN name
     ELSE replace(lower(regexp_extract(name, '{_DESCRIBED}', 1)), ' ', '') END
 """
 """SQL for `plain_name(name)` of most names, and an empty text for those that need Python."""
@@ -88,9 +89,7 @@ class Measures:
         self._show_names()
 
     def _show_names(self) -> None:
-        self._connection.register("given", {"id": self._superseded})
-        self._connection.execute("CREATE TEMP TABLE superseded AS FROM given")
-        self._connection.unregister("given")
+        create_temp_table(self._connection, "superseded", {"id": self._superseded})
         later = " UNION ALL SELECT name FROM later.entity" if len(self._starts) > 1 else ""
         self._connection.execute(f"CREATE TEMP VIEW live AS {_LIVE_NAMES}{later}")
 
@@ -119,9 +118,8 @@ class Measures:
         other = self._names_for_python()
         # The last one keeps the columns from being empty, and is no name; nor is a form that Python was left.
         arrays = {"name": np.array([*other, ""], dtype=object), "n": np.array([*other.values(), 0], dtype=np.int64)}
-        self._connection.register("other", arrays)
-        self._connection.execute(_PLAIN_NAMES)
-        self._connection.unregister("other")
+        with registered(self._connection, "other", arrays):
+            self._connection.execute(_PLAIN_NAMES)
         return dict(self._all("SELECT entities, count(*) FROM plain GROUP BY 1 ORDER BY 1"))
 
     def _names_for_python(self) -> Counter[str]:
@@ -146,9 +144,8 @@ class Measures:
     def _named(self, hashes: NDArray[Any]) -> int:
         if not len(hashes):
             return 0
-        self._connection.register("given", {"hash": np.asarray(hashes)})
-        ((n,),) = self._all("SELECT count(*) FROM given WHERE hash IN (SELECT hash FROM hashed)")
-        self._connection.unregister("given")
+        with registered(self._connection, "given", {"hash": np.asarray(hashes)}):
+            ((n,),) = self._all("SELECT count(*) FROM given WHERE hash IN (SELECT hash FROM hashed)")
         return int(n)
 
     def _all(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
