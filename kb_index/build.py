@@ -6,7 +6,6 @@ index is not carried over: it was fitted to other triples.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -15,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from kb_index.atomic import storage_errors
 from kb_index.encoder import CHAR_STATIC, Encoder, load_encoder
-from kb_index.errors import InputError
 from kb_index.layer_build import LayerBuild, new_database
 from kb_index.manifest import SCHEMA_VERSION, Counts, EncoderInfo, Manifest, describe_files, write_manifest
+from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
 from kb_index.readers.load import create_reader, load_sources, total_bytes
-from kb_index.readers.sources import ReadOptions, Source, SourceFile
+from kb_index.readers.sources import ReadOptions, Source, SourceFile, require_sources
 from kb_index.swap import replaced_folder
 
 if TYPE_CHECKING:
@@ -44,14 +43,13 @@ def build_index(
     An index that is at `out` already is replaced when the new one is complete.
 
     Raises:
-        InputError: no source was given, or the memory limit is no size.
+        InputError: no list of sources was given, or an empty one, or the memory limit is no size.
         TripleFileError: a file is missing, empty, binary, not UTF-8, or in another format.
         IndexFolderError: `out` is there and is no index.
         ModelError, MissingExtraError: the encoder cannot be loaded.
         StorageError: the disk is full, or `out` cannot be written.
     """
-    if isinstance(sources, Sequence) and not sources:
-        raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR")
+    require_sources(sources)
     named = load_encoder(encoder) if encoder not in (None, CHAR_STATIC) else None
     options, stages = options or ReadOptions(), Stages(shown=progress)
     with storage_errors(Path(out), "choose another --out"), replaced_folder(Path(out)) as folder:
@@ -65,13 +63,7 @@ def build_index(
 def read_sources(
     connection: DuckDBPyConnection, sources: Sequence[Source], options: ReadOptions, spill: Path, stages: Stages
 ) -> list[SourceFile]:
-    """Load all sources into the temporary table `raw`.
-
-    Raises:
-        InputError: there is one source, and no list of them.
-    """
-    if isinstance(sources, str | Path) or not isinstance(sources, Sequence):
-        raise InputError("one source where a list of them was expected; put it into brackets: [source]")
+    """Load all sources into the temporary table `raw`."""
     with stages.stage("read", total_bytes(sources), "B") as bar:
         create_reader(connection)
         return load_sources(connection, sources, options, spill, bar.update)
@@ -88,15 +80,12 @@ def build_layers(
 ) -> Manifest:
     """Make all files of an index in `folder` from the table `raw`, and describe them."""
     build = LayerBuild(connection, folder, stages, seed=seed)
-    counts = build.store(sources)
-    build.facts()
-    aliases = build.names()
-    attributes = build.attributes()
-    names, ids = build.plain_names()
-    connection.close()
+    tables = build.tables(sources)
+    AttributeTrie.build(tables.attributes).save(folder / "attributes.marisa")
+    names, ids = build.close()
+    attributes = [name for name, _ in tables.attributes]
     encoder = build.encoder(names, attributes, encoder)
     build.vectors(names, ids, attributes, encoder)
-    shutil.rmtree(folder / "spill")
     with stages.stage("checksum", 1, "step") as bar:
         files = describe_files(folder)
         bar.update(1)
@@ -104,7 +93,7 @@ def build_layers(
         schema_version=SCHEMA_VERSION,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         kbqa_version=package_version(),
-        counts=Counts(**counts._asdict(), aliases=aliases),
+        counts=Counts(**tables.counts._asdict(), aliases=tables.aliases),
         sources=tuple(sources),
         encoder=EncoderInfo(encoder.name, encoder.dim),
         options={"seed": seed},

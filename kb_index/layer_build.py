@@ -7,10 +7,11 @@ SQL; Python sees each distinct name that needs normalising once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from kb_index.columns import save_texts
 from kb_index.encoder import CHAR_STATIC, Encoder, StaticEncoder, build_char_static, copy_static_encoder
 from kb_index.errors import InputError
 from kb_index.facts import write_facts, write_reverse
-from kb_index.names import MAX_NAME_CHARS, AttributeTrie, build_names, entity_aliases, naming_predicates
+from kb_index.names import MAX_NAME_CHARS, build_names, entity_aliases, naming_predicates
 from kb_index.normalize import normalize_attribute, normalize_name, strip_description
 from kb_index.progress import Stages
 from kb_index.readers.sources import SourceFile
@@ -30,7 +31,7 @@ from kb_index.vectors import build_vectors
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["REJECTS_FILE", "LayerBuild", "new_database"]
+__all__ = ["REJECTS_FILE", "LayerBuild", "LayerTables", "new_database"]
 
 REJECTS_FILE = "rejects.jsonl"
 
@@ -77,30 +78,51 @@ def _leave_memory(connection: DuckDBPyConnection) -> None:
     connection.execute(f"SET memory_limit = '{min(limit, BYTES_WHILE_PYTHON_WORKS)}B'")
 
 
+class LayerTables(NamedTuple):
+    """What was counted while the tables were filled; `attributes` are the normalised ones, the most frequent first."""
+
+    counts: StoreCounts
+    aliases: int
+    attributes: list[tuple[str, int]]
+
+
 class LayerBuild:
-    """The build of one layer; each method is a stage, in the order below."""
+    """The build of one layer; the public methods are called in the order below.
+
+    The trie of attributes is left to the caller, who knows how many triples each has in the whole index.
+    """
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path, stages: Stages, *, seed: int) -> None:
         self._connection, self._folder, self._stages, self._seed = connection, folder, stages, seed
         self._store = StoreWriter(connection)
 
-    def store(self, sources: Sequence[SourceFile]) -> StoreCounts:
-        """Fill the tables and write the rejected lines; the table `raw` is gone after that."""
+    def tables(self, sources: Sequence[SourceFile], ids: NDArray[np.int64] | None = None) -> LayerTables:
+        """Fill the database from `raw` and write what is looked up by row or by name.
+
+        `sources` are those that rejected lines are of; `ids` are the ids of entities where they are not the rows.
+        """
+        counts = self._write_store(sources)
+        self._write_facts()
+        return LayerTables(counts, self._write_names(ids), self._write_attributes())
+
+    def _write_store(self, sources: Sequence[SourceFile]) -> StoreCounts:
         with self._stages.stage("store", 7, "step") as bar:
             for _ in self._store.write_triples():
                 bar.update(1)
             counts = self._store.counts()
-            with (self._folder / REJECTS_FILE).open("w", encoding="utf-8") as out:
-                for file, line, reason, text in self._store.rejects():
-                    row = {"file": sources[file].path, "line": line, "reason": reason, "text": text}
-                    out.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._write_rejects(sources)
             bar.update(1)
             self._connection.execute("DROP TABLE raw; DROP TABLE known; DROP TABLE code; CHECKPOINT")
             bar.update(1)
         return counts
 
-    def facts(self) -> None:
-        """Write the memory-mapped columns."""
+    def _write_rejects(self, sources: Sequence[SourceFile]) -> None:
+        with (self._folder / REJECTS_FILE).open("w", encoding="utf-8") as out:
+            for file, line, reason, text in self._store.rejects():
+                row = {"file": sources[file].path, "line": line, "reason": reason, "text": text}
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _write_facts(self) -> None:
         folder = self._folder / "facts"
         folder.mkdir()
         with self._stages.stage("facts", 2, "step") as bar:
@@ -111,8 +133,7 @@ class LayerBuild:
                 write_reverse(self._connection, folder, MAX_NAME_CHARS)
             bar.update(1)
 
-    def names(self, ids: NDArray[np.int64] | None = None) -> int:
-        """Write the trie of aliases, and count them; `ids` are the ids of entities where they are not the rows."""
+    def _write_names(self, ids: NDArray[np.int64] | None) -> int:
         _leave_memory(self._connection)
         with self._stages.stage("names", 1, "step") as bar:
             naming = naming_predicates(self._store.predicates())
@@ -126,17 +147,23 @@ class LayerBuild:
         yield from self._store.plain_aliases(naming, MAX_NAME_CHARS)
         yield from entity_aliases(self._store.other_names(), self._store.other_values(naming, MAX_NAME_CHARS))
 
-    def attributes(self) -> list[str]:
-        """Fill the table of normalised attributes; gives their names, the most frequent first."""
+    def _write_attributes(self) -> list[tuple[str, int]]:
         rows = self._store.write_attributes({p: normalize_attribute(p) for p in self._store.predicates()})
-        AttributeTrie.build(rows).save(self._folder / "attributes.marisa")
-        save_texts(
-            self._connection, "attribute", "name", self._folder / "facts" / "attribute_names", np.arange(len(rows) + 1)
-        )
-        return [name for name, _ in rows]
+        path = self._folder / "facts" / "attribute_names"
+        save_texts(self._connection, "attribute", "name", path, np.arange(len(rows) + 1))
+        return rows
 
-    def plain_names(self) -> tuple[list[str], NDArray[np.int64]]:
-        """List the distinct names without descriptions, and the row of the first entity that has each of them."""
+    def close(self) -> tuple[list[str], NDArray[np.int64]]:
+        """Close the database, whose memory the vectors need.
+
+        Lists the distinct names without descriptions, and the row of the first entity that has each of them.
+        """
+        names = self._plain_names()
+        self._connection.close()
+        shutil.rmtree(self._folder / "spill")
+        return names
+
+    def _plain_names(self) -> tuple[list[str], NDArray[np.int64]]:
         found: dict[str, tuple[str, int]] = {}
         for name, row in self._store.other_names():
             text = strip_description(name)[0]
@@ -169,15 +196,6 @@ class LayerBuild:
     ) -> None:
         """Write the vectors of names, under the ids of entities, and of attributes, under their numbers."""
         with self._stages.stage("vectors", len(names) + len(attributes), "name") as bar:
-            self._write_vectors("entities.faiss", names, ids, encoder, bar.update)
-            self._write_vectors("attributes.faiss", attributes, np.arange(len(attributes)), encoder, bar.update)
-
-    def _write_vectors(
-        self,
-        file: str,
-        texts: Sequence[str],
-        ids: NDArray[np.int64],
-        encoder: Encoder,
-        on_rows: Callable[[int], object],
-    ) -> None:
-        build_vectors(texts, ids, encoder, self._seed, on_rows).save(self._folder / file)
+            rows = np.arange(len(attributes))
+            for file, texts, numbers in (("entities.faiss", names, ids), ("attributes.faiss", attributes, rows)):
+                build_vectors(texts, numbers, encoder, self._seed, bar.update).save(self._folder / file)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kb_index.atomic import storage_errors
 from kb_index.build import build_layers, package_version, read_sources
@@ -37,7 +38,7 @@ from kb_index.manifest import (
 )
 from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
-from kb_index.readers.sources import ReadOptions, Source, SourceFile
+from kb_index.readers.sources import ReadOptions, Source, SourceFile, require_sources
 from kb_index.swap import replaced_folder
 from kb_index.tally import Tally
 from kb_index.view import DELTA, View, open_view
@@ -62,13 +63,12 @@ def update_index(
     """Add the triples of some sources to an index; those that it holds already change nothing.
 
     Raises:
-        InputError: no source was given, or the memory limit is no size.
+        InputError: no list of sources was given, or an empty one, or the memory limit is no size.
         TripleFileError: a source is missing, empty, binary, not UTF-8, or in another format.
         IndexFolderError: the folder is no index, is damaged, or was replaced meanwhile.
         StorageError: the disk is full, or the folder cannot be written.
     """
-    if isinstance(sources, Sequence) and not sources:
-        raise InputError("no triple file was given; expected at least one: kbqa index FILE... --out DIR --update")
+    require_sources(sources, "kbqa index FILE... --out DIR --update")
     update = _Update(Path(index), "add", options or ReadOptions(), progress)
     return update.run(sources, Changes.add)
 
@@ -97,6 +97,8 @@ def delete_triples(
             "expected one way to name what to delete: files of triples, subjects (--subject NAME), or the lines "
             "that stated it (--where COLUMN=VALUE)"
         )
+    if sources:
+        require_sources(sources)
     update = _Update(Path(index), "delete", options or ReadOptions(), progress)
     return update.run(sources, lambda changes: changes.remove(subjects, where or {}))
 
@@ -131,7 +133,7 @@ class _Update:
                 info = self._info(connection, read, apply(changes))
                 if not (info.added or info.removed or info.restated):
                     raise _NothingToDoError
-                manifest = _write_layers(connection, changes, view, folder, info.sources, stages)
+                manifest = _NewIndex(connection, changes, view, folder, info.sources, stages).write()
             info = replace(info, stages=stages.costs)
             write_manifest(replace(manifest, updates=(*view.manifest.updates, info)), folder)
         return info
@@ -165,70 +167,64 @@ class _Update:
         )
 
 
-def _write_layers(
-    connection: DuckDBPyConnection,
-    changes: Changes,
-    view: View,
-    folder: Path,
-    sources: Sequence[SourceFile],
-    stages: Stages,
-) -> Manifest:
-    """Write the files of the new index; `sources` are the change's, which rejected lines are of."""
-    ids, gone = changes.ids()
-    n_later = len(ids) + len(gone)
-    if n_later > max(LATER_ENTITIES, LATER_SHARE * view.first.facts.n_entities):
-        return _build_again(connection, changes, view, folder, sources, stages)
-    superseded = np.union1d(ids[ids < view.first.facts.n_entities], gone)
-    changes.back_to_raw()
-    _link_files(view.folder, folder)
-    later = folder / DELTA
-    build = LayerBuild(connection, later, stages, seed=0)
-    build.store(sources)
-    build.facts()
-    aliases = build.names(ids)
-    attributes = build.attributes()
-    tally = Tally(connection, superseded)
-    AttributeTrie.build(tally.attributes()).save(later / "attributes.marisa")
-    counts = tally.counts(view.manifest.counts, len(view.first.names), aliases)
-    names, rows = build.plain_names()
-    connection.close()
-    shutil.rmtree(later / "spill")
-    build.vectors(names, ids[rows], attributes, view.encoder)
-    save_numbers(later / "ids", ids)
-    save_numbers(later / "gone", gone)
-    files = {name: info for name, info in view.manifest.files.items() if not name.startswith(f"{DELTA}/")}
-    files |= {f"{DELTA}/{name}": info for name, info in describe_files(later).items()}
-    return replace(view.manifest, counts=counts, files=files)
+@dataclass(frozen=True)
+class _NewIndex:
+    """The files of an index after some changes, written to `folder`; `sources` are those that rejected lines are of."""
 
+    connection: DuckDBPyConnection
+    changes: Changes
+    view: View
+    folder: Path
+    sources: Sequence[SourceFile]
+    stages: Stages
 
-def _build_again(
-    connection: DuckDBPyConnection,
-    changes: Changes,
-    view: View,
-    folder: Path,
-    sources: Sequence[SourceFile],
-    stages: Stages,
-) -> Manifest:
-    changes.take_the_rest()
-    changes.back_to_raw()
-    named = None if view.manifest.encoder.name == CHAR_STATIC else view.encoder
-    seed = int(view.manifest.options["seed"])
-    later = folder / DELTA
-    manifest = build_layers(connection, later, sources, stages, seed=seed, encoder=named)
-    for path in later.iterdir():
-        path.rename(folder / path.name)
-    later.rmdir()
-    if (view.folder / "ranker").is_dir():
-        shutil.copytree(view.folder / "ranker", folder / "ranker")
-    rejects = folder / REJECTS_FILE
-    rejects.write_bytes((view.folder / REJECTS_FILE).read_bytes() + rejects.read_bytes())
-    old = view.manifest.counts
-    return replace(
-        manifest,
-        sources=view.manifest.sources,
-        counts=replace(manifest.counts, lines=old.lines, duplicates=old.duplicates, rejected=old.rejected),
-        files={**manifest.files, REJECTS_FILE: describe_file(rejects)},
-    )
+    def write(self) -> Manifest:
+        """Write a later layer beside the first one, or a new build where it would be large."""
+        ids, gone = self.changes.ids()
+        if len(ids) + len(gone) > max(LATER_ENTITIES, LATER_SHARE * self.view.first.facts.n_entities):
+            return self._build_again()
+        return self._write_later(ids, gone)
+
+    def _write_later(self, ids: NDArray[np.int64], gone: NDArray[np.int64]) -> Manifest:
+        self.changes.back_to_raw()
+        _link_files(self.view.folder, self.folder)
+        later = self.folder / DELTA
+        build = LayerBuild(self.connection, later, self.stages, seed=0)
+        tables = build.tables(self.sources, ids)
+        n_first = self.view.first.facts.n_entities
+        tally = Tally(self.connection, np.union1d(ids[ids < n_first], gone))
+        AttributeTrie.build(tally.attributes()).save(later / "attributes.marisa")
+        counts = tally.counts(self.view.manifest.counts, len(self.view.first.names), tables.aliases)
+        names, rows = build.close()
+        build.vectors(names, ids[rows], [name for name, _ in tables.attributes], self.view.encoder)
+        save_numbers(later / "ids", ids)
+        save_numbers(later / "gone", gone)
+        files = {name: info for name, info in self.view.manifest.files.items() if not name.startswith(f"{DELTA}/")}
+        files |= {f"{DELTA}/{name}": info for name, info in describe_files(later).items()}
+        return replace(self.view.manifest, counts=counts, files=files)
+
+    def _build_again(self) -> Manifest:
+        self.changes.take_the_rest()
+        self.changes.back_to_raw()
+        old = self.view.manifest
+        named = None if old.encoder.name == CHAR_STATIC else self.view.encoder
+        seed = int(old.options["seed"])
+        later = self.folder / DELTA
+        manifest = build_layers(self.connection, later, self.sources, self.stages, seed=seed, encoder=named)
+        for path in later.iterdir():
+            path.rename(self.folder / path.name)
+        later.rmdir()
+        if (self.view.folder / "ranker").is_dir():
+            shutil.copytree(self.view.folder / "ranker", self.folder / "ranker")
+        rejects = self.folder / REJECTS_FILE
+        rejects.write_bytes((self.view.folder / REJECTS_FILE).read_bytes() + rejects.read_bytes())
+        n = old.counts
+        return replace(
+            manifest,
+            sources=old.sources,
+            counts=replace(manifest.counts, lines=n.lines, duplicates=n.duplicates, rejected=n.rejected),
+            files={**manifest.files, REJECTS_FILE: describe_file(rejects)},
+        )
 
 
 def _link_files(index: Path, folder: Path) -> None:

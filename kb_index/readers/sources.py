@@ -8,10 +8,20 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from kb_index.errors import TripleFileError
+from kb_index.errors import InputError, TripleFileError
 from kb_index.readers.values import is_unicode
 
-__all__ = ["STDIN", "NamedFile", "NamedRows", "ReadOptions", "Source", "SourceFile", "check_file", "resolve"]
+__all__ = [
+    "STDIN",
+    "NamedFile",
+    "NamedRows",
+    "ReadOptions",
+    "Source",
+    "SourceFile",
+    "check_file",
+    "require_sources",
+    "resolve",
+]
 
 Source: TypeAlias = str | Path | Mapping[str, Sequence[Any]] | Iterable[Any] | Any
 """A file, a glob or `-`; a pandas or polars frame or a mapping of columns; or rows: tuples of three or mappings."""
@@ -50,6 +60,18 @@ class NamedRows(NamedTuple):
 
     path: str
     rows: Any
+
+
+def require_sources(sources: Sequence[Source], call: str = "kbqa index FILE... --out DIR") -> None:
+    """Make sure that there is a list of at least one source; `call` is the command that the message shows.
+
+    Raises:
+        InputError: there is one source and no list, or an empty list.
+    """
+    if isinstance(sources, str | Path) or not isinstance(sources, Sequence):
+        raise InputError("one source where a list of them was expected; put it into brackets: [source]")
+    if not sources:
+        raise InputError(f"no triple file was given; expected at least one: {call}")
 
 
 def resolve(sources: Sequence[Source]) -> list[NamedFile | NamedRows]:

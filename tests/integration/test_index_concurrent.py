@@ -29,7 +29,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("layered", [False, True])
-@pytest.mark.parametrize("when", ["read_sources", "_write_layers"])
+@pytest.mark.parametrize("when", ["read_sources", "describe_files"])
 def test_an_update_says_that_the_index_was_replaced_meanwhile(tmp_path, monkeypatch, layered, when):
     index = build(tmp_path, "惠能")
     if layered:
