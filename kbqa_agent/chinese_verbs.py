@@ -1,10 +1,12 @@
-"""What Chinese verbs say in a question -> the attributes that say it in a knowledge base, the likeliest first."""
+"""Chinese verbs of questions -> the attributes that say the same in a knowledge base, the likeliest first."""
 
 from __future__ import annotations
 
-__all__ = ["PLACES", "VERBS"]
+from kbqa_agent.features import attribute_of
 
-VERBS = {
+__all__ = ["PLACE", "VERB", "attributes_of"]
+
+_VERBS = {
     "写": "作者 原作者 著者 编著 编剧", "著": "作者 著者 编著", "撰写": "作者 著者", "创作": "作者 原作者 创作者",
     "编写": "作者 编著 主编", "主编": "主编 编者", "翻译": "译者 翻译", "编剧": "编剧",
     "导演": "导演", "执导": "导演", "拍": "导演", "监制": "监制", "制作": "制作人 制作公司",
@@ -18,10 +20,22 @@ VERBS = {
 }  # fmt: skip
 """What somebody does to a thing -> the thing's attributes that name them."""
 
-PLACES = {
+_PLACES = {
     "出生": "出生地 出生地点",
     "生": "出生地 出生地点",
     "毕业": "毕业院校 毕业学校 母校",
     "位于": "位置 所在地 地理位置",
 }
 """What somebody does somewhere -> the attributes of the person that name the place."""
+
+VERB, PLACE = ("|".join(sorted(words, key=len, reverse=True)) for words in (_VERBS, _PLACES))
+"""Patterns of the verbs, the longer ones first."""
+
+
+def attributes_of(asked: str) -> tuple[str, ...]:
+    """List the normalised attributes that a word of a question may ask for: itself, and those of the verb that it is.
+
+    >>> attributes_of("毕业"), attributes_of("母 校")
+    (('毕业', '毕业院校', '毕业学校', '母校'), ('母校',))
+    """
+    return (attribute_of(asked), *(_VERBS.get(asked) or _PLACES.get(asked) or "").split())

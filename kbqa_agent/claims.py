@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import QUOTES, normalize_name
+from kb_index.normalize import normalize_name
 from kb_index.types import Triple
-from kbqa_agent.chinese_verbs import PLACES, VERBS
+from kbqa_agent.chinese_verbs import PLACE, VERB, attributes_of
 from kbqa_agent.features import attribute_of
-from kbqa_agent.types import Candidate, Proposal
+from kbqa_agent.frame import MARKS, bare
+from kbqa_agent.proposals import SURE, told
+from kbqa_agent.types import Proposal
 
-__all__ = ["SURE_NO", "SURE_YES", "claim"]
+__all__ = ["SURE_NO", "claim"]
 
-SURE_YES, SURE_NO = 0.9, 0.7
-"""The knowledge base may not know all, so that a no is less sure."""
+SURE_NO = 0.7
+"""The knowledge base may not know all, so that a no is less sure than a yes."""
 
-_MARKS = "".join((*QUOTES, *QUOTES.values()))
 _ASKS_IF = re.compile(r"(?:吗|么|对不对|对吗|是吗)[?？。\s]*$|是不是|是否")
 _ASKS_WHAT = re.compile(r"什么|谁|哪|多少|几|何|怎|啥|知道")
-_POLITE = re.compile(r"^(?:请问|问一下|那么?)[,，：:]?")
-_END = re.compile(r"(?:[,，]?(?:对不对|对吗|是吗|吗|么))?[?？。\s]*$")
-_V, _P = ("|".join(sorted(words, key=len, reverse=True)) for words in (VERBS, PLACES))
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
         "(?P<x>.+)的(?P<a>.+?)(?:是|为|叫|等于|在)(?P<y>.+)",
         "(?P<y>.+?)(?:就?是|为)(?P<x>.+)的(?P<a>.+)",
-        rf"(?P<x>.+?)(?:是由|是|由)(?P<y>.+?)所?(?P<v>{_V})的",
-        rf"(?P<y>.+?)(?P<v>{_V})[过了](?P<x>.+)",
-        rf"(?P<x>.+?)是?(?P<v>{_P})[在于](?P<y>.+)",
-        rf"(?P<x>.+?)是?在(?P<y>.+?)(?P<v>{_P})的?",
+        rf"(?P<x>.+?)(?:是由|是|由)(?P<y>.+?)所?(?P<v>{VERB})的",
+        rf"(?P<y>.+?)(?P<v>{VERB})[过了](?P<x>.+)",
+        rf"(?P<x>.+?)是?(?P<v>{PLACE})[在于](?P<y>.+)",
+        rf"(?P<x>.+?)是?在(?P<y>.+?)(?P<v>{PLACE})的?",
     )
 )
 
@@ -57,25 +55,22 @@ def claim(kb: KnowledgeBase, question: str) -> Proposal | None:
     return None
 
 
-def _judged(value: str, facts: Iterable[Triple]) -> Proposal:
-    listed = tuple(facts)
-    for_it = tuple(t for t in listed if _same(value, t.object))
-    text, score = ("是", SURE_YES) if for_it else ("不是", SURE_NO)
-    return Proposal((Candidate(text, score, for_it or listed),), (text,))
+def _judged(value: str, facts: Sequence[Triple]) -> Proposal:
+    for_it = [t for t in facts if _same(value, t.object)]
+    return told("是", for_it, SURE) if for_it else told("不是", facts, SURE_NO)
 
 
 def _same(said: str, known: str) -> bool:
     """Whether two values are one, or one is a part of the other, as 上海 is of 上海市."""
-    a, b = (normalize_name(text).strip(_MARKS) for text in (said, known))
+    a, b = (normalize_name(text).strip(MARKS) for text in (said, known))
     return a == b or (min(len(a), len(b)) > 1 and (a in b or b in a))
 
 
 def _claims(question: str) -> Iterator[_Claim]:
-    text = re.sub(r"是不是|是否是?", "是", _END.sub("", _POLITE.sub("", question.strip())))
+    text = re.sub(r"是不是|是否是?", "是", bare(question))
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(text):
             groups = match.groupdict()
             asked = groups.get("a") or groups["v"]
-            known = f"{VERBS.get(asked, '')} {PLACES.get(asked, '')}".split()
-            name, value = groups["x"].strip().strip(_MARKS), groups["y"].strip().strip(_MARKS)
-            yield _Claim(name, (attribute_of(asked), *known), value)
+            name, value = (groups[part].strip().strip(MARKS) for part in "xy")
+            yield _Claim(name, attributes_of(asked), value)

@@ -7,16 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from typing import NamedTuple
 
-from kb_index.normalize import QUOTES
 from kb_index.types import Triple
 from kbqa_agent.english_cues import meanings_of
 from kbqa_agent.features import attribute_of
+from kbqa_agent.frame import MARKS, without_closing
+from kbqa_agent.proposals import SURE
 from kbqa_agent.quantities import quantity
 from kbqa_agent.types import Candidate, EntityMention, Proposal
 
 __all__ = ["compare"]
-
-SURE = 0.9
 
 _MORE = {
     "高": "身高 海拔 高度 最高海拔 海拔高度", "大": "面积 占地面积 人口", "长": "长度 全长 河长 片长 时长",
@@ -37,7 +36,6 @@ _ADJECTIVE = "|".join(sorted((*_MORE, *_LESS), key=len, reverse=True))
 _WHO = "(?:谁|哪[一]?[个座位部家条本国款首])"
 _AND = re.compile(r"[和与跟同、或及]|或者|还是|,?\s*(?:or|and)\s+(?:the\s+)?")
 _THAN = re.compile(r"的?(?P<a>.{1,8}?)??(?:是不是)?比")
-_END = re.compile(r"[\s?？。.!！呢啊呀]+$")
 _WHICH_AFTER = re.compile(
     rf"的?(?P<a>.{{1,8}}?)??(?:相比|比较|比)?[,，]?\s*{_WHO}的?(?P<b>.{{1,8}}?)??(?:更|比较|最)?"
     rf"(?P<adj>{_ADJECTIVE})(?:一些|一点)?"
@@ -46,7 +44,7 @@ _WHICH_BEFORE = re.compile(
     rf"(?:.*{_WHO}|(?i:(?:who|which|what)\b.*?))\s*(?:更|比较|最|is|was|released|born|\s)*"
     rf"(?P<adj>{_ADJECTIVE})\W*(?:the\s+)?"
 )
-_IS_MORE = re.compile(rf"的?(?P<a>.{{1,8}}?)??(?:更|要|还)?(?P<adj>{_ADJECTIVE})(?:吗|么)?")
+_IS_MORE = re.compile(rf"的?(?P<a>.{{1,8}}?)??(?:更|要|还)?(?P<adj>{_ADJECTIVE})")
 
 
 class _Comparison(NamedTuple):
@@ -97,13 +95,12 @@ def _fits(triple: Triple, name: str) -> bool:
 
 
 def _comparisons(question: str, mentions: Iterable[EntityMention]) -> Iterator[_Comparison]:
-    marks = "".join((*QUOTES, *QUOTES.values()))
     for first, second in permutations(mentions, 2):
         if first.end > second.start:
             continue
-        before = question[: first.start].rstrip(marks)
-        between = question[first.end : second.start].strip(marks)
-        after = _END.sub("", question[second.end :].lstrip(marks))
+        before = question[: first.start].rstrip(MARKS)
+        between = question[first.end : second.start].strip(MARKS)
+        after = without_closing(question[second.end :].lstrip(MARKS))
         if _AND.fullmatch(between):
             match = _WHICH_AFTER.fullmatch(after) or (None if after else _WHICH_BEFORE.fullmatch(before))
             if match:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from kb_index.normalize import QUOTES
 from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
-from kbqa_agent.types import Candidate, EntityMention, Proposal
+from kbqa_agent.frame import CLOSING_MARKS, without_closing
+from kbqa_agent.proposals import told
+from kbqa_agent.types import EntityMention, Proposal
 
 __all__ = ["asks_for_number", "count", "counted"]
 
 MAX_EVIDENCE = 20
-SURE = 0.9
-"""The confidence of a count: the wording and an attribute fit, and the knowledge base may not know all."""
 
-_CLOSING = "".join(QUOTES.values())
 _UNIT = "[个位名部座所条只家本首种支处款张间任]"
 _MANY = f"(?:几{_UNIT}?|多少{_UNIT})"
 _AFTER_NAME = (
@@ -24,7 +22,6 @@ _AFTER_NAME = (
     re.compile(rf"的?(?P<a>.+?)(?:一共|总共|共)?有{_MANY}人?"),
 )
 _NUMBER_ASKED = re.compile(rf"几{_UNIT}|多少{_UNIT}|(?i:\bhow many\b)")
-_END = re.compile(r"[\s?？。!！呢啊呀]+$")
 _STATES_NUMBER = re.compile(r"\d|^\s*[约近共有达]?\s*[〇零一二两三四五六七八九十百千万半数]")
 _SEPARATORS = re.compile(r"[、，,;；/|]|\s和\s|\sand\s")
 
@@ -41,7 +38,7 @@ def asks_for_number(question: str) -> bool:
 def count(question: str, mentions: Iterable[EntityMention], triples: Sequence[Triple]) -> Proposal | None:
     """Count the values of an attribute that the question names; None where it names none, or a value is a number."""
     for mention in mentions:
-        rest = _END.sub("", question[mention.end :]).lstrip(_CLOSING)
+        rest = without_closing(question[mention.end :]).lstrip(CLOSING_MARKS)
         ids = {e.id for e in mention.entities}
         for match in filter(None, (pattern.fullmatch(rest) for pattern in _AFTER_NAME)):
             asked = attribute_of(match["a"])
@@ -54,8 +51,7 @@ def count(question: str, mentions: Iterable[EntityMention], triples: Sequence[Tr
 def _of_first_subject(found: Sequence[Triple]) -> Proposal:
     same = [t for t in found if t.subject_id == found[0].subject_id]
     parts = dict.fromkeys(part.strip() for t in same for part in _SEPARATORS.split(t.object) if part.strip())
-    text = str(len(parts))
-    return Proposal((Candidate(text, SURE, tuple(same[:MAX_EVIDENCE])),), (text,))
+    return told(str(len(parts)), same[:MAX_EVIDENCE])
 
 
 def counted(proposal: Proposal) -> Proposal:
@@ -64,6 +60,5 @@ def counted(proposal: Proposal) -> Proposal:
     is_stated = best.answer == best.evidence[-1].object and _STATES_NUMBER.search(best.answer)
     if len(proposal.values) == 1 and is_stated:
         return proposal
-    text = str(len(proposal.values))
     evidence = {t.id: t for c in proposal.candidates for t in c.evidence}
-    return Proposal((Candidate(text, best.score, tuple(evidence.values())[:MAX_EVIDENCE]),), (text,))
+    return told(str(len(proposal.values)), list(evidence.values())[:MAX_EVIDENCE], best.score)

@@ -8,11 +8,12 @@ from itertools import permutations
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import normalize_name
-from kbqa_agent.chains import names_in
-from kbqa_agent.claims import SURE_NO, SURE_YES
+from kbqa_agent.claims import SURE_NO
 from kbqa_agent.english_cues import cues, meanings_of
+from kbqa_agent.english_names import names_in
 from kbqa_agent.paths import Node, Step, Walk
-from kbqa_agent.types import Candidate, Proposal
+from kbqa_agent.proposals import told
+from kbqa_agent.types import Proposal
 
 __all__ = ["english_claim"]
 
@@ -29,11 +30,11 @@ def english_claim(kb: KnowledgeBase, question: str) -> Proposal | None:
     otherwise: tuple[Node, ...] = ()
     for nodes, other in _related(kb, question):
         if node := nodes.get(normalize_name(other)):
-            return Proposal((Candidate("yes", SURE_YES, node.path),), ("yes",))
+            return told("yes", node.path)
         otherwise = otherwise or tuple(nodes.values())
     if not otherwise:
         return None
-    return Proposal((Candidate("no", SURE_NO, tuple(t for node in otherwise for t in node.path)),), ("no",))
+    return told("no", [t for node in otherwise for t in node.path], SURE_NO)
 
 
 def _related(kb: KnowledgeBase, question: str) -> Iterator[tuple[dict[str, Node], str]]:

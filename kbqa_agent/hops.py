@@ -12,9 +12,10 @@ from itertools import groupby
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import QUOTES, normalize_name
+from kb_index.normalize import normalize_name
 from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
+from kbqa_agent.frame import CLOSING_MARKS
 from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
 
 __all__ = ["hop"]
@@ -27,7 +28,6 @@ SURE = 0.95
 ENOUGH = 0.5
 """An answer to the shorter question is taken where it is at least as probable."""
 
-_CLOSING = "".join(QUOTES.values())
 _ASKS_ON = re.compile(r"的(?!是|什么|名字|姓名|[?？]|$)")
 _DOES = re.compile(
     r"(?:还|曾)?(?:(?:写|著|导演|执导|主演|演|唱|创作)[过了]|出生|毕业|是?(?:哪里人|哪国|哪年|哪一年|何时|什么时候))"
@@ -104,7 +104,7 @@ def _shorter(
     for mention in mentions:
         if mention.text[0] in _SMALL:
             continue
-        rest = question[mention.end :].lstrip(_CLOSING).removeprefix("的")
+        rest = question[mention.end :].lstrip(CLOSING_MARKS).removeprefix("的")
         facts = [f for entity in mention.entities for f in of_subject.get(entity.id, ())]
         for fact in _named_first(rest, facts):
             left = rest[len(fact.predicate) :]

@@ -10,22 +10,20 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import QUOTES
 from kb_index.types import Triple
-from kbqa_agent.chinese_verbs import PLACES, VERBS
+from kbqa_agent.chinese_verbs import PLACE, VERB, attributes_of
 from kbqa_agent.features import attribute_of
-from kbqa_agent.types import Candidate, Proposal
+from kbqa_agent.frame import CLOSING_MARKS, OPENING_MARKS, bare
+from kbqa_agent.proposals import listed
+from kbqa_agent.types import Proposal
 
 __all__ = ["reverse"]
 
 MAX_TRIPLES = 1000
-SURE = 0.9
-"""The confidence of an answer whose wording and triples both fit."""
 
-_OPEN, _SHUT = "".join(QUOTES), "".join(QUOTES.values())
-_X = rf"[{_OPEN}]?(?P<x>[^{_OPEN}{_SHUT}]+?)[{_SHUT}]?"
-_V = f"(?P<v>{'|'.join(sorted(VERBS, key=len, reverse=True))})"
-_P = f"(?P<v>{'|'.join(sorted(PLACES, key=len, reverse=True))})"
+_X = rf"[{OPENING_MARKS}]?(?P<x>[^{OPENING_MARKS}{CLOSING_MARKS}]+?)[{CLOSING_MARKS}]?"
+_V = f"(?P<v>{VERB})"
+_P = f"(?P<v>{PLACE})"
 _A = "(?P<a>.{1,12}?)"
 _UNIT = "[部本首个种款座位名家支篇张条所件]"
 _WHICH = f"(?:多少{_UNIT}?|哪一?些|哪一?几?{_UNIT}?|什么|几{_UNIT})"
@@ -56,9 +54,6 @@ _HAS = tuple(
     )
 )
 
-_POLITE = re.compile(r"^(?:请问|请告诉我|告诉我|你知道|我想知道|谁知道)+[,，：:]?")
-_END = re.compile(r"[\s?？。.!！吗呢啊呀]+$")
-
 
 class _Reading(NamedTuple):
     """A way to read a question: who has the object `name` under the first of these attributes that leads to any."""
@@ -74,18 +69,17 @@ def reverse(kb: KnowledgeBase, question: str, has_attribute: bool = False) -> Pr
     """
     for reading in dict.fromkeys(_readings(question, _HAS if has_attribute else (*_HAS, *_DOES))):
         if found := _fitting(kb.triples_about(reading.name, MAX_TRIPLES), reading.attributes):
-            return _proposal(found)
+            return listed((t.subject, t) for t in found)
     return None
 
 
 def _readings(question: str, patterns: Iterable[re.Pattern[str]]) -> Iterator[_Reading]:
-    text = _END.sub("", _POLITE.sub("", question.strip()))
+    text = bare(question)
     for pattern in patterns:
         if match := pattern.fullmatch(text):
             groups = match.groupdict()
             asked = groups.get("a") or groups["v"]
-            known = VERBS.get(asked, "") or PLACES.get(asked, "")
-            yield _Reading(groups["x"].strip(), (attribute_of(asked), *known.split()))
+            yield _Reading(groups["x"].strip(), attributes_of(asked))
 
 
 def _fitting(triples: Iterable[Triple], attributes: tuple[str, ...]) -> list[Triple]:
@@ -93,11 +87,3 @@ def _fitting(triples: Iterable[Triple], attributes: tuple[str, ...]) -> list[Tri
     listed = list(triples)
     fitting = ([t for t in listed if attribute_of(t.predicate) == a] for a in attributes)
     return next((found for found in fitting if found), [])
-
-
-def _proposal(triples: Iterable[Triple]) -> Proposal:
-    evidence: dict[str, list[Triple]] = {}
-    for triple in triples:
-        evidence.setdefault(triple.subject, []).append(triple)
-    found = tuple(Candidate(subject, SURE, tuple(of_subject)) for subject, of_subject in evidence.items())
-    return Proposal(found, tuple(evidence))

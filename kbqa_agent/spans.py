@@ -8,9 +8,8 @@ it knows neither names nor attributes.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
-from kb_index.normalize import QUOTES
+from kbqa_agent.frame import POLITE, Span, quoted
 
 __all__ = ["Span", "name_spans"]
 
@@ -19,8 +18,8 @@ MAX_ENDS = 4
 
 # fmt: off
 _LEAD_IN = re.compile(
-    r"""(?:[\s,，.。:：]
-    |请问|请教|求问|有没有(?:认识|玩过|去过|人?知道)|那么|告诉|一下|简单|详细|问|我(?!们)
+    rf"""(?:[\s,，.。:：]
+    |{POLITE}|有没有(?:认识|玩过|去过|人?知道)|那么|告诉|一下|简单|详细|问|我(?!们)
     |(?:请|麻烦你?|可以|能|能够|能不能)[你您]?(?:告诉|回答|说出|写出|说说|介绍|解释|描述)
     |(?:你们?|您|大家|各位|有?谁|还有[人谁]|有人|有没有人)?(?:能够?|可以|可否)?(?:帮我|帮忙|给我)?都?
         (?:知道|知不知道|知到|了解|清楚|记得|说出|写出|告诉|解释|介绍)
@@ -49,13 +48,6 @@ _CAPITALS = re.compile(
 # fmt: on
 
 
-class Span(NamedTuple):
-    """A stretch `question[start:end]` of a question."""
-
-    start: int
-    end: int
-
-
 def name_spans(question: str) -> list[Span]:
     """List where the name of a question's entity may stand, likeliest first; none is empty, none is listed twice.
 
@@ -68,7 +60,7 @@ def name_spans(question: str) -> list[Span]:
         spans = [span for start in _starts(question) for span in _from(question, start)]
         spans += [Span(*m.span()) for m in _CHARACTER.finditer(question)]
     spans = [span for span in spans if not _names_nothing(question, span)]
-    return list(dict.fromkeys(_quoted(question) + spans))
+    return list(dict.fromkeys(quoted(question) + spans))
 
 
 def _names_nothing(question: str, span: Span) -> bool:
@@ -76,16 +68,6 @@ def _names_nothing(question: str, span: Span) -> bool:
     if _FUNCTION_WORDS.fullmatch(question, *span):
         return question[span.end : span.end + 1] not in ("的", "字")
     return _ASKS.search(question, *span) is not None
-
-
-def _quoted(question: str) -> list[Span]:
-    spans = []
-    for opening, closing in QUOTES.items():
-        start = question.find(opening) + 1
-        end = question.find(closing, start)
-        if 0 < start < end:
-            spans.append(Span(start, end))
-    return sorted(spans)
 
 
 def _starts(question: str) -> list[int]:
