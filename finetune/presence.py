@@ -1,8 +1,8 @@
-"""Held-out questions -> the model of `kbqa_agent.presence`, and the risk of answering at each confidence.
+"""Held-out questions -> the model of `kbqa_agent.presence`, and what it says of questions that it has not seen.
 
 Each question is asked as it is and without each kind of thing that can be missing (`kbqa_agent.removal`); the one
-weighs as much as the others together. The ranker must not have been trained on these questions. The risk is measured
-out of fold, all forms of a question in one fold.
+weighs as much as the others together. The ranker must not have been trained on these questions. What it says is taken
+out of fold, all forms of a question in one fold, so that the risk at each confidence can be told.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.candidates import candidates_of
 from kbqa_agent.features import FEATURES
 from kbqa_agent.linking import link
-from kbqa_agent.presence import SPREAD, PresenceModel, presence_inputs
+from kbqa_agent.presence import SPREAD, HeldOut, PresenceModel, presence_inputs
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import TrainedRanker
 from kbqa_agent.removal import KINDS, RemovalKind, Without, removal_of
@@ -38,20 +38,16 @@ MIN_QUESTIONS = 150
 MAX_QUESTIONS = 1000
 FOLDS = 5
 TREES = 200
-RISKS = np.linspace(0.005, 0.5, 100)
-"""The shares of wrong answers for which a confidence is kept."""
-SUREST = 0.02
-"""The surest share of the answers is taken together: too few to tell their risk apart."""
 PRESENT, NO_ATTRIBUTE, NO_ENTITY = 0, 1, 2
 
 
 class _Seen(NamedTuple):
-    """One form of a question: its number, inputs, class and weight, the best answer's share, and if that is right."""
+    """One form of a question: its number, inputs and class, the best answer's share, and if that is right."""
 
     question: int
     inputs: NDArray[np.float32]
     label: int
-    weight: float
+    answerable: bool
     share: float
     right: bool
 
@@ -64,7 +60,7 @@ def fit_presence(ranker: TrainedRanker, examples: Sequence[QAExample], seed: int
         return None
     bar = tqdm(usable, desc="silence", unit="question", disable=None)
     seen = [form for number, example in enumerate(bar) for form in _forms(ranker, number, example)]
-    return PresenceModel(_boost(seen, seed), _risk(seen, _out_of_fold(seen, seed)))
+    return PresenceModel(_boost(seen, seed), _held_out(seen, _out_of_fold(seen, seed)))
 
 
 def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[_Seen]:
@@ -93,7 +89,7 @@ def _seen(
         question=number,
         inputs=presence_inputs(scores, rows, triples, shares, len(mentions)),
         label=PRESENT if present else absent,
-        weight=1.0 if kind else float(len(KINDS)),
+        answerable=kind is None,
         share=first.score,
         right=comparable(first.answer) in answers,
     )
@@ -114,32 +110,26 @@ def _boost(seen: Iterable[_Seen], seed: int) -> Booster:
         "deterministic": True,
         "verbosity": -1,
     }
-    inputs, labels, weights = zip(*((s.inputs, s.label, s.weight) for s in seen), strict=True)
+    inputs, labels, weights = zip(*((s.inputs, s.label, len(KINDS) if s.answerable else 1) for s in seen), strict=True)
     names = [*SPREAD, *(f"of_best_{name}" for name in FEATURES)]
     data = lightgbm.Dataset(np.array(inputs), np.array(labels), weight=np.array(weights), feature_name=names)
     return lightgbm.train(settings, data, TREES)
 
 
 def _out_of_fold(seen: Sequence[_Seen], seed: int) -> NDArray[np.float64]:
-    """The confidence in the best answer of each form, from trees that saw no form of its question, (n_forms,)."""
-    confidence = np.zeros(len(seen))
+    """How probable it is that the answer is there, for each form, from trees that saw no form of its question."""
+    present = np.zeros(len(seen))
     for fold in range(FOLDS):
         booster = _boost((s for s in seen if s.question % FOLDS != fold), seed)
         at = [i for i, s in enumerate(seen) if s.question % FOLDS == fold]
-        present = np.asarray(booster.predict(np.array([seen[i].inputs for i in at])))[:, PRESENT]
-        confidence[at] = present * np.array([seen[i].share for i in at])
-    return confidence
+        present[at] = np.asarray(booster.predict(np.array([seen[i].inputs for i in at])))[:, PRESENT]
+    return present
 
 
-def _risk(seen: Sequence[_Seen], confidence: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
-    """What `PresenceModel.risk` holds: for each of `RISKS` that can be kept, the lowest confidence that keeps it."""
-    order = np.argsort(-confidence, kind="stable")
-    weights = np.array([seen[i].weight for i in order])
-    wrong = np.array([not seen[i].right for i in order]) * weights
-    risk = np.cumsum(wrong) / np.cumsum(weights)
-    surest = int(SUREST * len(order))
-    risk[:surest] = risk[surest]
-    rising = np.maximum.accumulate(risk)
-    last = [np.searchsorted(rising, r, side="right") - 1 for r in RISKS]  # -1 where even the surest are too risky
-    kept = {int(i): float(rising[i]) for i in last if i >= 0}
-    return tuple((round(float(confidence[order[i]]), 6), round(share, 6)) for i, share in kept.items())
+def _held_out(seen: Sequence[_Seen], present: NDArray[np.float64]) -> HeldOut:
+    return HeldOut(
+        present=tuple(round(float(p), 6) for p in present),
+        best_share=tuple(round(s.share, 6) for s in seen),
+        right=tuple(s.right for s in seen),
+        answerable=tuple(s.answerable for s in seen),
+    )

@@ -76,13 +76,18 @@ class KBQAgent:
             raise ModelError("closed-book answers need a generator, and none is to be used; name one with --model")
         kb = KnowledgeBase.open(index)
         try:
-            ranker = load_ranker(kb)
+            ranker = load_ranker(kb).expecting(config.answerable_share)
             wanted = model != "none" and config.generator != "never" and (model is not None or embedded_is_installed())
             generator = load_generator(model, adapter) if wanted else None
         except BaseException:
             kb.close()
             raise
         return cls(kb, ranker, generator, config.for_risk(ranker.threshold), ranker.calibration.likelihood_weight)
+
+    @property
+    def expected_share(self) -> float | None:
+        """The share of answerable questions that the confidences hold for; None where the ranker knows of none."""
+        return self.ranker.expected_share if isinstance(self.ranker, TrainedRanker) else None
 
     def close(self) -> None:
         """Close the knowledge base."""

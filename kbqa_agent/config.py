@@ -27,8 +27,11 @@ class AgentConfig:
     prompt_triples: int = 10
     sure_above: float = 0.9
     """With `generator="unsure"`, a first candidate at least this probable is not put to the generator."""
-    min_confidence: float = 0.02
+    min_confidence: float = 0.15
     """Below this the agent abstains."""
+    answerable_share: float = 0.9
+    """Which share of the questions to come is thought to have its answer in the knowledge base: an agent that is opened
+    with it says its confidences for that share. At 1 nothing is withheld for want of an answer."""
     max_risk: float | None = None
     """The share of wrong answers that is tolerated: an agent that is opened with it abstains below the confidence at
     which, of held-out questions, this share was answered wrongly. None: `min_confidence` alone counts."""
@@ -43,6 +46,10 @@ class AgentConfig:
         for name in ("sure_above", "min_confidence"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InputError(f"{name}={getattr(self, name)}: expected a probability from 0 to 1")
+        if not 0.0 < self.answerable_share <= 1.0:
+            raise InputError(
+                f"answerable_share={self.answerable_share}: expected a share over 0 and up to 1, such as 0.9"
+            )
         if self.max_risk is not None and not 0.0 < self.max_risk <= 1.0:
             raise InputError(f"max_risk={self.max_risk}: expected a share over 0 and up to 1, such as 0.05")
 

@@ -4,15 +4,16 @@ The ranker orders the triples of one question, and its scores do not say whether
 second model does: it sees the best triple's features and how the scores are spread, and gives the probabilities that
 the answer is among the triples, that the entity is there and lacks the attribute, and that the entity is not there.
 
-`finetune.presence` trains it on held-out questions of which half had their answer taken away, so a probability holds
-for questions of which half can be answered; where more can, it is too careful.
+`finetune.presence` trains it on held-out questions of which half had their answer taken away, so what the trees say
+holds for questions of which half can be answered. The user says which share is expected, and the probabilities are
+said for that (`kbqa_agent.prior_shift`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.types import Triple
+from kbqa_agent.prior_shift import shifted
 
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["SPREAD", "Presence", "PresenceModel", "presence_inputs"]
+__all__ = ["SPREAD", "TRAINED_SHARE", "HeldOut", "Presence", "PresenceModel", "presence_inputs"]
 
 SPREAD = (
     "best_score", "log_sum", "best_share", "second_share", "agreeing", "mean_score", "score_deviation",
@@ -32,6 +34,10 @@ SPREAD = (
 )  # fmt: skip
 FAR = 20.0
 """The gap of the scores where there is no other entity or attribute."""
+TRAINED_SHARE = 0.5
+"""The share of answerable questions that the trees were trained for."""
+SUREST = 0.02
+"""The surest share of the held-out answers is taken together: too few to tell their risk apart."""
 PRESENCE_FILE, BOOSTER_FILE = "presence.json", "presence.txt"
 
 
@@ -82,34 +88,67 @@ def _gap(scores: NDArray[np.float32], first: int, others: NDArray[np.bool_]) -> 
     return float(scores[first] - scores[others].max()) if others.any() else FAR
 
 
-@dataclass(frozen=True)
-class PresenceModel:
-    """Trees over `presence_inputs`, and the risk of answering that was measured beside them.
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What was seen of questions that the trees had not: five columns, (n_forms,), of answerable and other forms.
 
-    `risk` holds (confidence, share of wrong answers among those at least this sure), the surest first; the shares do
-    not fall.
+    `present` is the probability that an answer is there, `best_share` that of the best answer if one is, `right`
+    whether it is, `answerable` whether nothing was taken away from the question.
     """
 
+    present: tuple[float, ...] = ()
+    best_share: tuple[float, ...] = ()
+    right: tuple[bool, ...] = ()
+    answerable: tuple[bool, ...] = ()
+
+    def threshold(self, max_risk: float, share: float) -> float:
+        """Give the lowest confidence at which at most `max_risk` of the answers are wrong; infinity if there is none.
+
+        `share` of the questions are answerable: the forms are weighed so.
+
+        >>> HeldOut((0.9, 0.8, 0.1), (1.0, 1.0, 1.0), (True, True, False), (True, True, False)).threshold(0.05, 0.5)
+        0.8
+        """
+        confidence = shifted(np.array(self.present), share, TRAINED_SHARE) * np.array(self.best_share)
+        order = np.argsort(-confidence, kind="stable")
+        weights = self._weights(share)[order]
+        risk = np.cumsum(weights * ~np.array(self.right, np.bool_)[order]) / np.maximum(np.cumsum(weights), 1e-12)
+        surest = int(SUREST * len(order))
+        risk[:surest] = risk[surest] if surest else 0.0
+        kept = np.flatnonzero(np.maximum.accumulate(risk) <= max_risk)
+        return float(confidence[order[kept[-1]]]) if len(kept) else float("inf")
+
+    def _weights(self, share: float) -> NDArray[np.float64]:
+        answerable = np.array(self.answerable, np.bool_)
+        n_answerable = max(1, int(answerable.sum()))
+        n_other = max(1, len(answerable) - n_answerable)
+        return np.where(answerable, share / n_answerable, (1 - share) / n_other)
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceModel:
+    """Trees over `presence_inputs`, what was seen of held-out questions, and the share that is expected."""
+
     booster: Booster
-    risk: tuple[tuple[float, float], ...]
+    held_out: HeldOut
+    expected_share: float = TRAINED_SHARE
+    """Which share of the questions to come is answerable."""
 
     def predict(self, inputs: NDArray[np.float32]) -> Presence:
         """Judge one question; `inputs` as `presence_inputs` gives them."""
-        found = np.asarray(self.booster.predict(inputs[None], num_threads=1))[0]
-        return Presence(*map(float, found))
+        found = np.asarray(self.booster.predict(inputs[None], num_threads=1), np.float64)[0]
+        present = float(shifted(found[0], self.expected_share, TRAINED_SHARE))
+        no_attribute, no_entity = (1 - present) * found[1:] / found[1:].sum()
+        return Presence(present, float(no_attribute), float(no_entity))
 
     def threshold(self, max_risk: float) -> float:
-        """Give the lowest confidence at which at most `max_risk` of the answers were wrong; infinity if there is none.
-
-        >>> PresenceModel(None, ((0.9, 0.01), (0.6, 0.04), (0.2, 0.3))).threshold(0.05)
-        0.6
-        """
-        return min((confidence for confidence, risk in self.risk if risk <= max_risk), default=float("inf"))
+        """As of what is held out, for the share that is expected."""
+        return self.held_out.threshold(max_risk, self.expected_share)
 
     def save(self, folder: Path) -> None:
-        """Write the model into an existing folder."""
+        """Write the model into an existing folder; the share that is expected is the user's, and not kept."""
         self.booster.save_model(str(folder / BOOSTER_FILE))
-        (folder / PRESENCE_FILE).write_text(json.dumps({"risk": self.risk}), encoding="utf-8")
+        (folder / PRESENCE_FILE).write_text(json.dumps({"held_out": asdict(self.held_out)}), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> PresenceModel | None:
@@ -119,5 +158,5 @@ class PresenceModel:
         import lightgbm
 
         about = json.loads((folder / PRESENCE_FILE).read_text(encoding="utf-8"))
-        risk = tuple((float(confidence), float(share)) for confidence, share in about["risk"])
-        return cls(lightgbm.Booster(model_file=str(folder / BOOSTER_FILE)), risk)
+        held_out = HeldOut(**{name: tuple(column) for name, column in about["held_out"].items()})
+        return cls(lightgbm.Booster(model_file=str(folder / BOOSTER_FILE)), held_out)

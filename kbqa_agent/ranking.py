@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,16 @@ class TrainedRanker:
             return None
         rows, scores, shares = self.shares(question, mentions, triples)
         return self.presence.predict(presence_inputs(scores, rows, triples, shares, len(mentions)))
+
+    def expecting(self, share: float) -> TrainedRanker:
+        """The same ranker for questions of which this share has an answer; it counts only where presence was learnt."""
+        presence = replace(self.presence, expected_share=share) if self.presence else None
+        return TrainedRanker(self.kb, self.booster, self.wordings, self.calibration, presence)
+
+    @property
+    def expected_share(self) -> float | None:
+        """The share of answerable questions that the probabilities hold for; None if presence was never learnt."""
+        return self.presence.expected_share if self.presence else None
 
     def threshold(self, max_risk: float) -> float:
         """The lowest confidence at which at most `max_risk` of the answers are wrong; 1 - max_risk if not measured."""

@@ -74,10 +74,25 @@ def test_the_probabilities_of_all_triples_sum_to_that_of_presence(kb: KnowledgeB
 
 def test_risk_rises_as_confidence_falls(ranker: TrainedRanker) -> None:
     assert ranker.presence is not None
-    confidences, risks = zip(*ranker.presence.risk, strict=True)
-    assert list(confidences) == sorted(confidences, reverse=True)
-    assert list(risks) == sorted(risks)
-    assert ranker.threshold(0.05) >= ranker.threshold(0.3)
+    assert ranker.threshold(0.05) >= ranker.threshold(0.1) >= ranker.threshold(0.3)
+
+
+def test_confidence_grows_with_the_share_that_is_expected(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
+    question = "法国的首都是哪里？"
+    mentions = link(kb, question)
+    triples = retrieve(kb, mentions)
+    first, half, most, always = (
+        ranker.expecting(share).judge_presence(question, mentions, triples) for share in (0.1, 0.5, 0.9, 1.0)
+    )
+    assert first is not None
+    assert half is not None
+    assert most is not None
+    assert always is not None
+    assert first.present < half.present < most.present < always.present == 1.0
+    odds = [p.present / (1 - p.present) for p in (half, most)]
+    assert odds[1] == pytest.approx(9 * odds[0])
+    assert half.no_attribute / half.no_entity == pytest.approx(most.no_attribute / most.no_entity)
+    assert ranker.expecting(0.9).expected_share == 0.9
 
 
 def test_a_saved_model_judges_alike_and_sets_the_threshold(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
@@ -85,13 +100,15 @@ def test_a_saved_model_judges_alike_and_sets_the_threshold(kb: KnowledgeBase, ra
     assert ranker.presence is not None
     loaded = load_ranker(kb)
     assert loaded.presence is not None
-    assert loaded.presence.risk == ranker.presence.risk
+    assert loaded.presence.held_out == ranker.presence.held_out
     question = "法国的首都是哪里？"
     mentions = link(kb, question)
     triples = retrieve(kb, mentions)
     assert loaded.judge_presence(question, mentions, triples) == ranker.judge_presence(question, mentions, triples)
     with KBQAgent.open(kb.path, model="none", config=AgentConfig(max_risk=0.1)) as agent:
-        assert agent.config.min_confidence == pytest.approx(min(1.0, loaded.threshold(0.1)))
+        assert agent.expected_share == 0.9
+        expecting = loaded.expecting(0.9).threshold(0.1)
+        assert agent.config.min_confidence == pytest.approx(min(1.0, max(0.15, expecting)))
 
 
 def test_a_damaged_model_is_said_in_one_line(kb: KnowledgeBase, ranker: TrainedRanker, tmp_path: Path) -> None:

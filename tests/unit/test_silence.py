@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -12,7 +13,7 @@ from kb_index.types import Entity, Triple
 from kbqa_agent.answer_forms import answer_to_json, answer_to_text
 from kbqa_agent.candidates import decide
 from kbqa_agent.config import AgentConfig
-from kbqa_agent.presence import SPREAD, Presence, PresenceModel, presence_inputs
+from kbqa_agent.presence import SPREAD, HeldOut, Presence, PresenceModel, presence_inputs
 from kbqa_agent.silence import reason_for_silence
 from kbqa_agent.types import Candidate, EntityMention
 
@@ -24,6 +25,15 @@ def candidate(answer: str, score: float, entity: Entity = ACTOR, predicate: str 
     return Candidate(answer, score, (Triple(hash(answer) % 100, entity.name, predicate, answer, entity.id),))
 
 
+HALF = PresenceModel(
+    None,  # type: ignore[arg-type]
+    HeldOut(
+        present=(0.9, 0.8, 0.6, 0.1),
+        best_share=(1.0, 1.0, 1.0, 1.0),
+        right=(True, True, False, False),
+        answerable=(True, True, False, False),
+    ),
+)
 HOMONYMS = [candidate("1955年", 0.45), candidate("1980年", 0.4, PROFESSOR, "出生 日期"), candidate("中国", 0.05)]
 
 
@@ -79,16 +89,30 @@ def test_reasons_without_homonyms() -> None:
 
 
 def test_the_tolerated_risk_becomes_a_confidence() -> None:
-    measured = PresenceModel(None, ((0.95, 0.0), (0.8, 0.02), (0.6, 0.05), (0.3, 0.2)))  # type: ignore[arg-type]
-    assert measured.threshold(0.05) == 0.6
-    assert measured.threshold(0.03) == 0.8
-    assert PresenceModel(None, ((0.9, 0.1),)).threshold(0.05) == inf  # type: ignore[arg-type]
-    assert AgentConfig(max_risk=0.05).for_risk(measured.threshold).min_confidence == 0.6
-    assert AgentConfig(max_risk=0.5, min_confidence=0.4).for_risk(measured.threshold).min_confidence == 0.4
+    assert HALF.threshold(0.34) == 0.6
+    assert HALF.threshold(0.3) == 0.8
+    assert replace(HALF, held_out=HeldOut((0.9,), (1.0,), (False,), (True,))).threshold(0.05) == inf
+    assert AgentConfig(max_risk=0.34, min_confidence=0.02).for_risk(HALF.threshold).min_confidence == 0.6
+    assert AgentConfig(max_risk=0.34, min_confidence=0.7).for_risk(HALF.threshold).min_confidence == 0.7
     assert AgentConfig(max_risk=0.05).for_risk(lambda _: inf).min_confidence == 1.0
-    assert AgentConfig().for_risk(measured.threshold) == AgentConfig()
+    assert AgentConfig().for_risk(HALF.threshold) == AgentConfig()
     with pytest.raises(InputError, match=r"max_risk=0\.0: expected a share"):
         AgentConfig(max_risk=0.0)
+
+
+def test_a_confidence_is_said_for_the_share_that_is_expected() -> None:
+    # The odds are 9, 4, 1.5 and 1 / 9 where half of the questions have an answer, and nine times that where 0.9 have.
+    most = replace(HALF, expected_share=0.9)
+    # Each of the two answerable forms then stands for 0.45 of the questions, and each of the others for 0.05.
+    assert most.threshold(0.052) == pytest.approx(36 / 37)
+    assert most.threshold(0.053) == pytest.approx(13.5 / 14.5)
+    assert most.threshold(0.101) == pytest.approx(1 / 2)
+
+
+def test_at_least_some_question_is_thought_to_have_an_answer() -> None:
+    with pytest.raises(InputError, match=r"answerable_share=0\.0: expected a share over 0"):
+        AgentConfig(answerable_share=0.0)
+    assert AgentConfig(answerable_share=1.0).answerable_share == 1.0
 
 
 def test_what_the_model_of_presence_sees() -> None:
