@@ -7,16 +7,19 @@ what counts as an alias of an entity; it neither picks among homonyms nor finds 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kb_index.normalize import QUOTES, aliases_of, normalize_attribute, normalize_with_offsets
 from kb_index.types import NameMatch
 
 if TYPE_CHECKING:
-    from marisa_trie import RecordTrie
+    from marisa_trie import BytesTrie
 
 __all__ = [
     "MAX_NAME_CHARS",
@@ -82,11 +85,12 @@ def entity_aliases(names: Iterable[tuple[str, int]], values: Iterable[tuple[str,
             yield alias, entity_id
 
 
-def build_names(aliases: Iterable[tuple[str, int]]) -> RecordTrie:
+def build_names(aliases: Iterable[tuple[str, int]]) -> BytesTrie:
     """Build the trie; a pair that comes twice is kept once."""
     import marisa_trie
 
-    return marisa_trie.RecordTrie(_RECORD, ((alias, (entity_id,)) for alias, entity_id in aliases))
+    pack = Struct(_RECORD).pack
+    return marisa_trie.BytesTrie((alias, pack(entity_id)) for alias, entity_id in aliases)
 
 
 class NameTrie:
@@ -95,23 +99,27 @@ class NameTrie:
     Later tries add aliases, and `replaced` are the entities of the first one that it does not speak for any more.
     """
 
-    def __init__(self, trie: RecordTrie, later: RecordTrie | None = None, replaced: Container[int] = ()) -> None:
-        self._tries: list[tuple[Any, Container[int]]] = [(trie, replaced)]
+    def __init__(self, trie: BytesTrie, later: BytesTrie | None = None, replaced: Collection[int] = ()) -> None:
+        self._tries: list[tuple[Any, Collection[int]]] = [(trie, replaced)]
         if later is not None:
             self._tries.append((later, ()))
 
     def ids(self, alias: str) -> tuple[int, ...]:
         """List the entities with this normalised alias, ascending."""
-        found = (i for trie, replaced in self._tries for (i,) in trie.get(alias, ()) if i not in replaced)
+        found: list[int] = []
+        for trie, replaced in self._tries:
+            found += _ids(trie.get(alias, ()), replaced)
         return tuple(sorted(found))
 
     def with_prefix(self, prefix: str, limit: int) -> list[int]:
         """List at most `limit` distinct entities with an alias that starts with `prefix` (normalised)."""
         # An entity comes once for each alias: looking at 20 times as many entries bounds the time and is mostly enough.
-        entries = chain.from_iterable(
-            ((alias, i) for alias, (i,) in islice(trie.iteritems(prefix), 20 * limit) if i not in replaced)
+        entries = [
+            (alias, i)
             for trie, replaced in self._tries
-        )
+            for alias, record in islice(trie.iteritems(prefix), 20 * limit)
+            for i in _ids([record], replaced)
+        ]
         return list(islice(dict.fromkeys(i for _, i in sorted(entries)), limit))
 
     def mentions(self, text: str) -> list[NameMatch]:
@@ -137,18 +145,24 @@ class NameTrie:
         return found[0] if len(found) == 1 else sorted({alias for aliases in found for alias in aliases}, key=len)
 
 
-def open_trie(path: Path) -> RecordTrie:
+def _ids(records: Iterable[bytes], replaced: Collection[int]) -> list[int]:
+    """Read the ids in some records, all at once: a common name has thousands."""
+    ids: list[int] = np.frombuffer(b"".join(records), dtype=_RECORD).tolist()
+    return [i for i in ids if i not in replaced] if replaced else ids
+
+
+def open_trie(path: Path) -> BytesTrie:
     """Memory-map a saved trie of names, so that opening takes no time and several processes share the memory."""
     import marisa_trie
 
-    return marisa_trie.RecordTrie(_RECORD).mmap(str(path))
+    return marisa_trie.BytesTrie().mmap(str(path))
 
 
 class AttributeTrie:
     """The normalised attributes of an index, and the number of triples that have each."""
 
-    def __init__(self, trie: RecordTrie) -> None:
-        self._trie: Any = trie
+    def __init__(self, trie: Any) -> None:
+        self._trie = trie
 
     @classmethod
     def build(cls, attributes: Iterable[tuple[str, int]]) -> AttributeTrie:

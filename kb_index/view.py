@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 
 from kb_index.columns import open_numbers
@@ -71,18 +73,17 @@ class View:
     def name_in(self, layer: Layer, entity_id: int) -> str:
         """Give the name that an entity has in a layer, even where the layer does not speak for it any more."""
         row = entity_id if layer is self.first else self._rows[entity_id]
-        return layer.facts.entity(row, entity_id).name
+        return layer.facts.name(row)
 
     def entities(self, ids: Iterable[int]) -> list[Entity]:
         """List the entities with these ids, ascending; an unknown id is left out."""
-        return [layer.facts.entity(row, i) for i, layer, row in self._located(ids)]
+        return sorted(e for layer, rows, of_layer in self._located(ids) for e in layer.facts.entities(rows, of_layer))
 
     def triples_of(self, ids: Iterable[int]) -> list[Triple]:
         """List all triples about the entities, in ascending order of the entities' ids."""
-        found: list[Triple] = []
-        for i, layer, row in self._located(ids):
-            found += layer.facts.triples(row, i, self.offset(layer))
-        return found
+        located = self._located(ids)
+        found = [layer.facts.triples(rows, of_layer, self.offset(layer)) for layer, rows, of_layer in located]
+        return found[0] if len(found) == 1 else sorted(chain.from_iterable(found), key=attrgetter("subject_id"))
 
     def triples_by_id(self, ids: Iterable[int]) -> list[Triple]:
         """List the triples with these ids, ascending; an unknown id is left out."""
@@ -125,13 +126,16 @@ class View:
                 found |= {row + offset: extra for row, extra in layer.extra(rows).items()}
         return found
 
-    def _located(self, ids: Iterable[int]) -> Iterable[tuple[int, Layer, int]]:
-        for i in sorted({int(i) for i in ids}):
-            row = self._rows.get(i)
-            if row is not None and self.later:
-                yield i, self.later, row
-            elif i not in self.replaced and 0 <= i < self.first.facts.n_entities:
-                yield i, self.first, i
+    def _located(self, ids: Iterable[int]) -> list[tuple[Layer, Sequence[int], Sequence[int]]]:
+        """The layers that speak for some of the ids, and for each of them the rows and the ids of these, ascending."""
+        wanted = sorted({int(i) for i in ids})
+        n_first = self.first.facts.n_entities
+        first = [i for i in wanted if 0 <= i < n_first and i not in self.replaced]
+        located: list[tuple[Layer, Sequence[int], Sequence[int]]] = [(self.first, first, first)]
+        if self.later:
+            later = [i for i in wanted if i in self._rows]
+            located.append((self.later, [self._rows[i] for i in later], later))
+        return [(layer, rows, of_layer) for layer, rows, of_layer in located if rows]
 
     def offset(self, layer: Layer) -> int:
         """What is added to the rows of a layer's triples to make their ids."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import normalize_name, strip_description
+from kb_index.normalize import normalize_name, plain_name
 from kb_index.spelling import likeness
 from kb_index.types import Entity
 from kbqa_agent.spans import Span
@@ -82,5 +82,5 @@ def _known_share(span: Span, exact: Sequence[EntityMention]) -> float:
 
 def _names_like(kb: KnowledgeBase, text: str, span: Span) -> list[_Near]:
     [matches] = kb.similar_entities([text], FETCHED)
-    names = [normalize_name(strip_description(match.entity.name)[0]) for match in matches]
+    names = [plain_name(match.entity.name) for match in matches]
     return [_Near(likeness(text, name), name, span, m.entity) for name, m in zip(names, matches, strict=True)]
