@@ -109,7 +109,7 @@ def main(verbose: bool) -> None:
 @click.option("--stats", type=FILE, metavar="DIR", help="Tell what an index holds, and do nothing else.")
 @click.option("--plot", type=FILE, help="With --stats: draw it too, as .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="With --stats: print one JSON object.")
-def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, **options: Any) -> None:
+def index(files: tuple[str, ...], out: Path | None, **options: Any) -> None:
     """Build an index from files of triples, or change the one that is there.
 
     Formats: lines of `subject ||| predicate ||| object`, TSV, CSV, JSON lines, Parquet, N-Triples, Turtle; packed by
@@ -122,37 +122,45 @@ def index(files: tuple[str, ...], out: Path | None, update: bool, delete: bool, 
              kbqa index --out my-index --delete --where source=wiki-2020
              kbqa index --stats my-index --plot my-index.png
     """  # noqa: D301 - click's mark
+    if options["stats"]:
+        if files or out:
+            raise click.UsageError("--stats takes no files and no --out")
+        _show_stats(options["stats"], options["plot"], options["as_json"])
+    elif out is None:
+        raise click.UsageError("Missing option '--out'.")
+    else:
+        _check_usage(**options)
+        click.echo(_write_index(files, out, **options))
+
+
+def _check_usage(update: bool, delete: bool, **options: Any) -> None:
+    problems = (
+        (update and delete, "--update and --delete exclude each other"),
+        ((options["subjects"] or options["where"]) and not delete, "--subject and --where need --delete"),
+        (
+            (options["encoder"] or options["seed"]) and (update or delete),
+            "--encoder and --seed are for a new index; --update and --delete keep those it was built with",
+        ),
+        (options["plot"] or options["as_json"], "--plot and --json need --stats"),
+    )
+    for is_wrong, text in problems:
+        if is_wrong:
+            raise click.UsageError(text)
+
+
+def _write_index(files: Sequence[str], out: Path, update: bool, delete: bool, **options: Any) -> str:
     from kb_index import ReadOptions, build_index, delete_triples, update_index
     from kb_index.summaries import build_summary, update_summary
 
-    stats, plot, as_json = (options.pop(name) for name in ("stats", "plot", "as_json"))
-    if stats:
-        if files or out:
-            raise click.UsageError("--stats takes no files and no --out")
-        return _show_stats(stats, plot, as_json)
-    encoder, seed = options.pop("encoder"), options.pop("seed")
-    if out is None:
-        raise click.UsageError("Missing option '--out'.")
-    if update and delete:
-        raise click.UsageError("--update and --delete exclude each other")
-    if (options["subjects"] or options["where"]) and not delete:
-        raise click.UsageError("--subject and --where need --delete")
-    if (encoder or seed) and (update or delete):
-        raise click.UsageError(
-            "--encoder and --seed are for a new index; --update and --delete keep those it was built with"
-        )
-    if plot or as_json:
-        raise click.UsageError("--plot and --json need --stats")
-    subjects, where = options.pop("subjects"), _conditions(options.pop("where"))
+    where = _conditions(options["where"])
     read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
     if update:
-        click.echo(update_summary(update_index(files, out, options=read), out))
-    elif delete:
-        info = delete_triples(out, sources=files, subjects=subjects, where=where, options=read)
-        click.echo(update_summary(info, out))
-    else:
-        click.echo(build_summary(build_index(files, out, options=read, encoder=encoder, seed=seed), out))
-    return None
+        return update_summary(update_index(files, out, options=read), out)
+    if delete:
+        info = delete_triples(out, sources=files, subjects=options["subjects"], where=where, options=read)
+        return update_summary(info, out)
+    manifest = build_index(files, out, options=read, encoder=options["encoder"], seed=options["seed"])
+    return build_summary(manifest, out)
 
 
 def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:

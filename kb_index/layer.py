@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_index.errors import IndexFolderError
 from kb_index.facts import Facts
+from kb_index.manifest import MANIFEST_FILE
 from kb_index.names import AttributeTrie, open_trie
 from kb_index.vectors import VectorIndex
 
@@ -34,6 +35,7 @@ class SameFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._index = next((folder for folder in path.parents if (folder / MANIFEST_FILE).is_file()), path.parent)
         self._made = self._identity()
 
     def path(self) -> Path:
@@ -43,7 +45,7 @@ class SameFile:
             IndexFolderError: another file is there by now.
         """
         if self._identity() != self._made:
-            raise IndexFolderError(f"index '{self._path.parent}': replaced since it was opened; reopen it")
+            raise IndexFolderError(f"index '{self._index}': replaced since it was opened; reopen it")
         return self._path
 
     def _identity(self) -> tuple[int, ...] | None:

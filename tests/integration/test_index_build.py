@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kb_index import KnowledgeBase, NameMatch, Triple, build_index
+from kb_index import KnowledgeBase, NameMatch, Triple, build_index, update_index
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import Counts, EncoderInfo
 from kb_index.progress import Stages
@@ -211,11 +211,21 @@ def test_an_index_that_is_open_while_it_is_replaced_does_not_mix_old_and_new(sou
             assert [entity.name for entity in new.entities([0])] == ["NBA"]
             assert new.similar_entities(["NBX"], 1)[0][0].entity.name == "NBA"
         assert [entity.name for entity in old.entities([1])] == ["惠能"]
-        with pytest.raises(IndexFolderError, match="replaced since it was opened; reopen it"):
+        with pytest.raises(IndexFolderError, match=f"index '{out}': replaced since it was opened; reopen it"):
             old.similar_entities(["慧能"], 1)
         assert old.reopen()
         assert old.similar_entities(["NBX"], 1)[0][0].entity.name == "NBA"
         assert not old.reopen()
+
+
+def test_an_open_index_names_its_folder_when_an_update_has_replaced_its_later_layer(sources, tmp_path):
+    index = tmp_path / "kb"
+    build_index(sources, index, progress=False)
+    update_index([[("新书", "作者", "法海")]], index, progress=False)
+    with KnowledgeBase.open(index) as old:
+        update_index([[("新书", "朝代", "唐")]], index, progress=False)
+        with pytest.raises(IndexFolderError, match=f"index '{index}': replaced since it was opened"):
+            old.similar_entities(["新书"], 1)
 
 
 def test_progress_is_shown_on_a_terminal_only(sources, tmp_path, capfd):

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import cli
 from kb_index.errors import InputError, TripleFileError
 from kb_index.readers.byte_pass import CHUNK_BYTES
+from kb_index.readers.formats import FORMATS
 from kb_index.readers.load import create_reader, load_sources, total_bytes
 from kb_index.readers.sources import ReadOptions
 
@@ -224,6 +226,10 @@ def test_a_missing_file_and_a_folder_are_refused_before_anything_is_read(tmp_pat
     with pytest.raises(TripleFileError, match="no such file"):
         load(connection, write(tmp_path, GOOD), tmp_path / "missing.kb")
     assert rows(connection) == []
+
+
+def test_the_command_line_offers_all_formats():
+    assert ["auto", *FORMATS] == cli.TRIPLE_FORMATS  # written twice, so that `--help` need not import the readers
 
 
 def test_a_format_that_is_not_known(tmp_path, connection):
