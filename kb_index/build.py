@@ -18,7 +18,8 @@ from kb_index.layer_build import LayerBuild, new_database
 from kb_index.manifest import SCHEMA_VERSION, Counts, EncoderInfo, Manifest, describe_files, write_manifest
 from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
-from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.load import load_sources, total_bytes
+from kb_index.readers.raw_table import create_raw_table
 from kb_index.readers.sources import ReadOptions, Source, SourceFile, require_sources
 from kb_index.swap import replaced_folder
 
@@ -65,7 +66,7 @@ def read_sources(
 ) -> list[SourceFile]:
     """Load all sources into the temporary table `raw`."""
     with stages.stage("read", total_bytes(sources), "B") as bar:
-        create_reader(connection)
+        create_raw_table(connection)
         return load_sources(connection, sources, options, spill, bar.update)
 
 

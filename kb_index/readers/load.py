@@ -1,4 +1,4 @@
-"""Sources of triples into a DuckDB table, with every line that is no triple set aside with its number and a reason.
+"""Sources of triples into the table `raw`; a line that is no triple is set aside with its number and a reason.
 
 Formats: NLPCC lines, TSV, CSV, JSON lines, Parquet, N-Triples and Turtle, the text ones packed or not; data frames and
 rows from Python. A format is one SQL query over the file where DuckDB can read it, and chunks of columns elsewhere.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from kb_index.readers.file_loader import FileLoader
 from kb_index.readers.formats import check_format_name
-from kb_index.readers.raw_table import create_raw_table
 from kb_index.readers.rdf import create_rdf_tables, drop_rdf_tables, name_nodes
 from kb_index.readers.row_sources import load_rows
 from kb_index.readers.sources import NamedFile, ReadOptions, Source, SourceFile, resolve
@@ -21,12 +20,7 @@ from kb_index.readers.sources import NamedFile, ReadOptions, Source, SourceFile,
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["create_reader", "load_sources", "total_bytes"]
-
-
-def create_reader(connection: DuckDBPyConnection) -> None:
-    """Make the temporary table `raw` of lines in the order of sources and lines; `reason` is null for a triple."""
-    create_raw_table(connection)
+__all__ = ["load_sources", "total_bytes"]
 
 
 def total_bytes(sources: Sequence[Source]) -> int:

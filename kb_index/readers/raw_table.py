@@ -113,7 +113,7 @@ class Query(NamedTuple):
 
 
 def create_raw_table(connection: DuckDBPyConnection) -> None:
-    """Make `raw` and the macros; DuckDB is kept from fetching extensions, all that is needed is built in."""
+    """Make an empty `raw` and the macros; DuckDB is kept from fetching extensions, all that is needed is built in."""
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute(_MACROS)
 

@@ -35,7 +35,8 @@ BLOCK_LINES = 5000
 
 _N_TRIPLES_EXPECTED = "expected UTF-8 lines of N-Triples"
 
-_GENERATED_ID = re.compile(r"[0-9a-f]{32}")
+# pyoxigraph draws 128 bits until they begin with a letter in hexadecimal, which is written without zeros before it.
+_GENERATED_ID = re.compile(r"[a-f][0-9a-f]{24,31}")
 
 _TABLES = r"""
     CREATE OR REPLACE TEMP TABLE rdf (

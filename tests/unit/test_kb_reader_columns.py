@@ -8,21 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kb_index.errors import TripleFileError
-from kb_index.readers.load import create_reader, load_sources
+from kb_index.readers.load import load_sources
 from kb_index.readers.sources import ReadOptions
 
 
-@pytest.fixture
-def connection():
-    import duckdb
-
-    with duckdb.connect() as connection:
-        create_reader(connection)
-        yield connection
-
-
 def load(connection, path: Path, format_: str = "auto", columns=None) -> list[tuple]:
-    (path.parent / "spill").mkdir(exist_ok=True)
     connection.execute("DELETE FROM raw")
     load_sources(connection, [path], ReadOptions(format_, columns), path.parent / "spill", lambda _: None)
     return connection.execute("SELECT * EXCLUDE (file, key) FROM raw ORDER BY line_number").fetchall()

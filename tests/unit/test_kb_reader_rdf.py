@@ -5,23 +5,13 @@ from pathlib import Path
 import pytest
 
 from kb_index.errors import TripleFileError
-from kb_index.readers.load import create_reader, load_sources
+from kb_index.readers.load import load_sources
 from kb_index.readers.sources import ReadOptions
 
 PREFIXES = """@prefix : <http://a.org/> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
 """
-
-
-@pytest.fixture
-def connection(tmp_path):
-    import duckdb
-
-    (tmp_path / "spill").mkdir()
-    with duckdb.connect() as connection:
-        create_reader(connection)
-        yield connection
 
 
 def load(connection, *paths: Path) -> list[tuple]:
@@ -105,6 +95,12 @@ def test_literals_and_blank_nodes(tmp_path, connection):
     ]
     assert rejects(connection) == [(6, "the object is empty", f"_:b@{path} q ")]
     assert load(connection, path) == got
+
+
+def test_nodes_without_an_id_are_numbered_and_those_with_one_are_not(tmp_path, connection):
+    ids = ["[]"] * 500 + ["_:b", "_:deadbeef", "_:507f1f77bcf86cd799439011"]
+    got = load(connection, write(tmp_path, PREFIXES + "".join(f"{node} :p 1 ." for node in ids)))
+    assert [row[1] for row in got] == [*(f"_:[{n}]" for n in range(1, 501)), *ids[500:]]
 
 
 def test_a_label_in_one_file_names_a_node_of_another(tmp_path, connection):

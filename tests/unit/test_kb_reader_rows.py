@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from kb_index.errors import TripleFileError
-from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.load import load_sources, total_bytes
 from kb_index.readers.sources import ReadOptions
 
 FIRST = datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=datetime.timezone(datetime.timedelta(hours=8)))
@@ -32,16 +32,6 @@ TYPED_ROWS = [
     (3, None, None, None, None, "the subject is empty"),
     (4, None, None, None, None, "the object is empty"),
 ]
-
-
-@pytest.fixture
-def connection(tmp_path):
-    import duckdb
-
-    (tmp_path / "spill").mkdir()
-    with duckdb.connect() as connection:
-        create_reader(connection)
-        yield connection
 
 
 def load(connection, tmp_path: Path, *sources, columns=None) -> list[tuple]:

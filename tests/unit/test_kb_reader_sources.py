@@ -12,22 +12,11 @@ import pytest
 import zstandard
 
 from kb_index.errors import TripleFileError
-from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.load import load_sources, total_bytes
 from kb_index.readers.sources import ReadOptions
 
 GOOD = "坛经 ||| 作者 ||| 惠能\n"
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "zst": zstandard.ZstdCompressor(write_checksum=True).compress}
-
-
-@pytest.fixture
-def connection(tmp_path):
-    import duckdb
-
-    (tmp_path / "spill").mkdir()
-    with duckdb.connect() as connection:
-        create_reader(connection)
-        yield connection
-    assert not list((tmp_path / "spill").iterdir())
 
 
 def load(connection, tmp_path, *sources, on_bytes=lambda _: None, options=None):

@@ -11,20 +11,11 @@ import cli
 from kb_index.errors import InputError, TripleFileError
 from kb_index.readers.byte_pass import CHUNK_BYTES
 from kb_index.readers.formats import FORMATS
-from kb_index.readers.load import create_reader, load_sources, total_bytes
+from kb_index.readers.load import load_sources, total_bytes
 from kb_index.readers.sources import ReadOptions
 
 GOOD = "坛经 ||| 作者 ||| 惠能\n"
 DEFAULT = ReadOptions()
-
-
-@pytest.fixture
-def connection():
-    import duckdb
-
-    with duckdb.connect() as connection:
-        create_reader(connection)
-        yield connection
 
 
 def write(folder: Path, content: str | bytes, name: str = "triples.kb") -> Path:
@@ -33,10 +24,8 @@ def write(folder: Path, content: str | bytes, name: str = "triples.kb") -> Path:
     return path
 
 
-def load(connection, *sources, options=DEFAULT, spill=None, on_bytes=lambda _: None):
-    folder = spill or Path(sources[0]).parent / "spill"
-    folder.mkdir(exist_ok=True)
-    return load_sources(connection, sources, options, folder, on_bytes)
+def load(connection, *sources, options=DEFAULT, on_bytes=lambda _: None):
+    return load_sources(connection, sources, options, Path(sources[0]).parent / "spill", on_bytes)
 
 
 def rows(connection) -> list[tuple]:
@@ -46,7 +35,6 @@ def rows(connection) -> list[tuple]:
 
 def read(connection, path: Path) -> list[tuple]:
     load(connection, path)
-    assert not list((path.parent / "spill").iterdir())
     return rows(connection)
 
 
@@ -56,7 +44,7 @@ def rejects(connection, path: Path) -> list[tuple]:
 
 def refused(connection, path) -> str:
     with pytest.raises(TripleFileError) as caught:
-        load(connection, path, spill=Path(path).parent / "spill")
+        load(connection, path)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
