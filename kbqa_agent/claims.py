@@ -1,9 +1,10 @@
-"""Yes-or-no questions over one fact: 法国的首都是巴黎吗."""
+"""Yes-or-no questions over one fact: 法国的首都是巴黎吗, and 法国使用欧元吗 by way of 法国使用什么."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
@@ -13,15 +14,17 @@ from kbqa_agent.chinese_verbs import PLACE, VERB, attributes_of
 from kbqa_agent.features import attribute_of
 from kbqa_agent.frame import MARKS, bare
 from kbqa_agent.proposals import SURE, told
-from kbqa_agent.types import Proposal
+from kbqa_agent.types import Answer, EntityMention, Proposal
 
-__all__ = ["SURE_NO", "claim"]
+__all__ = ["SURE_NO", "claim", "claim_by_asking"]
 
 SURE_NO = 0.7
 """The knowledge base may not know all, so that a no is less sure than a yes."""
+MAX_ASKED = 3
+MAX_TRIPLES = 1000
 
-_ASKS_IF = re.compile(r"(?:吗|么|对不对|对吗|是吗)[?？。\s]*$|是不是|是否")
-_ASKS_WHAT = re.compile(r"什么|谁|哪|多少|几|何|怎|啥|知道")
+_ASKS_IF = re.compile(r"(?:吗|么|对不对|对吗|是吗)[?？。\s]*$|是不是|是否|有没有")
+_ASKS_WHAT = re.compile(r"什么|谁|哪|多少|几|何|怎|啥|知道|告诉|介绍|解释|说说")
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -45,7 +48,7 @@ class _Claim(NamedTuple):
 
 def claim(kb: KnowledgeBase, question: str) -> Proposal | None:
     """Say whether a fact holds, with the triple that says so or otherwise; None where no triple says either."""
-    if not _ASKS_IF.search(question) or _ASKS_WHAT.search(question):
+    if not _asks_if(question):
         return None
     for claimed in _claims(question):
         known = kb.triples_of([e.id for e in kb.entities_named(claimed.name)])
@@ -53,6 +56,45 @@ def claim(kb: KnowledgeBase, question: str) -> Proposal | None:
         if facts:
             return _judged(claimed.value, facts)
     return None
+
+
+def claim_by_asking(
+    kb: KnowledgeBase, question: str, mentions: Sequence[EntityMention], ask: Callable[[str], Answer | None]
+) -> Proposal | None:
+    """Judge a claim in other words: ask for what one of its names stands for, and see whether it is among the answers.
+
+    None where no such question has an answer, or none that the name could be: a no needs another entity of which the
+    name is a value of the same attribute. `ask` gives None where nothing is likely enough.
+    """
+    if not _asks_if(question):
+        return None
+    for mention in _apart(mentions)[:MAX_ASKED]:
+        answer = ask(_unframed(question[: mention.start] + "什么" + question[mention.end :]))
+        best = answer.candidates[0].evidence if answer else ()
+        if answer and best and not any(_same(mention.text, t.subject) for t in best):
+            facts = [t for c in answer.candidates if c.answer in answer.values for t in c.evidence]
+            if any(_same(mention.text, v) for v in answer.values) or _is_value(kb, mention.text, best[-1]):
+                return _judged(mention.text, facts)
+    return None
+
+
+def _asks_if(question: str) -> bool:
+    return bool(_ASKS_IF.search(question)) and not _ASKS_WHAT.search(question)
+
+
+def _apart(mentions: Sequence[EntityMention]) -> list[EntityMention]:
+    """The longest mentions that do not overlap, the last first; none where there is only one."""
+    kept: list[EntityMention] = []
+    for m in mentions:
+        if all(m.end <= k.start or k.end <= m.start for k in kept) and len(m.text) > 1:
+            kept.append(m)
+    return sorted(kept, key=lambda m: -m.start) if len(kept) > 1 else []
+
+
+def _is_value(kb: KnowledgeBase, name: str, like: Triple) -> bool:
+    """Whether another triple of the same attribute has the name as its object."""
+    asked = attribute_of(like.predicate)
+    return any(attribute_of(t.predicate) == asked for t in kb.triples_about(name, MAX_TRIPLES))
 
 
 def _judged(value: str, facts: Sequence[Triple]) -> Proposal:
@@ -66,11 +108,15 @@ def _same(said: str, known: str) -> bool:
     return a == b or (min(len(a), len(b)) > 1 and (a in b or b in a))
 
 
+def _unframed(question: str) -> str:
+    return re.sub(r"是不是|是否是?", "是", bare(question))
+
+
 def _claims(question: str) -> Iterator[_Claim]:
-    text = re.sub(r"是不是|是否是?", "是", bare(question))
+    text = _unframed(question)
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(text):
             groups = match.groupdict()
             asked = groups.get("a") or groups["v"]
             name, value = (groups[part].strip().strip(MARKS) for part in "xy")
-            yield _Claim(name, attributes_of(asked), value)
+            yield _Claim(name, tuple(chain(*attributes_of(asked))), value)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
 from kbqa_agent.frame import CLOSING_MARKS, without_closing
-from kbqa_agent.proposals import told
-from kbqa_agent.types import EntityMention, Proposal
+from kbqa_agent.proposals import SURE, told
+from kbqa_agent.types import Answer, EntityMention, Proposal
 
-__all__ = ["asks_for_number", "count", "counted"]
+__all__ = ["asks_for_number", "count", "count_by_asking", "counted"]
 
 MAX_EVIDENCE = 20
 
@@ -21,7 +21,8 @@ _AFTER_NAME = (
     re.compile(rf"的?(?:一共|总共|共)?有{_MANY}(?P<a>.+)"),
     re.compile(rf"的?(?P<a>.+?)(?:一共|总共|共)?有{_MANY}人?"),
 )
-_NUMBER_ASKED = re.compile(rf"几{_UNIT}|多少{_UNIT}|(?i:\bhow many\b)")
+_HOW_MANY = re.compile(rf"(?<!哪)几{_UNIT}|多少{_UNIT}")
+_NUMBER_ASKED = re.compile(rf"{_HOW_MANY.pattern}|(?i:\bhow many\b)")
 _STATES_NUMBER = re.compile(r"\d|^\s*[约近共有达]?\s*[〇零一二两三四五六七八九十百千万半数]")
 _SEPARATORS = re.compile(r"[、，,;；/|]|\s和\s|\sand\s")
 
@@ -52,6 +53,19 @@ def _of_first_subject(found: Sequence[Triple]) -> Proposal:
     same = [t for t in found if t.subject_id == found[0].subject_id]
     parts = dict.fromkeys(part.strip() for t in same for part in _SEPARATORS.split(t.object) if part.strip())
     return told(str(len(parts)), same[:MAX_EVIDENCE])
+
+
+def count_by_asking(question: str, ask: Callable[[str], Answer | None]) -> Proposal | None:
+    """Count the answers to the question which they are; None where there are none, or a triple states the number.
+
+    `ask` gives None where nothing is likely enough.
+    """
+    asks_which = _HOW_MANY.sub("哪些", question, count=1)
+    answer = ask(asks_which) if asks_which != question else None
+    if answer is None or any(_STATES_NUMBER.search(value) for value in answer.values):
+        return None
+    evidence = [t for c in answer.candidates if c.answer in answer.values for t in c.evidence[:1]]
+    return told(str(len(answer.values)), evidence[:MAX_EVIDENCE], SURE * answer.confidence)
 
 
 def counted(proposal: Proposal) -> Proposal:

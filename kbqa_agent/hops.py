@@ -16,6 +16,7 @@ from kb_index.normalize import normalize_name
 from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
 from kbqa_agent.frame import CLOSING_MARKS
+from kbqa_agent.several import total
 from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
 
 __all__ = ["hop"]
@@ -67,24 +68,17 @@ def _joined(found: Iterable[tuple[Triple, Answer]], known: set[str]) -> Proposal
     """All values of the answers but those that are known, each with the path that leads to it."""
     candidates: dict[str, Candidate] = {}
     for fact, answer in found:
-        score = SURE * _total(answer)
+        score = SURE * total(answer)
         for c in answer.candidates:
             if c.answer in answer.values and c.answer not in known:
                 candidates.setdefault(c.answer, Candidate(c.answer, score, (fact, *c.evidence)))
-    values = tuple(candidates)
-    return Proposal(tuple(candidates.values()), values) if values else None
-
-
-def _total(answer: Answer) -> float:
-    """The probability that the fact which the answer rests on is the right one, all its values together."""
-    if answer.confidence >= ENOUGH:
-        return answer.confidence
-    return min(1.0, sum(c.score for c in answer.candidates if c.answer in answer.values))
+    others = (value for _, answer in found for value in answer.values if value not in known)
+    return Proposal(tuple(candidates.values()), tuple(dict.fromkeys((*candidates, *others)))) if candidates else None
 
 
 def _is_about(answer: Answer, name: str) -> bool:
     """Whether an answer is sure enough, and rests on a fact about the entity of that name and not on a chance one."""
-    if answer.text is None or _total(answer) < ENOUGH or not answer.candidates[0].evidence:
+    if answer.text is None or total(answer) < ENOUGH or not answer.candidates[0].evidence:
         return False
     first = answer.candidates[0].evidence[0]
     names = {normalize_name(first.object), *(normalize_name(n) for n in _plain(first.subject))}

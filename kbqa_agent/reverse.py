@@ -6,35 +6,38 @@ A question is one when its wording fits a pattern, and the index has triples wit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
-from kbqa_agent.chinese_verbs import PLACE, VERB, attributes_of
+from kbqa_agent.chinese_verbs import MEMBER, PLACE, VERB, WORK, attributes_of
 from kbqa_agent.features import attribute_of
 from kbqa_agent.frame import CLOSING_MARKS, OPENING_MARKS, bare
 from kbqa_agent.proposals import listed
 from kbqa_agent.types import Proposal
 
-__all__ = ["reverse"]
+__all__ = ["described", "reverse"]
 
 MAX_TRIPLES = 1000
 
 _X = rf"[{OPENING_MARKS}]?(?P<x>[^{OPENING_MARKS}{CLOSING_MARKS}]+?)[{CLOSING_MARKS}]?"
-_V = f"(?P<v>{VERB})"
-_P = f"(?P<v>{PLACE})"
+_V, _P, _W, _M = (f"(?P<v>{words})" for words in (VERB, PLACE, WORK, MEMBER))
 _A = "(?P<a>.{1,12}?)"
 _UNIT = "[部本首个种款座位名家支篇张条所件]"
 _WHICH = f"(?:多少{_UNIT}?|哪一?些|哪一?几?{_UNIT}?|什么|几{_UNIT})"
 _THING = "(?P<n>.{1,8}?)"
 _ALL = "(?:一共|总共|分别|曾经|曾|还|都|主要)*"
+_ARE_WHICH = f"{_ALL}(?:有|是){_ALL}(?:谁|{_WHICH}.{{0,4}})"
 
 _DOES = tuple(
     re.compile(pattern)
     for pattern in (
         rf"{_X}{_ALL}{_V}(?:过|了|的)?{_ALL}(?:有|是)?{_WHICH}{_THING}",
-        rf"{_X}{_ALL}所?{_V}过?的{_THING}{_ALL}(?:有|是){_ALL}{_WHICH}.{{0,4}}",
+        rf"{_X}{_ALL}所?{_V}过?的{_THING}{_ARE_WHICH}",
+        rf"{_X}的?{_ALL}有{_ALL}{_WHICH}{_W}",
+        rf"{_X}的{_W}{_ARE_WHICH}",
+        rf"{_X}的?{_ALL}有{_ALL}{_WHICH}{_M}",
     )
 )
 """Such a question may also ask for an attribute of the entity: 曹雪芹写过哪些书 for its 代表作."""
@@ -46,20 +49,30 @@ _HAS = tuple(
         rf"(?:谁|{_WHICH}{_THING})的{_A}(?:就?是|为|叫){_X}",
         rf"{_X}(?:就?是|为)(?:谁|{_WHICH}{_THING})的{_A}",
         rf"(?:谁|{_WHICH}{_THING})以{_X}(?:作为|为){_A}",
-        rf"以{_X}(?:作为|为){_A}的{_THING}{_ALL}(?:有|是){_ALL}(?:谁|{_WHICH}.{{0,4}})",
-        rf"{_A}(?:是|为){_X}的{_THING}{_ALL}(?:有|是){_ALL}(?:谁|{_WHICH}.{{0,4}})",
+        rf"以{_X}(?:作为|为){_A}的{_THING}{_ARE_WHICH}",
+        rf"{_A}(?:是|为){_X}的{_THING}{_ARE_WHICH}",
         rf"有?(?:谁|{_WHICH}{_THING}){_ALL}是?在{_X}{_P}的?",
         rf"有?(?:谁|{_WHICH}{_THING}){_ALL}是?{_P}(?:于|自|在){_X}的?",
-        rf"{_P}(?:于|自|在){_X}的{_THING}{_ALL}(?:有|是){_ALL}(?:谁|{_WHICH}.{{0,4}})",
+        rf"{_P}(?:于|自|在){_X}的{_THING}{_ARE_WHICH}",
+        rf"{_X}{_P}的{_THING}{_ARE_WHICH}",
+        rf"有?{_WHICH}{_M}{_ALL}(?:属于|位于|在){_X}",
+    )
+)
+
+_DESCRIBES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{_A}(?:是|为|叫){_X}的(?P<n>.{{1,6}}?)(?=的|是|毕业|出生)",
+        rf"(?:是|由)?{_X}所?{_V}过?的(?P<n>.{{1,6}}?)(?=的|是)",
     )
 )
 
 
 class _Reading(NamedTuple):
-    """A way to read a question: who has the object `name` under the first of these attributes that leads to any."""
+    """A way to read a question: who has the object `name` under attributes of the first of these groups that fits."""
 
     name: str
-    attributes: tuple[str, ...]
+    attributes: Sequence[tuple[str, ...]]
 
 
 def reverse(kb: KnowledgeBase, question: str, has_attribute: bool = False) -> Proposal | None:
@@ -67,23 +80,31 @@ def reverse(kb: KnowledgeBase, question: str, has_attribute: bool = False) -> Pr
 
     Where an attribute of the entity itself fits the question (`has_attribute`), wordings that may ask for it are left.
     """
-    for reading in dict.fromkeys(_readings(question, _HAS if has_attribute else (*_HAS, *_DOES))):
-        if found := _fitting(kb.triples_about(reading.name, MAX_TRIPLES), reading.attributes):
+    for reading in _readings(question, _HAS if has_attribute else (*_HAS, *_DOES)):
+        if found := _fitting(kb, reading):
             return listed((t.subject, t) for t in found)
     return None
 
 
 def _readings(question: str, patterns: Iterable[re.Pattern[str]]) -> Iterator[_Reading]:
     text = bare(question)
-    for pattern in patterns:
-        if match := pattern.fullmatch(text):
-            groups = match.groupdict()
-            asked = groups.get("a") or groups["v"]
-            yield _Reading(groups["x"].strip(), attributes_of(asked))
+    return (_reading(match) for pattern in patterns if (match := pattern.fullmatch(text)))
 
 
-def _fitting(triples: Iterable[Triple], attributes: tuple[str, ...]) -> list[Triple]:
-    """The triples of the first of the attributes that some have."""
-    listed = list(triples)
-    fitting = ([t for t in listed if attribute_of(t.predicate) == a] for a in attributes)
+def _reading(match: re.Match[str]) -> _Reading:
+    groups = match.groupdict()
+    return _Reading(groups["x"].strip(), attributes_of(groups.get("a") or groups["v"]))
+
+
+def _fitting(kb: KnowledgeBase, reading: _Reading) -> list[Triple]:
+    """The triples of the first group of attributes that some have."""
+    about = kb.triples_about(reading.name, MAX_TRIPLES)
+    fitting = ([t for t in about if attribute_of(t.predicate) in group] for group in reading.attributes)
     return next((found for found in fitting if found), [])
+
+
+def described(kb: KnowledgeBase, question: str) -> Iterator[tuple[int, Triple]]:
+    """Yield (end, triple) for the subjects that the beginning `question[:end]` describes: 首都是巴黎的国家."""
+    for pattern in _DESCRIBES:
+        if match := pattern.match(question):
+            yield from ((match.end(), triple) for triple in _fitting(kb, _reading(match)))

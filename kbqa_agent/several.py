@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
-from kbqa_agent.types import Candidate
+from kbqa_agent.types import Answer, Candidate
 
-__all__ = ["asks_for_several", "gathered", "values_of"]
+__all__ = ["asks_for_several", "gathered", "total", "values_of"]
 
 _SEVERAL = re.compile(
     r"哪些|哪几|有谁|都有|都是谁|都是什么|分别是|(?i:\b(?:what|which|who)\b.*\b(?:are|were|all)\b|\blist\b)"
@@ -47,6 +47,12 @@ def gathered(candidates: Sequence[Candidate]) -> list[Candidate]:
         totals[_fact(c.evidence[0])] = totals.get(_fact(c.evidence[0]), 0.0) + c.score
     found = [Candidate(c.answer, min(1.0, totals[_fact(c.evidence[0])]), c.evidence) for c in candidates]
     return sorted(found, key=lambda c: -c.score)
+
+
+def total(answer: Answer) -> float:
+    """The probability that the fact which an answer rests on is the right one, all its values together."""
+    values = min(1.0, sum(c.score for c in answer.candidates if c.answer in answer.values))
+    return max(answer.confidence, values)
 
 
 def _fact(triple: Triple) -> tuple[int, str]:
