@@ -42,6 +42,7 @@ def generator_options(command: Any) -> Any:
         click.option("--generator", type=uses, default="unsure", show_default=True, help="When to ask the model."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
         click.option("--free-text", is_flag=True, help="Let the generator write; what no triple backs is marked."),
+        click.option("--answerable", type=RISK, help="Share of the questions thought to have an answer; default: 0.9."),
         click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )
     for option in reversed(options):
@@ -234,7 +235,11 @@ def chat(index: Path, **options: Any) -> None:
 @click.option("--out", required=True, type=FILE, help="Folder for the report, the predictions and the plots.")
 @click.option("--limit", type=click.IntRange(1), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--unanswerable", is_flag=True, help="Hide from half of the questions what they ask for: test silence.")
+@click.option(
+    "--unanswerable",
+    is_flag=True,
+    help="Hide from half of the questions what they ask for: test silence. --answerable is 0.5 then by default.",
+)
 @generator_options
 def evaluate(index: Path, questions: Path, format_: str, out: Path, **options: Any) -> None:
     """Ask every question of a file and report MRR, MAP, averaged F1, BLEU, ROUGE and their intervals.
@@ -244,14 +249,17 @@ def evaluate(index: Path, questions: Path, format_: str, out: Path, **options: A
     from eval.report import SystemInfo, report_markdown
     from eval.runner import EvalOptions
     from eval.runner import evaluate as run
+    from eval.unanswerable import ANSWERABLE
     from kbqa_agent.qa_data import read_questions
 
     examples = read_questions(questions, format_)
     chosen = {name: options.pop(name) for name in ("limit", "seed", "unanswerable")}
+    if chosen["unanswerable"] and options["answerable"] is None:
+        options["answerable"] = ANSWERABLE
     with _open(index, **options) as agent:
         name = agent.generator.name if agent.generator else "none"
         system = SystemInfo(model=name, adapter=getattr(agent.generator, "adapter", None), index=str(index))
-        report = run(agent, examples, out, EvalOptions(**chosen, system=system))
+        report = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
     click.echo(report_markdown(report))
 
 
@@ -350,12 +358,16 @@ def _losses(result: Any) -> str:
     )
 
 
-def _open(index: Path, model: str | None, adapter: str | None, **options: Any) -> KBQAgent:
+def _open(
+    index: Path, model: str | None, adapter: str | None, answerable: float | None = None, **options: Any
+) -> KBQAgent:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
 
     if options["closed_book"]:
         options["generator"] = "always"
+    if answerable is not None:
+        options["answerable_share"] = answerable
     config = AgentConfig(**options)
     return KBQAgent.open(index, model=model, adapter=adapter, config=config)
 

@@ -23,7 +23,7 @@ from kb_index.types import Entity, Triple
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.types import QAExample
 
-__all__ = ["HomonymLookup", "oracle_candidates", "oracle_means", "oracle_scores"]
+__all__ = ["HomonymLookup", "oracle_candidates", "oracle_rows", "oracle_scores"]
 
 _QUESTIONS_PER_LOOKUP = 200
 
@@ -38,11 +38,9 @@ class HomonymLookup(Protocol):
         """All triples whose subject is one of the entities."""
 
 
-def oracle_means(kb: HomonymLookup, examples: Sequence[QAExample]) -> dict[str, float] | None:
-    """Mean of `oracle_scores` over the examples that have a triple and an answer; None where no example has both."""
+def oracle_rows(kb: HomonymLookup, examples: Sequence[QAExample]) -> NDArray[np.float64]:
+    """`oracle_scores` of the examples that have a triple and an answer, (n_usable, n_metrics)."""
     usable = [e for e in examples if e.triple is not None and e.answers]
-    if not usable:
-        return None
     rows: list[NDArray[np.float64]] = []
     starts = range(0, len(usable), _QUESTIONS_PER_LOOKUP)
     for start in tqdm(starts, desc="ceiling", unit_scale=_QUESTIONS_PER_LOOKUP, unit="question", disable=None):
@@ -51,7 +49,7 @@ def oracle_means(kb: HomonymLookup, examples: Sequence[QAExample]) -> dict[str, 
         rows += [
             oracle_scores(objects, [comparable(a) for a in e.answers]) for objects, e in zip(found, chunk, strict=True)
         ]
-    return dict(zip(METRICS, np.mean(rows, axis=0).tolist(), strict=True))
+    return np.array(rows).reshape(len(rows), len(METRICS))
 
 
 def oracle_candidates(kb: HomonymLookup, examples: Sequence[QAExample]) -> list[tuple[str, ...]]:

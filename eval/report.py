@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ _NOT_THERE = {
     "entities": "answered though the entities were hidden",
     "given": "answered though the file has no answer",
 }
+_WHERE_MEASURED = ("answerable", "unanswerable")
+_NOWHERE = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,11 @@ class Report:
     """The figures of one evaluation; the fields are the keys of `report.json`.
 
     `seconds` is the time spent in `ask`. Metrics lie from 0 to 1. `ceiling` is None where no question has a gold
-    triple. `confidence_intervals` are (low, high) at 95 %. `risk_coverage` holds `aurc`, `ece` (expected calibration
-    error of the answered questions) and the curve's `coverage` and `risk`. `unanswerable` holds the figures of the test
-    of silence (`eval.unanswerable.silence_figures`); where that was not asked for, it is None and not written.
+    triple. `confidence_intervals` and `ceiling_intervals` are (low, high) at 95 %; the other groups have theirs under
+    `intervals`. `risk_coverage` holds `aurc`, `ece` (expected calibration error of the answered questions) and the
+    curve's `coverage` and `risk`. `answerable` holds the share of answerable questions that was expected and the one
+    that the confidences tell (`eval.expectation`), `unanswerable` the figures of the test of silence
+    (`eval.unanswerable`); where there is none of them, it is None and not written.
     """
 
     n_questions: int
@@ -50,13 +54,15 @@ class Report:
     ceiling: Mapping[str, float] | None
     confidence_intervals: Mapping[str, tuple[float, float]]
     risk_coverage: Mapping[str, Any]
+    ceiling_intervals: Mapping[str, tuple[float, float]] | None = None
+    answerable: Mapping[str, Any] | None = None
     unanswerable: Mapping[str, Any] | None = None
 
 
 def write_report(report: Report, out: Path) -> None:
     """Write `report.json` and `report.md` into `out`; a figure without a value is null. Raises: StorageError."""
     with replacing_text(out / "report.json") as stream:
-        values = {key: value for key, value in asdict(report).items() if key != "unanswerable" or value}
+        values = {key: value for key, value in asdict(report).items() if value or key not in _WHERE_MEASURED}
         json.dump(_finite(values), stream, ensure_ascii=False, indent=2, allow_nan=False)
         stream.write("\n")
     with replacing_text(out / "report.md") as stream:
@@ -64,7 +70,7 @@ def write_report(report: Report, out: Path) -> None:
 
 
 def report_markdown(report: Report) -> str:
-    """Render the figures as Markdown: a heading, what was measured, and a table of metrics."""
+    """Render the figures as Markdown: what was measured, then tables of figures, each with its 95 % interval."""
     system = report.system
     adapter = f" with adapter {system.adapter}" if system.adapter else ""
     lines = [
@@ -73,49 +79,84 @@ def report_markdown(report: Report) -> str:
         f"{report.n_questions} questions in {report.seconds:.1f} s ({report.questions_per_second:.1f} a second).",
         f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.",
         f"Commit: {system.git_commit or 'unknown'}. Versions: {_versions(system.versions)}.",
-        "",
-        "| metric | value | 95 % interval | ceiling |",
-        "|---|---:|---:|---:|",
-    ]
-    for name, value in report.metrics.items():
-        low, high = report.confidence_intervals[name]
-        ceiling = report.ceiling[name] if report.ceiling else math.nan
-        lines.append(f"| {name} | {_figure(value)} | {_figure(low)} – {_figure(high)} | {_figure(ceiling)} |")
-    aurc, ece = report.risk_coverage["aurc"], report.risk_coverage["ece"]
-    lines += [
-        "",
-        f"Area under the risk-coverage curve: {_figure(aurc)}. Expected calibration error: {_figure(ece)}.",
-        "",
-        "The ceiling is an oracle that knows the right subject name and predicate and guesses among homonyms.",
+        *_metrics(report),
+        *_confidence(report.risk_coverage, report.answerable),
     ]
     if report.unanswerable:
         lines += _silence(report.unanswerable)
     return "\n".join(lines) + "\n"
 
 
-def _silence(figures: Mapping[str, Any]) -> list[str]:
-    """A section on the test of silence: a column at the tolerated error, one as the agent's own threshold has it."""
-    told = figures["told"]
-    rows = [
-        ("answerable questions answered", figures["coverage"], told["coverage"]),
-        ("wrong among the answers", figures["risk"], told["risk"]),
+def _metrics(report: Report) -> list[str]:
+    ceiling, around = report.ceiling or {}, report.ceiling_intervals or {}
+    return [
+        "",
+        "| metric | value | 95 % interval | ceiling | 95 % interval |",
+        "|---|---:|---:|---:|---:|",
         *(
-            (f"{_NOT_THERE[kind]} ({count['n']})", count["answered"], told["unanswerable"][kind]["answered"])
-            for kind, count in figures["unanswerable"].items()
+            f"| {name} | {_figure(value)} | {_interval(report.confidence_intervals[name])} "
+            f"| {_figure(ceiling.get(name, math.nan))} | {_interval(around.get(name, _NOWHERE))} |"
+            for name, value in report.metrics.items()
         ),
+        "",
+        "The ceiling is an oracle that knows the right subject name and predicate and guesses among homonyms.",
     ]
+
+
+def _confidence(figures: Mapping[str, Any], answerable: Mapping[str, Any] | None) -> list[str]:
+    """How far confidences can be trusted, and for which share of answerable questions they are said."""
+    named = [("area under the risk-coverage curve", "aurc", figures), ("expected calibration error", "ece", figures)]
+    if answerable:
+        named += [
+            ("share of answerable questions, told from the confidences", "estimated", answerable),
+            ("expected calibration error, had that share been expected", "ece_if_told", answerable),
+        ]
+    expected = f" They are said for a share of {answerable['expected']:g} (`--answerable`)." if answerable else ""
+    return [
+        "",
+        f"Confidences are compared with the answers that were told.{expected}",
+        "",
+        "| confidence | value | 95 % interval |",
+        "|---|---:|---:|",
+        *(f"| {name} | {_figure(of[key])} | {_interval(of['intervals'][key])} |" for name, key, of in named),
+    ]
+
+
+def _silence(figures: Mapping[str, Any]) -> list[str]:
+    """A section on the test of silence: figures at the tolerated error, and as the agent's own threshold has them."""
+    told = figures["told"]
     reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(told["silent"].items())) or "none"
+    both = {"coverage": "answerable questions answered", "risk": "wrong among the answers"}
+    overall = {
+        "threshold": "lowest confidence of an answer",
+        "aurc": "area under the risk-coverage curve, all questions",
+        "ece": "expected calibration error, all questions",
+    }
     return [
         "",
         "## Silence",
         "",
-        f"| | at {figures['tolerated']:.0%} error (confidence {_figure(figures['threshold'])}) | as told |",
-        "|---|---:|---:|",
-        *(f"| {name} | {_figure(at_risk)} | {_figure(as_told)} |" for name, at_risk, as_told in rows),
+        f"| | at {figures['tolerated']:.0%} error | 95 % interval | as told | 95 % interval |",
+        "|---|---:|---:|---:|---:|",
+        *(_row(name, *((f[key], f["intervals"][key]) for f in (figures, told))) for key, name in both.items()),
+        *(
+            _row(f"{_NOT_THERE[kind]} ({kinds[0]['n']})", *((k["answered"], k["interval"]) for k in kinds))
+            for kind, *kinds in (
+                (k, figures["unanswerable"][k], told["unanswerable"][k]) for k in figures["unanswerable"]
+            )
+        ),
+        *(_row(name, (figures[key], figures["intervals"][key]), (math.nan, _NOWHERE)) for key, name in overall.items()),
         "",
-        f"Over all of these questions: area under the risk-coverage curve {_figure(figures['aurc'])}, expected "
-        f"calibration error {_figure(figures['ece'])}. Withheld: {reasons}.",
+        f"Withheld: {reasons}.",
     ]
+
+
+def _row(name: str, *figures: tuple[float, Sequence[float]]) -> str:
+    return f"| {name} | " + " | ".join(f"{_figure(value)} | {_interval(ends)}" for value, ends in figures) + " |"
+
+
+def _interval(ends: Sequence[float]) -> str:
+    return " – ".join(map(_figure, ends)) if all(map(math.isfinite, ends)) else "–"
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -20,21 +20,21 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from eval.ceiling import HomonymLookup, oracle_means
-from eval.metrics import METRICS, question_scores, ranked_answers
+from eval.ceiling import HomonymLookup, oracle_rows
+from eval.figures import Asked, calibration_of, confidence_figures, expectation_figures, means
+from eval.metrics import question_scores, ranked_answers
 from eval.official import official_answers, write_predictions
 from eval.plots import write_plots
 from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
-from eval.unanswerable import GIVEN, Blinded, Judged, judge, silence_figures
-from eval.uncertainty import Calibration, bootstrap_intervals, calibration, risk_coverage
+from eval.unanswerable import GIVEN, Blinded, judge, silence_figures
 from kb_index.atomic import check_replaceable, replacing_text
 from kb_index.errors import MissingExtraError, QuestionError, QuestionFileError
 from kbqa_agent.answer_forms import answer_to_json
 from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import Answer, QAExample
 
-__all__ = ["Asked", "EvalOptions", "Evaluated", "evaluate"]
+__all__ = ["EvalOptions", "Evaluated", "evaluate"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,29 +59,16 @@ class Evaluated(Protocol):
 class EvalOptions:
     """How to evaluate: draw `limit` questions at random (all if None), with `seed`, and what to call the system.
 
-    `unanswerable` asks a random half of them without what they ask for (`eval.unanswerable`).
+    `unanswerable` asks a random half of them without what they ask for (`eval.unanswerable`). `expected_share` is the
+    share of answerable questions that the agent's confidences are said for, if there is one.
     """
 
     limit: int | None = None
     seed: int = 0
     resamples: int = 1000
     unanswerable: bool = False
+    expected_share: float | None = None
     system: SystemInfo = SystemInfo()  # noqa: RUF009 - frozen, so the shared default cannot change
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is kept of one answer: scores (one for each of `METRICS`), what is handed in, confidence, rank.
-
-    `judged` is its part in the test of silence.
-    """
-
-    scores: tuple[float, ...]
-    handed_in: tuple[str, ...]
-    confidence: float
-    abstained: bool
-    rank: int | None
-    judged: Judged
 
 
 def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options: EvalOptions | None = None) -> Report:
@@ -101,13 +88,14 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     write_predictions(
         examples, {e.id: a.handed_in for e, a in zip(examples, asked, strict=True)}, out / "predictions.nlpcc"
     )
-    bins = _calibration(asked)
     report = _report(agent, examples, asked, seconds, options)
-    report = replace(report, risk_coverage={**report.risk_coverage, "ece": bins.ece})
-    if blinded:
-        report = replace(report, unanswerable=silence_figures([a.judged for a in asked]))
     write_report(report, out)
-    write_plots(report, bins, [a.rank for a, e in zip(asked, examples, strict=True) if e.answers], out / "plots")
+    write_plots(
+        report,
+        calibration_of(asked),
+        [a.rank for a, e in zip(asked, examples, strict=True) if e.answers],
+        out / "plots",
+    )
     return report
 
 
@@ -159,6 +147,7 @@ def _asked(example: QAExample, kind: str | None, answer: Answer) -> Asked:
         scores=question_scores(example, answer),
         handed_in=official_answers(answer),
         confidence=float(answer.confidence),
+        total=min(1.0, sum(float(c.score) for c in answer.candidates)),
         abstained=answer.text is None,
         rank=first_rank(ranked_answers(answer), set(map(comparable, example.answers))),
         judged=judge(example, kind, answer),
@@ -168,30 +157,23 @@ def _asked(example: QAExample, kind: str | None, answer: Answer) -> Asked:
 def _report(
     agent: Evaluated, examples: Sequence[QAExample], asked: Sequence[Asked], seconds: float, options: EvalOptions
 ) -> Report:
-    scores = np.array([a.scores for a in asked], dtype=np.float64)  # (n_questions, n_metrics)
-    present = np.isfinite(scores)
-    with np.errstate(invalid="ignore"):
-        means = np.nan_to_num(scores).sum(axis=0) / present.sum(axis=0)
-    ends = bootstrap_intervals(scores, options.resamples, options.seed)
-    # Abstaining is the least confident that an answer can be, whatever probability comes with it.
-    confidence = np.array([-1.0 if a.abstained else a.confidence for a in asked])
-    curve = risk_coverage(confidence, scores[:, METRICS.index("exact_match")])
+    how = (options.resamples, options.seed)
+    metrics, intervals = means(np.array([a.scores for a in asked], dtype=np.float64), *how)
+    oracle = oracle_rows(agent.kb, examples)
+    ceiling, ceiling_intervals = means(oracle, *how) if len(oracle) else (None, None)
     return Report(
         n_questions=len(asked),
         seconds=seconds,
         questions_per_second=len(asked) / seconds if seconds else 0.0,
         system=_described(options.system),
-        metrics=dict(zip(METRICS, means.tolist(), strict=True)),
-        ceiling=oracle_means(agent.kb, examples),
-        confidence_intervals={name: (low, high) for name, (low, high) in zip(METRICS, ends.tolist(), strict=True)},
-        risk_coverage={"aurc": curve.aurc, "coverage": curve.coverage.tolist(), "risk": curve.risk.tolist()},
+        metrics=metrics,
+        ceiling=ceiling,
+        confidence_intervals=intervals,
+        ceiling_intervals=ceiling_intervals,
+        risk_coverage=confidence_figures(asked, *how),
+        answerable=expectation_figures(asked, options.expected_share, *how) if options.expected_share else None,
+        unanswerable=silence_figures([a.judged for a in asked], *how) if options.unanswerable else None,
     )
-
-
-def _calibration(asked: Sequence[Asked]) -> Calibration:
-    answered = [a for a in asked if not a.abstained]
-    exact = METRICS.index("exact_match")
-    return calibration(np.array([a.confidence for a in answered]), np.array([a.scores[exact] for a in answered]))
 
 
 def _described(system: SystemInfo) -> SystemInfo:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.metrics import ranked_answers
-from eval.uncertainty import calibration, risk_coverage, threshold_at_risk
+from eval.uncertainty import Interval, bootstrap_figures, calibration, risk_coverage, threshold_at_risk
 from kb_index.errors import QuestionFileError
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.removal import Removal, Without, draw_removals
 from kbqa_agent.types import Answer, QAExample
 
-__all__ = ["GIVEN", "TOLERATED", "Blinded", "Judged", "judge", "silence_figures"]
+__all__ = ["ANSWERABLE", "GIVEN", "TOLERATED", "Blinded", "Judged", "judge", "silence_figures"]
 
 TOLERATED = 0.05
 """The share of wrong answers among those given at which coverage is reported."""
+ANSWERABLE = 0.5
+"""The share of questions that keep what they ask for."""
 GIVEN = "given"
 """The kind of a question that has no answer in its file."""
 
@@ -38,8 +40,8 @@ class Blinded:
 
     def __init__(self, agent: Any, examples: Sequence[QAExample], seed: int) -> None:
         self.agent = agent
-        self.removals: Mapping[str, Removal] = draw_removals(agent.kb, examples, seed=seed)
-        if len(self.removals) < round(len(examples) / 2):
+        self.removals: Mapping[str, Removal] = draw_removals(agent.kb, examples, 1 - ANSWERABLE, seed)
+        if len(self.removals) < round((1 - ANSWERABLE) * len(examples)):
             raise QuestionFileError(
                 f"{len(self.removals)} of {len(examples)} questions have a gold triple in the index; expected half of "
                 "them at least, give an NLPCC or KgCLUE file about this index"
@@ -82,40 +84,70 @@ def judge(example: QAExample, kind: str | None, answer: Answer) -> Judged:
     return Judged(kind, float(answer.confidence) if likeliest else 0.0, right, answer.abstained)
 
 
-def silence_figures(judged: Sequence[Judged], tolerated: float = TOLERATED) -> dict[str, Any]:
+def silence_figures(
+    judged: Sequence[Judged], resamples: int = 1000, seed: int = 0, tolerated: float = TOLERATED
+) -> dict[str, Any]:
     """Compute what `report.json` holds under `unanswerable`.
 
     `coverage` is the share of the answerable questions that are answered at the lowest threshold at which at most
     `tolerated` of all answers given are wrong, `threshold` that confidence; `aurc`, `ece` and the curve are over all
     questions; `told` says the same of what the agent told by its own threshold, with its reasons for silence counted.
+    `intervals` has the 95 % interval of each; the threshold is chosen anew in each resample.
     """
     confidence = np.array([j.confidence for j in judged])
     right = np.array([j.right for j in judged], dtype=np.float64)
     kinds = np.array([j.kind or "" for j in judged])
-    threshold = threshold_at_risk(confidence, right, tolerated)
-    curve = risk_coverage(confidence, right)
     told = np.array([j.abstained is None for j in judged])
+    counts = dict(sorted(Counter(j.kind for j in judged if j.kind).items()))
+    curve = risk_coverage(confidence, right)
+
+    def at_risk(drawn: NDArray[np.int64]) -> dict[str, float]:
+        sure, correct = confidence[drawn], right[drawn]
+        threshold = threshold_at_risk(sure, correct, tolerated)
+        return {
+            **_shares(sure >= threshold, correct, kinds[drawn], counts),
+            "threshold": threshold,
+            "aurc": risk_coverage(sure, correct).aurc,
+            "ece": calibration(sure, correct).ece,
+        }
+
+    def as_told(drawn: NDArray[np.int64]) -> dict[str, float]:
+        return _shares(told[drawn], right[drawn], kinds[drawn], counts)
+
+    how = (len(judged), resamples, seed)
+    reasons = Counter(j.abstained for j in judged if j.abstained)
     return {
         "tolerated": tolerated,
-        **_at(confidence >= threshold, right, kinds),
-        "threshold": threshold,
-        "aurc": curve.aurc,
-        "ece": calibration(confidence, right).ece,
-        "told": {**_at(told, right, kinds), "silent": dict(Counter(j.abstained for j in judged if j.abstained))},
+        **_by_kind(at_risk(np.arange(len(judged))), bootstrap_figures(at_risk, *how), counts),
+        "told": {
+            **_by_kind(as_told(np.arange(len(judged))), bootstrap_figures(as_told, *how), counts),
+            "silent": dict(reasons),
+        },
         "curve": {"coverage": curve.coverage.tolist(), "risk": curve.risk.tolist()},
     }
 
 
-def _at(answered: NDArray[np.bool_], right: NDArray[np.float64], kinds: NDArray[np.str_]) -> dict[str, Any]:
-    """The figures where some questions are answered: coverage, risk, and how many of each kind were answered."""
-    answerable = kinds == ""
+def _shares(
+    answered: NDArray[np.bool_], right: NDArray[np.float64], kinds: NDArray[np.str_], unanswerable: Iterable[str]
+) -> dict[str, float]:
+    """The figures where some questions are answered: coverage, risk, and under its name the share of each kind."""
     return {
-        "coverage": _mean(answered[answerable]),
+        "coverage": _mean(answered[kinds == ""]),
         "risk": 1.0 - _mean(right[answered]) if answered.any() else 0.0,
+        **{kind: _mean(answered[kinds == kind]) for kind in unanswerable},
+    }
+
+
+def _by_kind(
+    figures: Mapping[str, float], intervals: Mapping[str, Interval], counts: Mapping[str, int]
+) -> dict[str, Any]:
+    """Put the figures of the kinds of unanswerable questions together, with how many there are."""
+    return {
+        **{name: value for name, value in figures.items() if name not in counts},
         "unanswerable": {
-            kind: {"n": int((kinds == kind).sum()), "answered": _mean(answered[kinds == kind])}
-            for kind in sorted(set(kinds[~answerable].tolist()))
+            kind: {"n": n, "answered": figures[kind], "interval": intervals[kind]} for kind, n in counts.items()
         },
+        "intervals": {name: ends for name, ends in intervals.items() if name not in counts},
     }
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Calibration", "RiskCoverage", "bootstrap_intervals", "calibration", "risk_coverage", "threshold_at_risk"]
+__all__ = [
+    "Calibration",
+    "Interval",
+    "RiskCoverage",
+    "bootstrap_figures",
+    "bootstrap_intervals",
+    "calibration",
+    "risk_coverage",
+    "threshold_at_risk",
+]
+
+Interval = tuple[float, float]
 
 _CHUNK = 50  # resamples at a time: 50 x 10,000 questions of int64 are 4 MB
 
@@ -59,6 +71,32 @@ def bootstrap_intervals(
     for column in np.flatnonzero(present.any(axis=0)):
         ends[column] = np.nanquantile(sampled[:, column], [(1 - level) / 2, (1 + level) / 2])
     return ends
+
+
+def bootstrap_figures(
+    figures: Callable[[NDArray[np.int64]], Mapping[str, float]],
+    n_questions: int,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Interval]:
+    """Percentile intervals of figures that are no means, by drawing questions with replacement.
+
+    `figures` computes them from the numbers of the questions that count, (n_questions,), so what it chooses by these
+    questions is chosen anew each time. NaN where a figure has no value.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [figures(rng.integers(n_questions, size=n_questions)) for _ in range(resamples if n_questions else 0)]
+    return {name: _ends(np.array([d[name] for d in drawn]), level) for name in (drawn[0] if drawn else ())}
+
+
+def _ends(values: NDArray[np.float64], level: float) -> Interval:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    # Not between two values: a threshold can be infinite.
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
+    return float(low), float(high)
 
 
 def risk_coverage(confidence: NDArray[np.float64], correct: NDArray[np.float64], points: int = 100) -> RiskCoverage:

@@ -89,6 +89,33 @@ def test_eval_tests_silence_and_max_risk_withholds(index, tmp_path):
     assert run(*asked, "--out", tmp_path / "none", "--max-risk", "0").exit_code == 2
 
 
+def test_eval_says_which_share_of_answerable_questions_it_expects(index, tmp_path):
+    asked = ("eval", "--index", index, "--questions", sample_test(), "--model", "none", "--limit", 40)
+    for name, more, expected in (
+        ("plain", (), 0.9),
+        ("told", ("--answerable", "0.97"), 0.97),
+        ("half", ("--unanswerable",), 0.5),
+    ):
+        result = run(*asked, "--out", tmp_path / name, *more)
+        assert result.exit_code == 0, result.stderr
+        figures = json.loads((tmp_path / name / "report.json").read_text(encoding="utf-8"))["answerable"]
+        assert figures["expected"] == expected
+        assert figures["intervals"].keys() == {"estimated", "ece_if_told"}
+        assert f"said for a share of {expected:g} (`--answerable`)" in result.stdout
+    assert run(*asked, "--out", tmp_path / "none", "--answerable", "0").exit_code == 2
+
+
+def test_a_user_who_expects_few_answers_is_told_less(index):
+    confidence = [
+        json.loads(run("ask", "法国的首都是哪里？", "--index", index, "--model", "none", "--json", *more).stdout)[
+            "confidence"
+        ]
+        for more in (("--answerable", "0.1"), (), ("--answerable", "1"))
+    ]
+    assert confidence == sorted(confidence)
+    assert confidence[0] < confidence[-1] - 0.01
+
+
 @pytest.mark.slow
 def test_a_ranker_trained_on_the_sample_is_used_from_then_on(index, tmp_path):
     from kbqa_agent.sample import sample_train

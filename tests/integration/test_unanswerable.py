@@ -100,7 +100,7 @@ def test_the_report_on_silence(kb: KnowledgeBase, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "per_question.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [bool(row["gold"]) for row in rows] == [row["removed"] is None for row in rows]
     assert sum(kind["n"] for kind in figures["unanswerable"].values()) == 2
-    assert figures["told"].keys() == {"coverage", "risk", "unanswerable", "silent"}
+    assert figures["told"].keys() == {"coverage", "risk", "unanswerable", "intervals", "silent"}
     assert 0 <= figures["ece"] <= 1
     assert figures["aurc"] > 0
     assert "## Silence" in (tmp_path / "report.md").read_text(encoding="utf-8")

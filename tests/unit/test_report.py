@@ -31,7 +31,14 @@ REPORT = Report(
     metrics=dict.fromkeys(METRICS, 0.5),
     ceiling=dict.fromkeys(METRICS, 0.9),
     confidence_intervals=dict.fromkeys(METRICS, (0.25, 0.75)),
-    risk_coverage={"aurc": 0.25, "ece": 0.1, "coverage": [0.5, 1.0], "risk": [0.0, 0.5]},
+    risk_coverage={
+        "aurc": 0.25,
+        "ece": 0.1,
+        "intervals": {"aurc": (0.2, 0.3), "ece": (0.05, 0.15)},
+        "coverage": [0.5, 1.0],
+        "risk": [0.0, 0.5],
+    },
+    ceiling_intervals=dict.fromkeys(METRICS, (0.8, 1.0)),
 )
 BINS = calibration(np.array([0.2, 0.9]), np.array([0.0, 1.0]))
 
@@ -48,6 +55,7 @@ def test_the_keys_that_other_programs_read(tmp_path: Path) -> None:
         "ceiling",
         "confidence_intervals",
         "risk_coverage",
+        "ceiling_intervals",
     ]
     assert list(written["system"]) == ["model", "adapter", "index", "versions", "git_commit"]
     metrics = ["mrr", "map", "hits@1", "hits@5", "f1", "exact_match", "bleu", "rouge_1", "rouge_2", "rouge_l"]
@@ -56,12 +64,12 @@ def test_the_keys_that_other_programs_read(tmp_path: Path) -> None:
 
 
 def test_a_figure_without_a_value_is_null_and_a_dash(tmp_path: Path) -> None:
-    report = replace(REPORT, metrics={**REPORT.metrics, "mrr": nan}, ceiling=None)
+    report = replace(REPORT, metrics={**REPORT.metrics, "mrr": nan}, ceiling=None, ceiling_intervals=None)
     write_report(report, tmp_path)
     written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written["metrics"]["mrr"] is None
     assert written["ceiling"] is None
-    assert "| mrr | – | 0.2500 – 0.7500 | – |" in report_markdown(report)
+    assert "| mrr | – | 0.2500 – 0.7500 | – | – |" in report_markdown(report)
 
 
 def test_markdown_says_what_was_measured() -> None:
@@ -69,22 +77,49 @@ def test_markdown_says_what_was_measured() -> None:
     assert "2 questions in 0.5 s (4.0 a second)." in text
     assert "Model: gpt2 with adapter lora. Index: my-index." in text
     assert "Commit: abc123. Versions: python 3.11.9." in text
-    assert "| f1 | 0.5000 | 0.2500 – 0.7500 | 0.9000 |" in text
+    assert "| f1 | 0.5000 | 0.2500 – 0.7500 | 0.9000 | 0.8000 – 1.0000 |" in text
 
 
 def test_the_section_on_silence() -> None:
-    at_risk = {"coverage": 0.8, "risk": 0.05, "unanswerable": {"entities": {"n": 7, "answered": 0.125}}}
-    told = {"coverage": 0.75, "risk": 0.0, "unanswerable": {"entities": {"n": 7, "answered": 0.0}}}
+    at_risk = {"coverage": 0.8, "risk": 0.05, "threshold": 0.6, "aurc": 0.2, "ece": 0.01}
+    told = {"coverage": 0.75, "risk": 0.0}
+    hidden = {"entities": {"n": 7, "answered": 0.125, "interval": (0.0, 0.25)}}
     curve = {"coverage": [0.5, 1.0], "risk": [0.0, 0.5]}
-    figures = {"tolerated": 0.05, **at_risk, "threshold": 0.6, "aurc": 0.2, "ece": 0.01, "curve": curve}
-    report = replace(REPORT, unanswerable={**figures, "told": {**told, "silent": {"no_entity": 6, "ambiguous": 2}}})
-    text = report_markdown(report)
-    assert "| | at 5% error (confidence 0.6000) | as told |" in text
-    assert "| answerable questions answered | 0.8000 | 0.7500 |" in text
-    assert "| answered though the entities were hidden (7) | 0.1250 | 0.0000 |" in text
-    assert "calibration error 0.0100. Withheld: ambiguous 2, no_entity 6." in text
-    assert list(silence_figure(report.unanswerable or {}).axes[0].lines[0].get_ydata()) == [0.0, 0.5]
+    silence = {
+        "tolerated": 0.05,
+        **at_risk,
+        "unanswerable": hidden,
+        "intervals": dict.fromkeys(at_risk, (0.0, 0.9)),
+        "told": {
+            **told,
+            "unanswerable": hidden,
+            "intervals": dict.fromkeys(told, (0.5, 1.0)),
+            "silent": {"no_entity": 6, "ambiguous": 2},
+        },
+        "curve": curve,
+    }
+    text = report_markdown(replace(REPORT, unanswerable=silence))
+    assert "| | at 5% error | 95 % interval | as told | 95 % interval |" in text
+    assert "| answerable questions answered | 0.8000 | 0.0000 – 0.9000 | 0.7500 | 0.5000 – 1.0000 |" in text
+    hidden_row = (
+        "| answered though the entities were hidden (7) | 0.1250 | 0.0000 – 0.2500 | 0.1250 | 0.0000 – 0.2500 |"
+    )
+    assert hidden_row in text
+    assert "| lowest confidence of an answer | 0.6000 | 0.0000 – 0.9000 | – | – |" in text
+    assert "| expected calibration error, all questions | 0.0100 | 0.0000 – 0.9000 |" in text
+    assert "Withheld: ambiguous 2, no_entity 6." in text
+    assert list(silence_figure(silence).axes[0].lines[0].get_ydata()) == [0.0, 0.5]
     assert "Silence" not in report_markdown(REPORT)
+
+
+def test_the_share_that_was_expected_and_the_one_that_the_confidences_tell() -> None:
+    figures = {"expected": 0.9, "estimated": 0.99, "ece_if_told": 0.02}
+    answerable = {**figures, "intervals": {"estimated": (0.98, 1.0), "ece_if_told": (0.01, 0.03)}}
+    text = report_markdown(replace(REPORT, answerable=answerable))
+    assert "They are said for a share of 0.9 (`--answerable`)." in text
+    assert "| share of answerable questions, told from the confidences | 0.9900 | 0.9800 – 1.0000 |" in text
+    assert "| expected calibration error | 0.1000 | 0.0500 – 0.1500 |" in text
+    assert "--answerable" not in report_markdown(REPORT)
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
