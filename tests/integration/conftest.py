@@ -1,7 +1,11 @@
-"""Real models small enough to train in a test: three architectures, and a tokenizer trained on the spot."""
+"""Real models small enough to train in a test, with a tokenizer trained on the spot, and a disk that is full."""
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,3 +90,22 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def tiny_model(request: pytest.FixtureRequest, tiny_models: dict[str, Path]) -> Path:
     """Each of the small models in turn."""
     return tiny_models[request.param]
+
+
+@pytest.fixture
+def run_with_small_files() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a Python program in a folder where no file can become larger than some bytes, as on a disk that is full."""
+
+    def run(program: str, *arguments: str, folder: Path, file_bytes: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            cwd=folder,
+            env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes)),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run

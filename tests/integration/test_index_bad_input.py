@@ -1,8 +1,6 @@
 """Whatever is wrong, one clear line, no half-built index, and the old one as it was."""
 
 import json
-import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -87,12 +85,8 @@ def test_an_encoder_that_cannot_be_loaded_stops_before_anything_is_written(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder", "triples.kb"]
 
 
-def limit_file_size() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
-
-
 @pytest.mark.parametrize("n_lines", [10, 20_000], ids=["in the store", "before the store"])
-def test_a_full_disk_is_one_line_and_leaves_the_old_index(index, tmp_path, n_lines):
+def test_a_full_disk_is_one_line_and_leaves_the_old_index(index, tmp_path, run_with_small_files, n_lines):
     (tmp_path / "big.kb").write_text("".join(f"实体{i} ||| 属性 ||| 值{i}\n" for i in range(n_lines)), encoding="utf-8")
     program = (
         "import sys; from pathlib import Path; from kb_index import build_index\n"
@@ -100,16 +94,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_index(index, tmp_path, n_lin
         "try: build_index([Path('big.kb')], Path('kb'), progress=False)\n"
         "except StorageError as error: sys.exit(str(error))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-        preexec_fn=limit_file_size,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    run = run_with_small_files(program, folder=tmp_path, file_bytes=300_000)
     assert run.stderr == "kb: the disk is full or a size limit was met; free space, then run again\n"
     assert run.returncode == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big.kb", "kb", "triples.kb"]

@@ -1,9 +1,6 @@
 """Damage of any kind is found, by opening an index where that is quick and by the doctor in every file."""
 
-import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -113,6 +110,20 @@ def test_a_file_that_the_index_does_not_have_is_listed_and_a_ranker_is_not(index
     assert check_index(index).damage == (Damage("facts/mine.txt", "is no file of this index; remove it"),)
 
 
+def test_an_index_that_is_replaced_while_it_is_read_is_not_damaged(index, monkeypatch):
+    read = []
+
+    def replace_first(path):
+        if not read:
+            read.append(path)
+            update_index([[("新书", "页数", "300")]], index, progress=False)
+        return describe_file(path)
+
+    monkeypatch.setattr("kb_index.check.describe_file", replace_first)
+    assert check_index(index).damage == ()
+    assert read
+
+
 FULL_DISK = """
 import sys
 from pathlib import Path
@@ -129,37 +140,10 @@ except StorageError as error:
 """
 
 
-def test_an_index_that_is_replaced_while_it_is_read_is_not_damaged(index, monkeypatch):
-    read = []
-
-    def replace_first(path):
-        if not read:
-            read.append(path)
-            update_index([[("新书", "页数", "300")]], index, progress=False)
-        return describe_file(path)
-
-    monkeypatch.setattr("kb_index.check.describe_file", replace_first)
-    assert check_index(index).damage == ()
-    assert read
-
-
-def limit_file_size() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-
 @pytest.mark.parametrize("change", ["update", "delete"])
-def test_a_full_disk_during_a_change_is_one_line_and_leaves_the_old_index(index, change):
+def test_a_full_disk_during_a_change_is_one_line_and_leaves_the_old_index(index, run_with_small_files, change):
     before = {name: (index / name).read_bytes() for name in [*files(index), "manifest.json"]}
-    run = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, change],
-        cwd=index.parent,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-        preexec_fn=limit_file_size,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    run = run_with_small_files(FULL_DISK, change, folder=index.parent, file_bytes=100_000)
     assert run.stderr == "kb: the disk is full or a size limit was met; free space, then run again\n"
     assert run.returncode == 1
     assert [path.name for path in index.parent.iterdir()] == ["kb"]
