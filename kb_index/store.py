@@ -24,7 +24,7 @@ from kb_index.normalize import PLAIN_NAME_SQL
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["StoreCounts", "StoreWriter", "spelling"]
+__all__ = ["StoreCounts", "StoreWriter", "fetch_rows", "spelling"]
 
 FETCH_ROWS = 200_000
 
@@ -145,7 +145,7 @@ class StoreWriter:
         """Yield the lines that are no triples as (file, line number, reason, text)."""
         # Temporary tables are not seen from a cursor of its own, so nothing else may run until this is exhausted.
         sql = "SELECT file, line_number, reason, text FROM raw WHERE reason IS NOT NULL ORDER BY file, line_number"
-        yield from _rows(self._connection.execute(sql))
+        yield from fetch_rows(self._connection.execute(sql))
 
     def predicates(self) -> list[str]:
         """List all predicates as written, in the order of their rows."""
@@ -184,7 +184,7 @@ class StoreWriter:
         return [(name, triples) for name, triples in self._all("SELECT name, triples FROM attribute ORDER BY rowid")]
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        yield from _rows(self._connection.cursor().execute(sql, parameters))
+        yield from fetch_rows(self._connection.cursor().execute(sql, parameters))
 
     def _all(self, sql: str) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql).fetchall()
@@ -205,6 +205,7 @@ def spelling(connection: DuckDBPyConnection, names: Mapping[str, str]) -> Iterat
         yield
 
 
-def _rows(cursor: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+def fetch_rows(cursor: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of an executed query, some at a time in memory."""
     while rows := cursor.fetchmany(FETCH_ROWS):
         yield from rows

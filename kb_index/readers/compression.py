@@ -33,8 +33,8 @@ def compression_of(start: bytes) -> str | None:
     return next((name for name, magic in _MAGIC.items() if magic.match(start)), None)
 
 
-def unpack(source: Path, copy: Path, name: str, on_bytes: Callable[[int], object]) -> str:
-    """Write the content of a packed file to `copy`; returns the SHA-256 of the packed file.
+def unpack(source: Path, copy: Path, kind: str, name: str, on_bytes: Callable[[int], object]) -> str:
+    """Write the content of a file packed by `kind` to `copy`; returns the SHA-256 of the packed file.
 
     `on_bytes` is told the size of each packed chunk, in bytes.
 
@@ -49,12 +49,10 @@ def unpack(source: Path, copy: Path, name: str, on_bytes: Callable[[int], object
         on_bytes(len(chunk))
 
     with source.open("rb") as file, copy.open("wb") as out:
-        kind = compression_of(file.read(START_BYTES))
-        file.seek(0)
         try:
-            for chunk in _unpacked(file, str(kind), on_chunk):
+            for chunk in _unpacked(file, kind, on_chunk):
                 out.write(chunk)
-        except _damage(str(kind)) as error:
+        except _damage(kind) as error:
             raise TripleFileError(
                 f"{name}: not a whole {kind} file ({error or 'cut off'}); pack or download it again"
             ) from error

@@ -101,11 +101,11 @@ class FileLoader:
     def _text(self, on_bytes: Callable[[int], object]) -> tuple[Path, FileBytes]:
         """Give the file or its unpacked copy, and what is in it; the fingerprint is always the file's own."""
         with self._path.open("rb") as file:
-            is_packed = compression_of(file.read(START_BYTES)) is not None
-        if not is_packed:
+            kind = compression_of(file.read(START_BYTES))
+        if kind is None:
             return self._path, read_bytes(self._path, on_bytes)
         copy = self._copies["unpacked"]
-        sha256 = unpack(self._path, copy, self._name, on_bytes)
+        sha256 = unpack(self._path, copy, kind, self._name, on_bytes)
         return copy, read_bytes(copy, lambda _: None)._replace(sha256=sha256)
 
     def _insert(self, connection: DuckDBPyConnection, text: Path, content: FileBytes) -> None:

@@ -1,10 +1,6 @@
-"""Formats of one triple a line: SQL that reads a checked text file as numbered lines and gives rows of `raw`.
+"""The lines of a checked text file in SQL, and the format NLPCC: `subject ||| predicate ||| object` a line.
 
-    nlpcc   subject ||| predicate ||| object       the object may hold the separator itself
-    tsv     columns between tabs, no quoting       a header where the first line names the three columns
-    csv     columns between commas, no quotes      the first line is the header; quoted_csv.py reads files with quotes
-    jsonl   an object or a list of three a line    json_lines.py
-
+The object may hold the separator itself. Other formats of one triple a line are in `delimited.py` and `json_lines.py`.
 Blank lines are counted in line numbers, but not loaded.
 """
 

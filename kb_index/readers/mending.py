@@ -13,7 +13,7 @@ from typing import BinaryIO
 from kb_index.readers.byte_pass import CHUNK_BYTES
 from kb_index.readers.raw_table import REJECT_CHARS, SAMPLE_LINES, Reject, refuse_if_mostly_bad
 
-__all__ = ["MAX_LINE_BYTES", "mend", "text_lines", "unreadable"]
+__all__ = ["mend", "text_lines", "unreadable"]
 
 MAX_LINE_BYTES = 2 * CHUNK_BYTES
 

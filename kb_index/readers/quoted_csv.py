@@ -58,7 +58,7 @@ class _Lines:
 
 
 def _records(file: TextIO, name: str) -> Iterator[tuple[int, list[str], str | None]]:
-    """Yield the number of a record's first line, the record, and what is wrong with it; then it is its last line."""
+    """Yield the number of a record's first line, the record, and None; or its last line, and what is wrong with it."""
     lines = _Lines(file)
     reader = csv.reader(lines, strict=True)
     while True:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = [
+    "INSERT_LINES",
     "REJECT_CHARS",
     "SAMPLE_LINES",
     "Query",
@@ -41,7 +42,7 @@ REJECT_CHARS = 200
 """A rejected line is kept up to this many characters."""
 
 # DuckDB's trim() takes off blanks only, and is many times faster than a regular expression: only a value with one of
-# the rarer characters (`is_odd`) is given to one. `extras` are the parts of a line that are not in `wanted`.
+# the rarer characters (`is_odd`) is given to one.
 _MACROS = r"""
     CREATE TEMP MACRO is_odd(text) AS regexp_matches(
         text, '[\x{0}-\x{1f}\x{7f}-\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]'
@@ -69,13 +70,17 @@ _MACROS = r"""
     );
 """
 
-_INSERT = f"""
+INSERT_LINES = f"""
     INSERT INTO raw
-    SELECT $file, NULL, CASE WHEN reason IS NULL THEN subject END, CASE WHEN reason IS NULL THEN predicate END,
-           CASE WHEN reason IS NULL THEN object END, NULL, CASE WHEN reason IS NULL THEN extra END, reason,
+    SELECT file, line_number, CASE WHEN reason IS NULL THEN subject END, CASE WHEN reason IS NULL THEN predicate END,
+           CASE WHEN reason IS NULL THEN object END, CASE WHEN reason IS NULL THEN key END,
+           CASE WHEN reason IS NULL THEN extra END, reason,
            CASE WHEN reason IS NOT NULL THEN left(line, {REJECT_CHARS}) END
     FROM ({{}})
 """
+"""A template of SQL: appends rows of all columns of `raw`, with `line` for `text`, a line in whole."""
+
+_INSERT = INSERT_LINES.format("SELECT $file AS file, NULL AS line_number, NULL AS key, * FROM ({})")
 
 _SAMPLE = f"""
     SELECT line_number, reason FROM (SELECT row_number() OVER () AS line_number, reason FROM ({{}}))

@@ -21,7 +21,7 @@ import numpy as np
 from kb_index.array_tables import registered
 from kb_index.errors import TripleFileError
 from kb_index.readers.mending import text_lines, unreadable
-from kb_index.readers.raw_table import REJECT_CHARS, Reject, insert_rejects, refuse_if_mostly_bad
+from kb_index.readers.raw_table import INSERT_LINES, REJECT_CHARS, Reject, insert_rejects, refuse_if_mostly_bad
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -69,26 +69,20 @@ _NAMES = """
     ) LEFT JOIN label USING (node)
 """
 
-_INSERT = f"""
-    INSERT INTO raw
-    SELECT file, line_number, CASE WHEN reason IS NULL THEN subject END, CASE WHEN reason IS NULL THEN predicate END,
-           CASE WHEN reason IS NULL THEN object END, CASE WHEN reason IS NULL THEN key END,
-           CASE WHEN reason IS NULL THEN extra END, reason,
-           CASE WHEN reason IS NOT NULL THEN left(concat_ws(' ', key, predicate, object), {REJECT_CHARS}) END
+_LINES = """
+    SELECT *, triple_reason(subject, predicate, object, extra) AS reason, concat_ws(' ', key, predicate, object) AS line
     FROM (
-        SELECT *, triple_reason(subject, predicate, object, extra) AS reason FROM (
-            SELECT file, line_number, rdf.subject AS key, s.name AS subject,
-                   CASE WHEN label_rank(rdf.predicate) IS NOT NULL THEN 'label'
-                        ELSE p.name END AS predicate,
-                   CASE WHEN is_node THEN o.name ELSE cleaned(rdf.object) END AS object,
-                   CASE WHEN is_node THEN json_pairs([json_pair('object_iri', rdf.object)])
-                        WHEN language IS NOT NULL THEN json_pairs([json_pair('language', language)]) END AS extra
-            FROM rdf JOIN rdf_name s ON s.node = rdf.subject JOIN rdf_name p ON p.node = rdf.predicate
-                 LEFT JOIN rdf_name o ON is_node AND o.node = rdf.object
-            WHERE file = $1
-        )
-    ) ORDER BY line_number
+        SELECT file, line_number, rdf.subject AS key, s.name AS subject,
+               CASE WHEN label_rank(rdf.predicate) IS NOT NULL THEN 'label' ELSE p.name END AS predicate,
+               CASE WHEN is_node THEN o.name ELSE cleaned(rdf.object) END AS object,
+               CASE WHEN is_node THEN json_pairs([json_pair('object_iri', rdf.object)])
+                    WHEN language IS NOT NULL THEN json_pairs([json_pair('language', language)]) END AS extra
+        FROM rdf JOIN rdf_name s ON s.node = rdf.subject JOIN rdf_name p ON p.node = rdf.predicate
+             LEFT JOIN rdf_name o ON is_node AND o.node = rdf.object
+        WHERE file = $1
+    )
 """
+_INSERT = INSERT_LINES.format(_LINES) + "ORDER BY line_number"
 
 
 class _Parsed(NamedTuple):

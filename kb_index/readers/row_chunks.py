@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kb_index.array_tables import registered
-from kb_index.readers.raw_table import REJECT_CHARS, SAMPLE_LINES, refuse_if_mostly_bad
+from kb_index.readers.raw_table import INSERT_LINES, SAMPLE_LINES, refuse_if_mostly_bad
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -19,22 +19,16 @@ __all__ = ["Row", "insert_rows"]
 CHUNK_ROWS = 100_000
 
 # Registered columns of nothing but None have another type than text.
-_INSERT = f"""
-    INSERT INTO raw
-    SELECT file, line_number, CASE WHEN reason IS NULL THEN subject END, CASE WHEN reason IS NULL THEN predicate END,
-           CASE WHEN reason IS NULL THEN object END, NULL, CASE WHEN reason IS NULL THEN extra END, reason,
-           CASE WHEN reason IS NOT NULL THEN left(coalesce(text, concat_ws(' ||| ', subject, predicate, object)),
-                                                  {REJECT_CHARS}) END
+_INSERT = INSERT_LINES.format("""
+    SELECT * REPLACE (coalesce(reason, triple_reason(subject, predicate, object, extra)) AS reason),
+           coalesce(text, concat_ws(' ||| ', subject, predicate, object)) AS line
     FROM (
-        SELECT * REPLACE (coalesce(reason, triple_reason(subject, predicate, object, extra)) AS reason)
-        FROM (
-            SELECT $file AS file, line_number, cleaned(subject::VARCHAR) AS subject,
-                   cleaned(predicate::VARCHAR) AS predicate, cleaned(object::VARCHAR) AS object,
-                   extra::VARCHAR AS extra, reason::VARCHAR AS reason, text::VARCHAR AS text
-            FROM row_chunk
-        )
+        SELECT $file AS file, line_number, cleaned(subject::VARCHAR) AS subject,
+               cleaned(predicate::VARCHAR) AS predicate, cleaned(object::VARCHAR) AS object, NULL AS key,
+               extra::VARCHAR AS extra, reason::VARCHAR AS reason, text::VARCHAR AS text
+        FROM row_chunk
     )
-"""
+""")
 
 
 class Row(NamedTuple):

@@ -66,15 +66,12 @@ def _rows(name: str, rows: Any, columns: tuple[str, str, str] | None) -> Iterato
     if isinstance(rows, Mapping):
         lengths = {len(values) for values in rows.values()}
         if len(lengths) > 1:
-            raise TripleFileError(f"{name}: columns of {_listed(lengths)} values; expected as many in each")
+            listed = " and ".join(map(str, sorted(lengths)))
+            raise TripleFileError(f"{name}: columns of {listed} values; expected as many in each")
         return table_rows(name, [str(column) for column in rows], zip(*rows.values(), strict=True), columns)
     if not isinstance(rows, Iterable):
         raise TripleFileError(f"{name}: a value of type {type(rows).__name__}; expected a path, a frame, or rows")
     return python_rows(rows, columns)
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return " and ".join(map(str, sorted(numbers)))
 
 
 def _fingerprint(connection: DuckDBPyConnection, number: int) -> tuple[str, int]:

@@ -19,9 +19,9 @@ from kb_index.readers.wanted_columns import require_columns
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["TABLE_EXPECTED", "frame", "parquet"]
+__all__ = ["frame", "parquet"]
 
-TABLE_EXPECTED = "expected a table with columns for subject, predicate and object"
+_EXPECTED = "expected a table with columns for subject, predicate and object"
 
 _PARQUET = "read_parquet($path, binary_as_string = true, hive_partitioning = false)"
 
@@ -59,7 +59,7 @@ def frame(connection: DuckDBPyConnection, name: str, columns: tuple[str, str, st
 
 
 def _types(connection: DuckDBPyConnection, name: str, sql: str, parameters: dict[str, Any]) -> list[tuple[str, str]]:
-    with readable(name, TABLE_EXPECTED):
+    with readable(name, _EXPECTED):
         described = connection.execute(f"DESCRIBE {sql}", parameters).fetchall()
     types = [(str(row[0]), str(row[1])) for row in described]
     for column, kind in types:
@@ -90,7 +90,7 @@ def _query(
         **{part: texts[i] for part, i in zip(("subject", "predicate", "object"), wanted, strict=True)},
         extra=f"json_pairs([{', '.join(pairs)}])" if pairs else "NULL",
     )
-    return Query(sql, parameters | ({"names": names} if pairs else {}), TABLE_EXPECTED, "no rows")
+    return Query(sql, parameters | ({"names": names} if pairs else {}), _EXPECTED, "no rows")
 
 
 def _as_text(column: str, kind: str) -> str:

@@ -35,9 +35,8 @@ def clean(text: str) -> str:
 def as_text(value: object) -> str:
     """Give a value as cleaned text; nothing (None, NaN) is empty text.
 
-    A number is as Python writes it, but a whole float without its `.0`, which a column of whole numbers with gaps gets
-    elsewhere; dates and times are in ISO 8601 with a blank between them, and in UTC where
-    they have a time zone.
+    A number is as Python writes it, but a whole float without its `.0`, which a column of whole numbers with gaps
+    often is; dates and times are in ISO 8601 with a blank between them, and in UTC where they have a time zone.
 
     Raises:
         UnusableValueError: it is no text, number, truth value, date or time, or text that is not valid Unicode.

@@ -15,6 +15,7 @@ from kb_index.columns import open_numbers
 from kb_index.errors import IndexFolderError
 from kb_index.manifest import check_files, read_manifest
 from kb_index.normalize import PLAIN_NAME_SQL, plain_name
+from kb_index.store import fetch_rows
 from kb_index.view import DELTA
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["LETTERS", "MARKS", "PLAIN_FORM", "Measures"]
 
 MEMORY_LIMIT = "2GB"
-FETCH_ROWS = 200_000
 
 # Letters that normalising only puts into lower case (Latin but ß, Cyrillic, kana, Chinese, Hangul), and marks that it
 # leaves, none of them a round bracket; a name that begins with a quotation mark is Python's.
@@ -124,10 +124,7 @@ class Measures:
 
     def _names_for_python(self) -> Counter[str]:
         cursor = self._connection.execute(f"SELECT name FROM live WHERE {PLAIN_FORM} = ''")
-        found: Counter[str] = Counter()
-        while rows := cursor.fetchmany(FETCH_ROWS):
-            found.update(plain_name(name) for (name,) in rows)
-        return found
+        return Counter(plain_name(name) for (name,) in fetch_rows(cursor))
 
     def most_common_names(self, top: int) -> list[tuple[str, int]]:
         """List the plain names of more than one entity that have the most, and their number."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.errors import InputError
+from kb_index.layer_build import REJECTS_FILE
 from kb_index.manifest import Manifest
 from kb_index.stats.measures import Measures
 from kb_index.view import DELTA
@@ -103,38 +104,41 @@ def index_stats(path: str | Path, top: int = 20, *, progress: bool = True) -> In
 
     if top < 1:
         raise InputError(f"--top {top}: expected at least 1")
-    folder = Path(path)
     with (
-        closing(Measures(folder)) as measures,
+        closing(Measures(Path(path))) as measures,
         tqdm(
             total=5, desc="stats", unit="step", delay=PROGRESS_AFTER_SECONDS, disable=None if progress else True
         ) as bar,
     ):
-        rejects = _rejects(folder, top)
-        bar.update(1)
-        triples_each = measures.triples_per_entity()
-        n_triples = int(triples_each.sum())
-        bar.update(1)
-        n_attributes, attributes = measures.attributes(top)
-        bar.update(1)
-        names = measures.names()
-        bar.update(1)
-        links = measures.links()
-        bar.update(1)
-        return IndexStats(
-            path=str(path),
-            manifest=measures.manifest,
-            n_attributes=n_attributes,
-            top_attributes=tuple(AttributeCount(name, n, n / n_triples) for name, n in attributes),
-            n_names=sum(names.values()),
-            homonyms=_homonym_bins(names),
-            top_homonyms=tuple(NameCount(name, n) for name, n in measures.most_common_names(top)),
-            degree_mean=n_triples / max(len(triples_each), 1),
-            degree_quantiles=_quantiles(triples_each),
-            degrees=_powers_of_two(triples_each),
-            links=links / max(n_triples, 1),
-            rejects=rejects,
-        )
+        return _index_stats(measures, str(path), top, bar.update)
+
+
+def _index_stats(measures: Measures, path: str, top: int, on_step: Callable[[], object]) -> IndexStats:
+    rejects = _rejects(Path(path), top)
+    on_step()
+    triples_each = measures.triples_per_entity()
+    n_triples = int(triples_each.sum())
+    on_step()
+    n_attributes, attributes = measures.attributes(top)
+    on_step()
+    names = measures.names()
+    on_step()
+    links = measures.links()
+    on_step()
+    return IndexStats(
+        path=path,
+        manifest=measures.manifest,
+        n_attributes=n_attributes,
+        top_attributes=tuple(AttributeCount(name, n, n / n_triples) for name, n in attributes),
+        n_names=sum(names.values()),
+        homonyms=_homonym_bins(names),
+        top_homonyms=tuple(NameCount(name, n) for name, n in measures.most_common_names(top)),
+        degree_mean=n_triples / max(len(triples_each), 1),
+        degree_quantiles=_quantiles(triples_each),
+        degrees=_powers_of_two(triples_each),
+        links=links / max(n_triples, 1),
+        rejects=rejects,
+    )
 
 
 def _homonym_bins(names: dict[int, int]) -> tuple[Bin, ...]:
@@ -166,7 +170,7 @@ def _rejects(folder: Path, top: int) -> tuple[RejectCount, ...]:
 
 
 def _reject_rows(folder: Path) -> Iterator[tuple[str, int, str, str]]:
-    for path in (folder / "rejects.jsonl", folder / DELTA / "rejects.jsonl"):
+    for path in (folder / REJECTS_FILE, folder / DELTA / REJECTS_FILE):
         if path.is_file():
             with path.open(encoding="utf-8") as file:
                 for row in map(json.loads, file):

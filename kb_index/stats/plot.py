@@ -49,16 +49,17 @@ def write_stats_plot(stats: IndexStats, path: Path) -> None:
 def stats_figure(stats: IndexStats) -> Figure:
     """Draw the three panels. Raises: MissingExtraError without matplotlib."""
     figure = _figure()
-    font = label_font("".join(label for label, _ in (*_attributes(stats), *_homonyms(stats))))
-    degrees, attributes, homonyms = figure.subplots(1, 3, width_ratios=(1, 1, 1))
+    top_attributes, top_names = _attributes(stats), _homonyms(stats)
+    font = label_font("".join(label for label, _ in (*top_attributes, *top_names)))
+    degrees, attributes, homonyms = figure.subplots(1, 3)
     _draw_histogram(degrees, stats.degrees, _BLUE, f"Triples of an entity\n(median {stats.degree_quantiles[50]:,})")
     degrees.set(xlabel="triples", ylabel="entities")
-    _draw_names(attributes, _attributes(stats), font, _BLUE)
+    _draw_names(attributes, top_attributes, font)
     attributes.set_title(f"Attributes with the most triples\n(of {stats.n_attributes:,})")
     attributes.set_xlabel("triples")
     _draw_histogram(homonyms, stats.homonyms, _ORANGE, f"Entities that share a name\n({stats.n_names:,} names)")
     homonyms.set(xlabel="entities of a name", ylabel="names")
-    _list_names(homonyms, _homonyms(stats), font)
+    _list_names(homonyms, top_names, font)
     counts = stats.manifest.counts
     figure.suptitle(f"{counts.triples:,} triples of {counts.entities:,} entities")
     return figure
@@ -97,9 +98,9 @@ def _draw_histogram(axes: Axes, groups: Sequence[Bin], colour: str, title: str) 
     _plain(axes, "y")
 
 
-def _draw_names(axes: Axes, rows: Sequence[tuple[str, int]], font: LabelFont, colour: str) -> None:
+def _draw_names(axes: Axes, rows: Sequence[tuple[str, int]], font: LabelFont) -> None:
     places = range(len(rows))
-    bars = axes.barh(places, [number for _, number in rows], color=colour, height=0.75)
+    bars = axes.barh(places, [number for _, number in rows], color=_BLUE, height=0.75)
     axes.bar_label(bars, [_short(number) for _, number in rows], padding=3, fontsize=8, color=_GREY)
     axes.set_yticks(places, [font.label(name) for name, _ in rows], font=font.path, fontsize=9, parse_math=False)
     axes.set_xlim(0, max((number for _, number in rows), default=1) * 1.15)
