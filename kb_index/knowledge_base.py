@@ -67,6 +67,14 @@ class KnowledgeBase:
         """Close the files; the object cannot be used after that."""
         self._view.close()
 
+    def preload(self) -> None:
+        """Load the vectors of names and the encoder, for which the first look-up of a similar name would wait.
+
+        Raises:
+            EncoderMismatchError, IndexFolderError, ModelError, MissingExtraError: as `encoder`.
+        """
+        self.similar_entities([""], 1)
+
     @property
     def manifest(self) -> Manifest:
         """What the build and the updates recorded."""

@@ -122,6 +122,6 @@ class VectorIndex:
         scores, ids = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k)
         known = np.linalg.norm(vectors, axis=1) > 0
         return [
-            [(int(i), float(s)) for i, s in zip(row_ids, row_scores, strict=True) if i >= 0 and is_known]
-            for row_ids, row_scores, is_known in zip(ids, scores, known, strict=True)
+            [(i, score) for i, score in zip(row_ids, row_scores, strict=True) if i >= 0] if is_known else []
+            for row_ids, row_scores, is_known in zip(ids.tolist(), scores.tolist(), known, strict=True)
         ]

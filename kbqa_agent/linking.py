@@ -84,9 +84,9 @@ def _first_characters(spans: Sequence[Span], found: Found) -> set[Span]:
 
 
 def _add(found: Found, at: tuple[int, int], entity_ids: Iterable[int]) -> None:
-    named = dict.fromkeys((*found.get(at, ()), *entity_ids))
-    if named:
-        found[at] = tuple(named)
+    more = tuple(entity_ids)
+    if more:
+        found[at] = tuple(dict.fromkeys((*found.get(at, ()), *more)))
 
 
 def _entity_ids(kb: KnowledgeBase, text: str) -> tuple[int, ...]:

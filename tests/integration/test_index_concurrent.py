@@ -67,6 +67,16 @@ def test_one_of_two_updates_wins_and_the_other_is_told(tmp_path):
     assert names(tmp_path) == ["kb"]
 
 
+def test_a_reader_that_has_preloaded_finds_similar_names_after_the_index_is_replaced(tmp_path):
+    index = build(tmp_path, "惠能")
+    with KnowledgeBase.open(index) as early, KnowledgeBase.open(index) as late:
+        early.preload()
+        build(tmp_path, "神秀")
+        assert early.similar_entities(["书43x"], 1)[0][0].entity.name == "书43"
+        with pytest.raises(IndexFolderError, match="replaced since it was opened; reopen it"):
+            late.preload()
+
+
 def test_one_of_two_builds_wins(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda author: build(tmp_path, author), ["惠能", "神秀"]))
