@@ -8,6 +8,7 @@ one that leads somewhere is the answer. So questions of one, two and three facts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from math import exp
 
@@ -23,12 +24,16 @@ __all__ = ["chain"]
 SURE = 0.95
 """The confidence of a reading without a penalty; each unit of penalty divides it by e."""
 
+_TWO_QUESTIONS = re.compile(r"(?i)\band (?:who|what|when|where|which|how)\b")
+
 
 def chain(kb: KnowledgeBase, question: str) -> Proposal | None:
     """Answer an English question by the cheapest chain of at most three facts; None where no reading is cheap enough.
 
     The values are ordered by how many ways lead to them.
     """
+    if _TWO_QUESTIONS.search(question):
+        return None
     found: list[tuple[Reading, Walk]] = []
     for name in names_in(kb, question):
         before, after = question[: name.start], question[name.end :]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kbqa_agent.features import attribute_of
 
-__all__ = ["MEMBER", "PLACE", "VERB", "WORK", "attributes_of"]
+__all__ = ["MEMBER", "PLACE", "VERB", "WORK", "attributes_of", "is_asked_by_verb"]
 
 _VERBS = {
     "写": "作者 原作者 著者 编著 | 编剧", "著": "作者 著者 编著", "撰写": "作者 著者", "创作": "作者 原作者 创作者",
@@ -46,6 +46,8 @@ _MEMBERS = {
 
 _ATTRIBUTES = _VERBS | _PLACES | _WORKS | _MEMBERS
 
+_BY_VERB = frozenset(" ".join(_VERBS.values()).split())
+
 VERB, PLACE, WORK, MEMBER = (
     "|".join(sorted(words, key=len, reverse=True)) for words in (_VERBS, _PLACES, _WORKS, _MEMBERS)
 )
@@ -60,3 +62,8 @@ def attributes_of(asked: str) -> list[tuple[str, ...]]:
     """
     first, *others = _ATTRIBUTES.get(asked, "").split("|")
     return [(attribute_of(asked), *first.split()), *(tuple(group.split()) for group in others)]
+
+
+def is_asked_by_verb(attribute: str) -> bool:
+    """Whether there is a verb that asks for a normalised attribute, so that another verb does not ask for it."""
+    return attribute in _BY_VERB

@@ -24,7 +24,9 @@ MAX_ASKED = 3
 MAX_TRIPLES = 1000
 
 _ASKS_IF = re.compile(r"(?:吗|么|对不对|对吗|是吗)[?？。\s]*$|是不是|是否|有没有")
-_ASKS_WHAT = re.compile(r"什么|谁|哪|多少|几|何|怎|啥|知道|告诉|介绍|解释|说说")
+_ASKS_WHAT = re.compile(r"什么|谁|哪|多少|几|何|怎|啥|知道|了解|清楚|告诉|介绍|解释|说说")
+_SAYS_SO = re.compile(r"\W*(?:是|否|有|无|没有|不?支持|不?可以|不?能)\W*")
+"""A value that is itself a yes or no answers the question as one about an attribute."""
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -66,16 +68,23 @@ def claim_by_asking(
     None where no such question has an answer, or none that the name could be: a no needs another entity of which the
     name is a value of the same attribute. `ask` gives None where nothing is likely enough.
     """
-    if not _asks_if(question):
-        return None
+    judged: list[Proposal] = []
+    for name, facts in _answers(question, mentions, ask) if _asks_if(question) else ():
+        if any(_same(name, t.object) for t in facts) or _is_value(kb, name, facts[-1]):
+            judged.append(_judged(name, facts))
+    return max(judged, key=lambda p: p.candidates[0].score, default=None)
+
+
+def _answers(
+    question: str, mentions: Sequence[EntityMention], ask: Callable[[str], Answer | None]
+) -> Iterator[tuple[str, list[Triple]]]:
+    """What is known in place of each name, as far as it is about another name and no yes or no itself."""
     for mention in _apart(mentions)[:MAX_ASKED]:
         answer = ask(_unframed(question[: mention.start] + "什么" + question[mention.end :]))
-        best = answer.candidates[0].evidence if answer else ()
-        if answer and best and not any(_same(mention.text, t.subject) for t in best):
+        if answer and not _SAYS_SO.fullmatch(answer.values[0] if answer.values else ""):
             facts = [t for c in answer.candidates if c.answer in answer.values for t in c.evidence]
-            if any(_same(mention.text, v) for v in answer.values) or _is_value(kb, mention.text, best[-1]):
-                return _judged(mention.text, facts)
-    return None
+            if facts and not any(_same(mention.text, t.subject) for t in facts):
+                yield mention.text, facts
 
 
 def _asks_if(question: str) -> bool:

@@ -14,9 +14,12 @@ from kb_index.types import Triple
 from kbqa_agent.chains import chain
 from kbqa_agent.claims import claim, claim_by_asking
 from kbqa_agent.comparing import compare
+from kbqa_agent.conjunction import shared_by_both
 from kbqa_agent.counting import asks_for_number, count, count_by_asking, counted
 from kbqa_agent.doers import doers
 from kbqa_agent.english_claims import english_claim
+from kbqa_agent.english_names import names_in
+from kbqa_agent.frame import Span
 from kbqa_agent.hops import hop
 from kbqa_agent.reverse import reverse
 from kbqa_agent.several import asks_for_several, gathered, total
@@ -49,28 +52,28 @@ def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str],
     judged = claim(kb, question) or english_claim(kb, question) or compare(question, found.mentions, found.triples)
     if judged is not None:
         return judged
-    led_to = _led_to(kb, question, found)
+    names = [*(Span(m.start, m.end) for m in found.mentions), *names_in(kb, question)]
+    led_to = shared_by_both(question, names, lambda q: _led_to(kb, q, found)) or _led_to(kb, question, found)
     if led_to is not None:
         return counted(led_to) if asks_for_number(question) else led_to
-    counts_or_names = count(question, found.mentions, found.triples) or doers(question, *found)
-    if counts_or_names is not None or ask is None:
-        return counts_or_names
+    by_wording = count(question, found.mentions, found.triples) or doers(question, *found)
+    if by_wording is not None or ask is None:
+        return by_wording
     hopped = hop(kb, question, found.mentions, found.triples, ask)
-    if hopped is not None or _likeliest(question, found.candidates).score >= ENOUGH:
+    best = _likeliest(question, found.candidates)
+    if hopped is not None or (best.score >= ENOUGH and best.answer not in {m.text for m in found.mentions}):
         return hopped
-    return _by_asking(kb, question, found.mentions, ask)
+    return _by_asking(kb, question, found, ask)
 
 
-def _by_asking(
-    kb: KnowledgeBase, question: str, mentions: Sequence[EntityMention], ask: Callable[[str], Answer]
-) -> Proposal | None:
-    """Answer by asking in other words, where the answer to these is likely enough."""
+def _by_asking(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str], Answer]) -> Proposal | None:
+    """Answer a question for which no attribute is likely, by asking in other words where that is."""
 
     def likely(other: str) -> Answer | None:
         answer = ask(other)
         return answer if answer.text is not None and total(answer) >= ENOUGH else None
 
-    return claim_by_asking(kb, question, mentions, likely) or count_by_asking(question, likely)
+    return claim_by_asking(kb, question, found.mentions, likely) or count_by_asking(question, likely)
 
 
 def _led_to(kb: KnowledgeBase, question: str, found: Found) -> Proposal | None:

@@ -60,7 +60,7 @@ _AUXILIARIES = frozenset(("did", "does", "do", "has", "have", "can", "could", "w
 _SMALL_WORDS = """
 a an and any are as at be been by can did do does for from give had has have he her his how i in into is it its list
 listed many me much name of on or she some tell than that the their them there they this to was were what which who
-whom whose will with would you also primary main few please
+whom whose will with would you also primary main few please all every each both other others else
 """
 _SMALL = frozenset(_SMALL_WORDS.split())
 _ROLE = re.compile(r"(?:[eo]r|ress)(?:e?s)?$")

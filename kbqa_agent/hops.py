@@ -14,8 +14,9 @@ from typing import NamedTuple
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import normalize_name
 from kb_index.types import Triple
+from kbqa_agent.descriptions import described
 from kbqa_agent.features import attribute_of
-from kbqa_agent.frame import CLOSING_MARKS
+from kbqa_agent.frame import CLOSING_MARKS, bare
 from kbqa_agent.several import total
 from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
 
@@ -41,9 +42,10 @@ _SMALL = "的是在有"
 
 
 class _Shorter(NamedTuple):
-    """A shorter question, and the fact that it rests on."""
+    """A shorter question, which is `name` and what was left of the longer one, and the fact that leads to the name."""
 
-    question: str
+    name: str
+    left: str
     fact: Triple
 
 
@@ -55,9 +57,11 @@ def hop(
     ask: Callable[[str], Answer],
 ) -> Proposal | None:
     """Answer a question by way of a fact that it names; None where it names none, or what is left has no answer."""
-    shorter = list(_shorter(kb, question, mentions, triples))[:MAX_SHORTER]
+    text = bare(question)
+    by_description = (_Shorter(d.name, text[d.end :], d.fact) for d in described(kb, text))
+    shorter = [*by_description, *_by_attribute(kb, question, mentions, triples)][:MAX_SHORTER]
     for _, group in groupby(shorter, key=lambda s: (s.fact.subject_id, attribute_of(s.fact.predicate))):
-        found = [(s.fact, answer) for s in group if _is_about(answer := ask(s.question), s.fact.object)]
+        found = [(s.fact, answer) for s in group if _answers(answer := ask(s.name + s.left), s)]
         known = {fact.subject for fact, _ in found} if _OTHERS.search(question) else set()
         if proposal := _joined(found, known):
             return proposal
@@ -68,7 +72,7 @@ def _joined(found: Iterable[tuple[Triple, Answer]], known: set[str]) -> Proposal
     """All values of the answers but those that are known, each with the path that leads to it."""
     candidates: dict[str, Candidate] = {}
     for fact, answer in found:
-        score = SURE * total(answer)
+        score = SURE * max(ENOUGH, total(answer))
         for c in answer.candidates:
             if c.answer in answer.values and c.answer not in known:
                 candidates.setdefault(c.answer, Candidate(c.answer, score, (fact, *c.evidence)))
@@ -76,20 +80,22 @@ def _joined(found: Iterable[tuple[Triple, Answer]], known: set[str]) -> Proposal
     return Proposal(tuple(candidates.values()), tuple(dict.fromkeys((*candidates, *others)))) if candidates else None
 
 
-def _is_about(answer: Answer, name: str) -> bool:
-    """Whether an answer is sure enough, and rests on a fact about the entity of that name and not on a chance one."""
-    if answer.text is None or total(answer) < ENOUGH or not answer.candidates[0].evidence:
+def _answers(answer: Answer, shorter: _Shorter) -> bool:
+    """Whether an answer is sure, or its attribute asked for word for word, and it is about the entity of that name."""
+    if answer.text is None or not answer.candidates[0].evidence:
         return False
     first = answer.candidates[0].evidence[0]
+    if total(answer) < ENOUGH and not shorter.left.removeprefix("的").startswith(first.predicate):
+        return False
     names = {normalize_name(first.object), *(normalize_name(n) for n in _plain(first.subject))}
-    return normalize_name(name) in names
+    return normalize_name(shorter.name) in names
 
 
 def _plain(name: str) -> tuple[str, str]:
     return name, re.sub(r"[（(][^（()）]*[)）]$", "", name)
 
 
-def _shorter(
+def _by_attribute(
     kb: KnowledgeBase, question: str, mentions: Iterable[EntityMention], triples: Sequence[Triple]
 ) -> Iterator[_Shorter]:
     of_subject: dict[int, list[Triple]] = {}
@@ -103,7 +109,7 @@ def _shorter(
         for fact in _named_first(rest, facts):
             left = rest[len(fact.predicate) :]
             if _asks_on(kb, left, fact):
-                yield _Shorter(fact.object + left, fact)
+                yield _Shorter(fact.object, left, fact)
 
 
 def _asks_on(kb: KnowledgeBase, left: str, fact: Triple) -> bool:

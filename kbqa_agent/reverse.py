@@ -17,7 +17,7 @@ from kbqa_agent.frame import CLOSING_MARKS, OPENING_MARKS, bare
 from kbqa_agent.proposals import listed
 from kbqa_agent.types import Proposal
 
-__all__ = ["described", "reverse"]
+__all__ = ["reverse", "triples_with_object"]
 
 MAX_TRIPLES = 1000
 
@@ -26,7 +26,7 @@ _V, _P, _W, _M = (f"(?P<v>{words})" for words in (VERB, PLACE, WORK, MEMBER))
 _A = "(?P<a>.{1,12}?)"
 _UNIT = "[部本首个种款座位名家支篇张条所件]"
 _WHICH = f"(?:多少{_UNIT}?|哪一?些|哪一?几?{_UNIT}?|什么|几{_UNIT})"
-_THING = "(?P<n>.{1,8}?)"
+_THING = "(?P<n>[^的]{1,8}?)"
 _ALL = "(?:一共|总共|分别|曾经|曾|还|都|主要)*"
 _ARE_WHICH = f"{_ALL}(?:有|是){_ALL}(?:谁|{_WHICH}.{{0,4}})"
 
@@ -59,14 +59,6 @@ _HAS = tuple(
     )
 )
 
-_DESCRIBES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"{_A}(?:是|为|叫){_X}的(?P<n>.{{1,6}}?)(?=的|是|毕业|出生)",
-        rf"(?:是|由)?{_X}所?{_V}过?的(?P<n>.{{1,6}}?)(?=的|是)",
-    )
-)
-
 
 class _Reading(NamedTuple):
     """A way to read a question: who has the object `name` under attributes of the first of these groups that fits."""
@@ -81,7 +73,7 @@ def reverse(kb: KnowledgeBase, question: str, has_attribute: bool = False) -> Pr
     Where an attribute of the entity itself fits the question (`has_attribute`), wordings that may ask for it are left.
     """
     for reading in _readings(question, _HAS if has_attribute else (*_HAS, *_DOES)):
-        if found := _fitting(kb, reading):
+        if found := triples_with_object(kb, *reading):
             return listed((t.subject, t) for t in found)
     return None
 
@@ -96,15 +88,8 @@ def _reading(match: re.Match[str]) -> _Reading:
     return _Reading(groups["x"].strip(), attributes_of(groups.get("a") or groups["v"]))
 
 
-def _fitting(kb: KnowledgeBase, reading: _Reading) -> list[Triple]:
-    """The triples of the first group of attributes that some have."""
-    about = kb.triples_about(reading.name, MAX_TRIPLES)
-    fitting = ([t for t in about if attribute_of(t.predicate) in group] for group in reading.attributes)
+def triples_with_object(kb: KnowledgeBase, name: str, attributes: Iterable[tuple[str, ...]]) -> list[Triple]:
+    """List the triples with a name as object and an attribute of the first of the groups that any fits."""
+    about = kb.triples_about(name, MAX_TRIPLES)
+    fitting = ([t for t in about if attribute_of(t.predicate) in group] for group in attributes)
     return next((found for found in fitting if found), [])
-
-
-def described(kb: KnowledgeBase, question: str) -> Iterator[tuple[int, Triple]]:
-    """Yield (end, triple) for the subjects that the beginning `question[:end]` describes: 首都是巴黎的国家."""
-    for pattern in _DESCRIBES:
-        if match := pattern.match(question):
-            yield from ((match.end(), triple) for triple in _fitting(kb, _reading(match)))
