@@ -1,14 +1,51 @@
-"""Real models small enough to train in a test, with a tokenizer trained on the spot, and a disk that is full."""
+"""Small knowledge bases and a fake ranker, real models small enough to train in a test, and a disk that is full."""
 
 from __future__ import annotations
 
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from kb_index import KnowledgeBase, build_index
+from kbqa_agent import AgentConfig, KBQAgent
+
+
+class WordRanker:
+    """A fake: of the attributes in a question those that end last are probable, .8 together; all else is not."""
+
+    def rank(self, question, mentions, triples):
+        ends = [question.rfind(t.predicate) + len(t.predicate) if t.predicate in question else 0 for t in triples]
+        scores = np.array(ends, np.float32)
+        best = scores == scores.max(initial=1)
+        return scores, (best * 0.8 / max(1, best.sum())).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def open_kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], KnowledgeBase]]:
+    """Builds an index of lines of triples and opens it until the end of the module."""
+    with ExitStack() as opened:
+
+        def build(lines: str) -> KnowledgeBase:
+            folder = tmp_path_factory.mktemp("small")
+            source = folder / ("triples.tsv" if "\t" in lines else "triples.kb")
+            source.write_text(lines, encoding="utf-8")
+            build_index([source], folder / "index", progress=False)
+            return opened.enter_context(KnowledgeBase.open(folder / "index"))
+
+        yield build
+
+
+@pytest.fixture(scope="module")
+def agent_of(open_kb: Callable[[str], KnowledgeBase]) -> Callable[[str], KBQAgent]:
+    """Makes an agent without a generator, whose ranker is the fake above, over lines of triples."""
+    return lambda lines: KBQAgent(open_kb(lines), WordRanker(), None, AgentConfig())
+
 
 CORPUS = (
     "【高等数学】 作者：同济大学数学系 出版社：高等教育出版社 页数：350 问：《高等数学》是谁写的？ 答：不知道",

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from kb_index import KnowledgeBase, build_index
 from kb_index.errors import InputError, ModelError, QuestionError
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
 from kbqa_agent.linking import link, link_many
@@ -48,12 +47,8 @@ class OneAnswerGenerator:
 
 
 @pytest.fixture(scope="module")
-def kb(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("agent")
-    (folder / "kb.txt").write_text(LINES, encoding="utf-8")
-    build_index([folder / "kb.txt"], folder / "index", progress=False)
-    with KnowledgeBase.open(folder / "index") as opened:
-        yield opened
+def kb(open_kb):
+    return open_kb(LINES)
 
 
 def agent(kb, model=None, **config):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kb_index import KnowledgeBase, build_index
 from kbqa_agent.chains import chain
 
 LINES = """\
@@ -29,12 +28,8 @@ Kate Capshaw\tbirthPlace\tFort Worth
 
 
 @pytest.fixture(scope="module")
-def kb(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("chains")
-    (folder / "films.tsv").write_text(LINES, encoding="utf-8")
-    build_index([folder / "films.tsv"], folder / "index", progress=False)
-    with KnowledgeBase.open(folder / "index") as opened:
-        yield opened
+def kb(open_kb):
+    return open_kb(LINES)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-
-from kb_index import KnowledgeBase, build_index
-from kbqa_agent import AgentConfig, KBQAgent
 
 LINES = """\
 姚明 ||| 妻子 ||| 叶莉
@@ -28,23 +24,9 @@ LINES = """\
 """
 
 
-class WordRanker:
-    """A fake: an attribute in the question is probable, the more the later it stands; all else is not."""
-
-    def rank(self, question, mentions, triples):
-        ends = [question.rfind(t.predicate) + len(t.predicate) if t.predicate in question else 0 for t in triples]
-        scores = np.array(ends, np.float32)
-        best = scores == scores.max(initial=1)
-        return scores, (best * 0.8 / max(1, best.sum())).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
-def agent(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hops")
-    (folder / "kb.txt").write_text(LINES, encoding="utf-8")
-    build_index([folder / "kb.txt"], folder / "index", progress=False)
-    with KnowledgeBase.open(folder / "index") as kb:
-        yield KBQAgent(kb, WordRanker(), None, AgentConfig())
+def agent(agent_of):
+    return agent_of(LINES)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from kb_index import KnowledgeBase, build_index
-from kbqa_agent import AgentConfig, KBQAgent
 
 LINES = """\
 姚明 ||| 女儿 ||| 姚沁蕾
@@ -35,21 +31,9 @@ Apollo 13 ||| directed by ||| Ron Howard
 """
 
 
-class WordRanker:
-    """A fake: an attribute in the question is probable, all else is not."""
-
-    def rank(self, question, mentions, triples):
-        scores = np.array([t.predicate in question for t in triples], np.float32)
-        return scores, (scores * 0.8 / max(1, scores.sum())).astype(np.float32)
-
-
 @pytest.fixture(scope="module")
-def agent(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kinds")
-    (folder / "kb.txt").write_text(LINES, encoding="utf-8")
-    build_index([folder / "kb.txt"], folder / "index", progress=False)
-    with KnowledgeBase.open(folder / "index") as kb:
-        yield KBQAgent(kb, WordRanker(), None, AgentConfig())
+def agent(agent_of):
+    return agent_of(LINES)
 
 
 @pytest.mark.parametrize(
