@@ -24,6 +24,7 @@ from kbqa_agent.ranking import DEFAULT_RANKER
 from kbqa_agent.sample import sample_train, sample_triples
 from kbqa_agent.types import QAExample
 
+ENTITIES, QUESTIONS = 5000, 8000
 UNANSWERABLE = 0.1
 CHANCE_NAMES = 0.5
 """Made-up entities named like a stretch of a question, for each question: in a large knowledge base nearly every
@@ -33,24 +34,29 @@ common word is some entity's name."""
 def main() -> None:
     """Make the knowledge base and the questions, train, write."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--entities", type=int, default=5000)
-    options.add_argument("--questions", type=int, default=8000)
+    options.add_argument("--entities", type=int, default=ENTITIES)
+    options.add_argument("--questions", type=int, default=QUESTIONS)
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--out", type=Path, default=DEFAULT_RANKER)
     args = options.parse_args()
-    entities = synthetic_entities(args.entities, args.seed)
-    triples = [t for entity in entities for t in entity]
-    generated = questions_from_triples(triples, args.questions, args.seed)
-    asked = read_questions(sample_train())
-    examples = [replace(e, id=f"g{i}") for i, e in enumerate(generated)] + [replace(e, id=f"s{e.id}") for e in asked]
-    examples, known = _withhold(examples, triples, args.seed)
+    examples, named = material(args.entities, args.questions, args.seed)
     with tempfile.TemporaryDirectory() as folder:
         made_up = Path(folder) / "made-up.kb"
-        named = [*known, *_chance_entities(examples, entities, args.seed)]
         made_up.write_text("".join(f"{t.subject} ||| {t.predicate} ||| {t.object}\n" for t in named), encoding="utf-8")
         build_index([made_up, sample_triples()], Path(folder) / "index")
         with KnowledgeBase.open(Path(folder) / "index") as kb:
             print(train_ranker(kb, examples, args.out, RankerConfig(seed=args.seed)))
+
+
+def material(n_entities: int, n_questions: int, seed: int) -> tuple[list[QAExample], list[Triple]]:
+    """The questions that are trained on, and the triples that the index holds beside those of the sample."""
+    entities = synthetic_entities(n_entities, seed)
+    triples = [t for entity in entities for t in entity]
+    generated = questions_from_triples(triples, n_questions, seed)
+    asked = read_questions(sample_train())
+    examples = [replace(e, id=f"g{i}") for i, e in enumerate(generated)] + [replace(e, id=f"s{e.id}") for e in asked]
+    examples, known = _withhold(examples, triples, seed)
+    return examples, [*known, *_chance_entities(examples, entities, seed)]
 
 
 def _withhold(
