@@ -25,14 +25,14 @@ _MORE = {
     "长": "长度 全长 河长 片长 时长", "重": "体重 重量", "多": "人口 数量", "快": "最高时速 速度", "贵": "价格 票价",
     "宽": "宽度", "深": "深度 水深", "晚": f"{_BORN} {_BEGUN}", "年轻": _BORN,
     "taller": "height", "higher": "height elevation", "larger": "area population", "bigger": "area population",
-    "longer": "length runtime duration", "heavier": "weight mass", "later": "date", "younger": "birth",
+    "longer": "length runtime duration height", "heavier": "weight mass", "later": "date", "younger": "birth",
     "newer": "date", "older": "-birth -date",
 }  # fmt: skip
 """A comparative -> the attributes (in English, their meanings) of which the greater value has it; -: the lesser one."""
 
 _LESS = {
     "矮": "高", "低": "高", "小": "大", "短": "长", "轻": "重", "少": "多", "慢": "快", "便宜": "贵", "早": "晚",
-    "年长": "年轻", "年龄大": "年轻", "年纪大": "年轻", "老": "年轻", "窄": "宽", "浅": "深", "shorter": "taller",
+    "年长": "年轻", "年龄大": "年轻", "年纪大": "年轻", "老": "年轻", "窄": "宽", "浅": "深", "shorter": "longer",
     "lower": "higher", "smaller": "larger", "lighter": "heavier", "earlier": "later",
 }  # fmt: skip
 _LIKE = {"年龄小": "年轻", "年纪小": "年轻"}

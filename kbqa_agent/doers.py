@@ -15,7 +15,8 @@ from kbqa_agent.types import Candidate, EntityMention, Proposal
 
 __all__ = ["doers"]
 
-ENOUGH = 0.5
+ENOUGH, ENOUGH_BY_VERB = 0.5, 0.1
+"""The ranker is believed where its first is as likely; the second number is for an attribute that the verb asks for."""
 
 _X = rf"[{OPENING_MARKS}]?(?P<x>[^{OPENING_MARKS}{CLOSING_MARKS}]+?)[{CLOSING_MARKS}]?"
 _WHO = "(?:有?谁|有?哪些(?:人|明星|演员|歌手|作家))"
@@ -40,11 +41,11 @@ def doers(
 ) -> Proposal | None:
     """Answer with all who did it; None where the wording is another, or no entity of that name has such an attribute.
 
-    Where the first of `ranked` has one, or is likely and has none that another verb asks for, it is left to decide. Of
+    Where the first of `ranked` is likely, and its attribute is not what another verb asks for, it is left to decide. Of
     several entities of that name the one that comes first there, with whatever attribute, is meant.
     """
     asked = next(_asked(question), None)
-    if asked is None or (ranked and _is_asked(ranked[0], asked)):
+    if asked is None or (ranked and _is_likely(ranked[0], asked)):
         return None
     ids = {e.id for m in mentions if m.text == asked.name for e in m.entities}
     for group in asked.attributes:
@@ -61,10 +62,11 @@ def _asked(question: str) -> Iterator[_Asked]:
     return (_Asked(match["x"], attributes_of(match["v"])) for match in matches)
 
 
-def _is_asked(best: Candidate, asked: _Asked) -> bool:
+def _is_likely(best: Candidate, asked: _Asked) -> bool:
     attribute = attribute_of(best.evidence[0].predicate)
-    by_verb = any(attribute in group for group in asked.attributes)
-    return by_verb or (best.score >= ENOUGH and not is_asked_by_verb(attribute))
+    if any(a in attribute for group in asked.attributes for a in group):
+        return best.score >= ENOUGH_BY_VERB
+    return best.score >= ENOUGH and not is_asked_by_verb(attribute)
 
 
 def _meant(found: Sequence[Triple], ranked: Sequence[Candidate]) -> int:

@@ -41,6 +41,7 @@ def kb(open_kb):
         ("what film genre is Jaws", {"Thriller"}),
         ("which movies did Steven Spielberg direct", {"Jaws", "Duel"}),
         ("Roy Scheider appears in which movies", {"Jaws", "Blue Thunder"}),
+        ("list all movies starring Roy Scheider", {"Jaws", "Blue Thunder"}),
     ],
 )
 def test_one_fact_in_either_direction(kb, question, values):
@@ -101,11 +102,17 @@ def test_a_quoted_name_is_the_one_that_is_meant(kb):
         "who wrote The Shallows",
         "《Jaws》的导演是谁",
         "what is the budget of Jaws",
+        "which movies did Steven Spielberg direct and when were they released",
         "?!",
     ],
 )
 def test_what_no_chain_answers_is_left_to_others(kb, question):
     assert chain(kb, question) is None
+
+
+def test_two_names_share_what_both_lead_to(agent_of):
+    agent = agent_of(LINES)
+    assert agent.ask("Roy Scheider and Richard Dreyfuss starred together in which films?").values == ("Jaws",)
 
 
 def test_a_shorter_chain_that_leaves_a_word_unread_is_less_sure(kb):

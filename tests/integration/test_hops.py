@@ -16,6 +16,7 @@ LINES = """\
 上海 ||| 市花 ||| 白玉兰
 红楼梦(古典小说) ||| 作者 ||| 曹雪芹
 废艺斋集稿 ||| 作者 ||| 曹雪芹
+曹雪芹 ||| 朝代 ||| 清朝
 医院 ||| 区号 ||| 10
 10 ||| 种类 ||| 自然数
 城镇 ||| 地标 ||| 大本钟
@@ -37,6 +38,8 @@ def agent(agent_of):
         ("姚明妻子的女儿是谁？", ("姚沁蕾", "姚小妹"), ["妻子", "女儿"]),
         ("姚明的妻子的出生地的市花是什么？", ("白玉兰",), ["妻子", "出生地", "市花"]),
         ("《红楼梦》的作者还写过哪些书？", ("废艺斋集稿",), ["作者", "作者"]),
+        ("妻子是叶莉的人的身高是多少？", ("2.29米",), ["妻子", "身高"]),
+        ("写《红楼梦》的人的朝代是什么？", ("清朝",), ["作者", "朝代"]),
     ],
 )
 def test_a_chain_is_followed_and_is_the_evidence(agent, question, values, path):
@@ -58,3 +61,9 @@ def test_a_chain_is_followed_and_is_the_evidence(agent, question, values, path):
 )
 def test_what_is_no_chain_stays_a_question_about_an_attribute(agent, question, text):
     assert agent.ask(question).text == text
+
+
+def test_all_values_come_back_though_only_some_are_candidates(agent_of):
+    films = "".join(f"影片{number} ||| 导演 ||| 张三\n" for number in range(40))
+    answer = agent_of(f"红花 ||| 导演 ||| 张三\n{films}").ask("《红花》的导演还导演过哪些电影？")
+    assert set(answer.values) == {f"影片{number}" for number in range(40)}
