@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -57,6 +59,13 @@ def test_chat_reads_questions_from_a_pipe_and_understands_follow_ups(index):
     assert result.exit_code == 0
     heads = [line.split("  ")[0] for line in result.stdout.splitlines() if not line.startswith(" ")]
     assert heads == ["巴黎", "东京"]
+
+
+def test_a_process_that_chats_ends_without_a_word_on_what_it_still_holds(index):
+    command = [sys.executable, "-m", "cli", "chat", "--index", str(index), "--model", "none"]
+    done = subprocess.run(command, input="法国的首都是哪里？\n", capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("巴黎")
+    assert done.stderr == ""
 
 
 def test_eval_writes_the_documented_files(index, tmp_path):
