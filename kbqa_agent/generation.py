@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbqa_agent.causal_models import EMBEDDED, load_model, with_adapter
+from kbqa_agent.prompts import first_line
+from kbqa_agent.sampling import Sampled, SamplingOptions, sample_answers
 from kbqa_agent.scoring import score_answers
-from kbqa_agent.tokenizing import context_length, encode_prompt
+from kbqa_agent.tokenizing import context_length, encode_prompt, pad_left, stop_ids
 
 __all__ = ["HuggingFaceGenerator", "load_generator", "shipped_adapter"]
 
@@ -36,7 +38,7 @@ class HuggingFaceGenerator:
         self.name, self.adapter = name, adapter
         self._model = model
         self._tokenizer = tokenizer
-        self._stop_ids = sorted({tokenizer.eos_token_id} | _newline_ids(tokenizer))
+        self._stop_ids = stop_ids(tokenizer)
 
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
         """Give the natural-log likelihood of each answer, summed over its tokens and the end token, (n_answers,)."""
@@ -51,9 +53,7 @@ class HuggingFaceGenerator:
             return []
         room = max(1, context_length(self._model) - max_new_tokens)
         rows = [encode_prompt(self._tokenizer, prompt, room) for prompt in prompts]
-        longest = max(map(len, rows))
-        padded = [[self._tokenizer.eos_token_id] * (longest - len(row)) + row for row in rows]
-        mask = [[0] * (longest - len(row)) + [1] * len(row) for row in rows]
+        padded, mask = pad_left(rows, self._tokenizer.eos_token_id)
         settings = GenerationConfig(
             max_new_tokens=max_new_tokens,
             do_sample=False,
@@ -67,8 +67,22 @@ class HuggingFaceGenerator:
                 attention_mask=torch.tensor(mask, device=device),
                 generation_config=settings,
             )
-        texts = self._tokenizer.batch_decode(output[:, longest:], skip_special_tokens=True)
-        return [text.strip().split("\n")[0].rstrip("\ufffd").strip() for text in texts]  # a cut character is no text
+        texts = self._tokenizer.batch_decode(output[:, len(padded[0]) :], skip_special_tokens=True)
+        return [first_line(text) for text in texts]
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        k: int,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_new_tokens: int = 48,
+        seed: int = 0,
+    ) -> list[list[Sampled]]:
+        """Draw `k` answers for each prompt, whose text goes through the model once; see `sample_answers`."""
+        options = SamplingOptions(k, temperature, top_p, max_new_tokens, seed)
+        return sample_answers(self._model, self._tokenizer, prompts, options)
 
 
 def load_generator(
@@ -100,9 +114,3 @@ def shipped_adapter() -> Path | None:
     """Give the folder of the adapter that ships in this package, or None where there is none."""
     folder = Path(str(files("kbqa_agent"))) / "data" / "adapter"
     return folder if (folder / "adapter_config.json").is_file() else None
-
-
-def _newline_ids(tokenizer: Any) -> set[int]:
-    """Collect the tokens that are a line break by themselves; a model that writes one has finished its answer."""
-    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
-    return {ids[-1]} if ids and tokenizer.decode(ids[-1:]) == "\n" else set()

@@ -12,7 +12,7 @@ from itertools import groupby
 
 from kb_index.types import Triple
 
-__all__ = ["UNKNOWN", "answer_prompt", "answer_text", "closed_book_prompt", "escape"]
+__all__ = ["UNKNOWN", "answer_prompt", "answer_text", "closed_book_prompt", "escape", "first_line"]
 
 UNKNOWN = "不知道"
 """What a generator is trained to say when the answer is not among the triples."""
@@ -65,3 +65,12 @@ def answer_text(value: str) -> str:
     '武汉 大学'
     """
     return escape(value, MAX_VALUE_CHARS)
+
+
+def first_line(written: str) -> str:
+    r"""The answer in what a model wrote: its first line, without the half of a character that was cut off.
+
+    >>> first_line(" 惠能\ufffd\n问：")
+    '惠能'
+    """
+    return written.strip().split("\n")[0].rstrip("\ufffd").strip()

@@ -7,9 +7,10 @@ long loses triples, the last ones first, and never its question.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["QUESTION_LINES", "UNLIMITED", "context_length", "encode_answer", "encode_prompt"]
+__all__ = ["QUESTION_LINES", "UNLIMITED", "context_length", "encode_answer", "encode_prompt", "pad_left", "stop_ids"]
 
 QUESTION_LINES = 2
 """The lines at a prompt's end that are never cut: the question, and the cue for the answer."""
@@ -44,6 +45,25 @@ def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int) -> list[int]:
 
     fitting = bisect_right(range(1, len(facts)), max_tokens, key=lambda n: len(encoded(n)))
     return encoded(fitting)[-max_tokens:]
+
+
+def pad_left(rows: Sequence[Sequence[int]], token: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Fill rows at their left to the length of the longest; give the ids and the mask, 1 where a token is no filling.
+
+    >>> pad_left([[7, 8], [9]], 0)
+    ([[7, 8], [0, 9]], [[1, 1], [0, 1]])
+    """
+    longest = max(map(len, rows), default=0)
+    gaps = [longest - len(row) for row in rows]
+    ids = [[token] * gap + list(row) for gap, row in zip(gaps, rows, strict=True)]
+    return ids, [[0] * gap + [1] * (longest - gap) for gap in gaps]
+
+
+def stop_ids(tokenizer: Any) -> list[int]:
+    """List the tokens that end an answer: the end token, and a line break where that is a token of its own."""
+    ids = tokenizer("\n", add_special_tokens=False)["input_ids"]
+    line_break = ids[-1:] if ids and tokenizer.decode(ids[-1:]) == "\n" else []
+    return sorted({tokenizer.eos_token_id, *line_break})
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:
