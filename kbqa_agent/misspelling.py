@@ -21,6 +21,9 @@ MIN_LIKENESS = 0.55
 SURE_LIKENESS = 0.85
 """Where a span is so like a name, the spans after it are not tried."""
 
+KNOWN_SHARE = 0.7
+"""A span is not looked up where a known name that begins it takes so much: hardly any name is ever more like it."""
+
 MAX_CHARS = 60
 """A longer span is a sentence and no name."""
 
@@ -59,7 +62,10 @@ def similar_mentions(
 def _near(kb: KnowledgeBase, question: str, spans: Sequence[Span], exact: Sequence[EntityMention]) -> Iterator[_Near]:
     for span in _tried(kb, question, spans):
         least = max(MIN_LIKENESS, _known_share(span, exact))
-        found = _names_like(kb, normalize_name(question[span.start : span.end]), span) if least < SURE_LIKENESS else []
+        begins = _known_share(span, [m for m in exact if m.start == span.start])
+        if begins >= KNOWN_SHARE or least >= SURE_LIKENESS:
+            continue
+        found = _names_like(kb, normalize_name(question[span.start : span.end]), span)
         yield from (near for near in found if near.likeness > least)
         if any(near.likeness >= SURE_LIKENESS for near in found):
             return
