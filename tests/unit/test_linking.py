@@ -87,7 +87,3 @@ def test_a_text_that_is_the_same_in_both_scripts_has_no_other():
     assert other_scripts("Hamlet 1600") == []
     assert other_scripts("人口") == []
     assert other_scripts("头发") == ["頭髮"]
-
-
-def test_a_span_that_is_nearly_all_a_known_name_is_not_taken_for_another(kb):
-    assert linked(kb, "史蒂芬·霍金斯是谁") == {("史蒂芬·霍金", "史蒂芬·霍金")}
