@@ -12,6 +12,8 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 __all__ = ["answer_to_json", "answer_to_text"]
 
 SHOWN_CANDIDATES = 3
+WORTH_SHOWING = 0.005
+"""A candidate after the first that is less probable is not shown to people."""
 SHOWN_CHARS = 100
 SHOWN_VALUES = 20
 REASONS: dict[Abstention, str] = {
@@ -74,7 +76,9 @@ def _triple(triple: Triple) -> dict[str, Any]:
 
 def answer_to_text(answer: Answer) -> str:
     """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each."""
-    return "\n".join([_headline(answer), *map(_line, answer.candidates[:SHOWN_CANDIDATES])])
+    first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
+    shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]
+    return "\n".join([_headline(answer), *map(_line, shown)])
 
 
 def _headline(answer: Answer) -> str:

@@ -51,6 +51,9 @@ def test_the_lines_that_people_read():
         "惠能  (92%)",
         "  92.5%  坛经 | 作者 | " + "惠" * 100 + "…  (来源: " + "长" * 96 + "…)",
     ]
+    hopeless = Candidate("弘忍", 0.0049, (triple,))
+    assert len(answer_to_text(Answer("谁？", "惠能", 0.925, None, (candidate, hopeless), ())).splitlines()) == 2
+    assert len(answer_to_text(Answer("谁？", None, 0.0049, "low_confidence", (hopeless,), ())).splitlines()) == 2
     silent = Answer("谁？", None, 0.0, "no_entity", (), ())
     assert answer_to_text(silent) == "(no answer: nothing in the question is an entity of the knowledge base)"
     made_up = Answer("谁？", "李白", 0.0, None, (), (), supported=False)
