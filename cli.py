@@ -277,18 +277,28 @@ def finetune() -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--model", envvar="KBQA_MODEL", help="Also fit how much this generator counts; 'embedded' for ours.")
 @click.option("--adapter", help="LoRA adapter folder of that generator.")
-def ranker(index: Path, questions: Path, out: Path | None, seed: int, model: str | None, adapter: str | None) -> None:
+@click.option(
+    "--encoder", help="Transformer encoder, folder or hub name, that compares questions with attributes; default: none."
+)
+def ranker(
+    index: Path, questions: Path, out: Path | None, model: str | None, adapter: str | None, **options: Any
+) -> None:
     """Train the ranker that orders triples, and calibrate its probabilities.
 
+    With --encoder, such as a small Chinese sentence encoder, the ranker also compares the question with each attribute
+    in meaning. It then needs that encoder, unchanged and in its place, for every question.
+
+    \b
     Example: kbqa finetune ranker --questions train.nlpcc --index my-index
-    """
+             kbqa finetune ranker --questions train.nlpcc --index my-index --encoder ./my-encoder
+    """  # noqa: D301 - click's mark
     from finetune.ranker import RankerConfig, train_ranker
     from kb_index import KnowledgeBase
     from kbqa_agent.generation import load_generator
     from kbqa_agent.qa_data import read_questions
 
     generator = load_generator(model, adapter) if model not in (None, "none") else None
-    config = RankerConfig(seed=seed)
+    config = RankerConfig(**options)
     with KnowledgeBase.open(index) as kb:
         result = train_ranker(kb, read_questions(questions), out or index / "ranker", config, generator)
     click.echo(

@@ -3,7 +3,9 @@
     python benchmarks/nlpcc2016.py --data ../shared/data/nlpcc2016 --work runs/nlpcc2016 [--only index default ...]
 
 Each step is one `kbqa` command, and writes one JSON row (command, commit, machine, data, figures) into
-benchmarks/results/. `always` and `never` ask the same questions, drawn at random, with and without the generator.
+benchmarks/results/. `always` and `never` ask the same questions, drawn at random, with and without the generator. With
+`--encoder FOLDER`, `ranker-encoder` and `trained-encoder` train and ask a ranker with that transformer encoder, over
+an index of its own.
 """
 
 from __future__ import annotations
@@ -31,9 +33,13 @@ def main() -> None:
     options.add_argument("--data", type=Path, required=True, help="folder of the task's files")
     options.add_argument("--work", type=Path, required=True, help="folder for indexes and reports")
     options.add_argument("--drawn", default="1000", help="questions of the steps with a generator")
+    options.add_argument("--encoder", help="folder or hub name of a transformer encoder; default: no steps with one")
     options.add_argument("--only", nargs="*", help="names of steps; default: all")
     args = options.parse_args()
-    for name, command in steps(args.data, args.work, args.drawn).items():
+    commands = steps(args.data, args.work, args.drawn)
+    if args.encoder:
+        commands |= encoder_steps(args.data, args.work, args.encoder)
+    for name, command in commands.items():
         if args.only is None or name in args.only:
             record(name, command)
 
@@ -63,6 +69,18 @@ def steps(data: Path, work: Path, drawn: str) -> dict[str, list[str]]:
     }
 
 
+def encoder_steps(data: Path, work: Path, encoder: str) -> dict[str, list[str]]:
+    """The commands of a ranker that has a transformer encoder; `index-encoder` is built like `index`."""
+    index = ("--index", str(work / "index-encoder"))
+    trained = ("--questions", str(data / TRAIN), "--encoder", encoder)
+    tested = ("--questions", str(data / TEST), "--out", str(work / "trained-encoder"), "--model", "none")
+    return {
+        "index-encoder": ["index", str(data / KB), "--out", str(work / "index-encoder")],
+        "ranker-encoder": ["finetune", "ranker", *index, *trained],
+        "trained-encoder": ["eval", *index, *tested],
+    }
+
+
 def record(name: str, command: list[str]) -> None:
     """Run one command and write its row."""
     print("$ kbqa", *command, flush=True)
@@ -75,7 +93,7 @@ def record(name: str, command: list[str]) -> None:
         ).stdout.strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "data": f"{KB}, {TEST}",
+        "data": f"{KB}, {TEST}" if "--index" not in sys.argv else TEST,
         "wall_seconds": round(time.perf_counter() - started, 1),
         "output": done.stdout.strip().splitlines()[-1] if command[0] != "eval" else None,
     }

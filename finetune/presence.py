@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.candidates import candidates_of
-from kbqa_agent.features import FEATURES
 from kbqa_agent.linking import link
 from kbqa_agent.presence import SPREAD, HeldOut, PresenceModel, presence_inputs
 from kbqa_agent.qa_data import comparable
@@ -60,7 +59,8 @@ def fit_presence(ranker: TrainedRanker, examples: Sequence[QAExample], seed: int
         return None
     bar = tqdm(usable, desc="silence", unit="question", disable=None)
     seen = [form for number, example in enumerate(bar) for form in _forms(ranker, number, example)]
-    return PresenceModel(_boost(seen, seed), _held_out(seen, _out_of_fold(seen, seed)))
+    names = [*SPREAD, *(f"of_best_{name}" for name in ranker.features)]
+    return PresenceModel(_boost(seen, names, seed), _held_out(seen, _out_of_fold(seen, names, seed)))
 
 
 def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[_Seen]:
@@ -95,7 +95,7 @@ def _seen(
     )
 
 
-def _boost(seen: Iterable[_Seen], seed: int) -> Booster:
+def _boost(seen: Iterable[_Seen], names: Sequence[str], seed: int) -> Booster:
     import lightgbm
 
     settings = {
@@ -111,16 +111,15 @@ def _boost(seen: Iterable[_Seen], seed: int) -> Booster:
         "verbosity": -1,
     }
     inputs, labels, weights = zip(*((s.inputs, s.label, len(KINDS) if s.answerable else 1) for s in seen), strict=True)
-    names = [*SPREAD, *(f"of_best_{name}" for name in FEATURES)]
-    data = lightgbm.Dataset(np.array(inputs), np.array(labels), weight=np.array(weights), feature_name=names)
+    data = lightgbm.Dataset(np.array(inputs), np.array(labels), weight=np.array(weights), feature_name=list(names))
     return lightgbm.train(settings, data, TREES)
 
 
-def _out_of_fold(seen: Sequence[_Seen], seed: int) -> NDArray[np.float64]:
+def _out_of_fold(seen: Sequence[_Seen], names: Sequence[str], seed: int) -> NDArray[np.float64]:
     """How probable it is that the answer is there, for each form, from trees that saw no form of its question."""
     present = np.zeros(len(seen))
     for fold in range(FOLDS):
-        booster = _boost((s for s in seen if s.question % FOLDS != fold), seed)
+        booster = _boost((s for s in seen if s.question % FOLDS != fold), names, seed)
         at = [i for i, s in enumerate(seen) if s.question % FOLDS == fold]
         present[at] = np.asarray(booster.predict(np.array([seen[i].inputs for i in at])))[:, PRESENT]
     return present

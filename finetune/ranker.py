@@ -24,12 +24,14 @@ from kb_index.errors import InputError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.features import FEATURES, attribute_of, candidate_features
+from kbqa_agent.features import attribute_of, candidate_features, feature_names
 from kbqa_agent.linking import link_many
 from kbqa_agent.mention_features import mask_mention
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.retrieval import retrieve_many
+from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
+from kbqa_agent.text_encoder import TextEncoder
 from kbqa_agent.types import EntityMention, Generator, QAExample
 from kbqa_agent.wordings import AskedFact, Wordings
 
@@ -47,6 +49,7 @@ BLOCKS = 20
 """Folds and the validation share are made of whole blocks of neighbouring questions: neighbours are often by one writer
 and about similar things, so a question that is left out alone is easier than a new one."""
 PACKAGES = ("lightgbm", "numpy")
+ENCODER_PACKAGES = ("torch", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class RankerConfig:
     learning_rate: float = 0.08
     weighed: int = 200
     """Held-out questions on which the weight of a generator's likelihood is fitted."""
+    encoder: str | None = None
+    """Folder or hub name of a transformer encoder that compares questions with attributes; None: no such features."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -85,7 +90,7 @@ class RankerResult:
 class _Retrieved(NamedTuple):
     """A question with all that the pipeline found for it; `labels` (n_triples,) are 0, `SAME_ANSWER` or `GOLD`.
 
-    `asked` is None if no right triple was found.
+    `asked` and the mention that it is `about` are None if no right triple was found.
     """
 
     question: str
@@ -94,6 +99,7 @@ class _Retrieved(NamedTuple):
     labels: NDArray[np.int64]
     answerable: bool
     asked: AskedFact | None
+    about: EntityMention | None
 
 
 def train_ranker(
@@ -109,11 +115,12 @@ def train_ranker(
 
     With a generator, how much its likelihoods count is fitted on held-out questions too.
 
-    Raises: QuestionFileError when hardly any answer is in the knowledge base; StorageError, before any training, when
-    `out` is neither absent, nor empty, nor a ranker.
+    Raises: QuestionFileError when hardly any answer is in the knowledge base. Before any training, StorageError when
+    `out` is neither absent, nor empty, nor a ranker; ModelError or MissingExtraError when the encoder cannot be used.
     """
     check_replaceable(out, RANKER_FILE)
     config = config or RankerConfig()
+    texts = EncodedTexts(TextEncoder(config.encoder)) if config.encoder else None
     stages = StageMetrics()
     found = _retrieve(kb, examples)
     held_out = _held_out(len(found), config)
@@ -125,8 +132,11 @@ def train_ranker(
         )
     recall = float(np.mean([f.asked is not None for f in found if f.answerable]))
     stages.add("retrieve", n_questions=len(found), recall=recall)
-    booster = _boost(*_training_rows(kb, training, config), config)
-    wordings = _wordings(training)
+    if texts is not None:
+        texts.prepare(*_all_texts(found))
+        stages.add("encode", n_questions=len(found))
+    booster = _boost(*_training_rows(kb, training, config, texts), config)
+    wordings = _wordings(training, texts)
     scored = _score(kb, booster, wordings, validation)
     mrr = _mrr(validation, scored)
     stages.add("boost", validation_mrr=mrr)
@@ -139,7 +149,7 @@ def train_ranker(
     result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
     data = {"questions_sha256": sha256_of(map(asdict, examples)), "result": asdict(result)}
     with replacing_folder(out, holds=RANKER_FILE) as folder:
-        ranker.save(folder, training_record(asdict(config), data, PACKAGES))
+        ranker.save(folder, training_record(asdict(config), data, (*PACKAGES, *(ENCODER_PACKAGES if texts else ()))))
         write_metrics(stages.rows, folder / "metrics.jsonl")
     return result
 
@@ -199,21 +209,29 @@ def _labelled(example: QAExample, mentions: tuple[EntityMention, ...], triples: 
         for t in triples
     ]
     best = max(range(len(labels)), key=labels.__getitem__, default=0)
-    fact = _asked(example.question, mentions, triples[best]) if any(labels) else None
-    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers), fact)
+    fact, about = _asked(example.question, mentions, triples[best]) if any(labels) else (None, None)
+    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers), fact, about)
 
 
-def _asked(question: str, mentions: Sequence[EntityMention], gold: Triple) -> AskedFact:
+def _asked(question: str, mentions: Sequence[EntityMention], gold: Triple) -> tuple[AskedFact, EntityMention]:
     mention = next(m for m in mentions if any(e.id == gold.subject_id for e in m.entities))
-    return AskedFact(mask_mention(question, mention), attribute_of(gold.predicate), gold.object)
+    return AskedFact(mask_mention(question, mention), attribute_of(gold.predicate), gold.object), mention
 
 
-def _wordings(found: Iterable[_Retrieved]) -> Wordings:
-    return Wordings.fit(f.asked for f in found if f.asked is not None)
+def _all_texts(found: Iterable[_Retrieved]) -> tuple[list[str], list[str]]:
+    """The distinct questions and the distinct attributes of all their triples."""
+    questions = {f.question: None for f in found}
+    return list(questions), list({attribute_of(t.predicate): None for f in found for t in f.triples})
+
+
+def _wordings(found: Iterable[_Retrieved], texts: EncodedTexts | None) -> Wordings:
+    known = [(f.asked, AskedAttribute(f.question, f.about, f.asked.attribute)) for f in found if f.asked and f.about]
+    wordings = Wordings.fit(fact for fact, _ in known)
+    return replace(wordings, similarity=Similarity.fit(texts, [asked for _, asked in known])) if texts else wordings
 
 
 def _training_rows(
-    kb: KnowledgeBase, training: Sequence[_Retrieved], config: RankerConfig
+    kb: KnowledgeBase, training: Sequence[_Retrieved], config: RankerConfig, texts: EncodedTexts | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], list[int]]:
     """Features (n_rows, n_features), labels (n_rows,) and the number of rows of each question."""
     rng = np.random.default_rng(config.seed)
@@ -221,7 +239,7 @@ def _training_rows(
     fold_of = _blocks(len(training)) % config.folds
     bar = tqdm(total=len(training), desc="features", unit="question", disable=None)
     for fold in range(config.folds):
-        wordings = _wordings(f for i, f in enumerate(training) if fold_of[i] != fold)
+        wordings = _wordings((f for i, f in enumerate(training) if fold_of[i] != fold), texts)
         for f in (f for i, f in enumerate(training) if fold_of[i] == fold):
             bar.update()
             if not f.labels.any():
@@ -255,7 +273,7 @@ def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence
         "deterministic": True,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(rows, labels, group=list(sizes), feature_name=list(FEATURES))
+    data = lightgbm.Dataset(rows, labels, group=list(sizes), feature_name=list(feature_names(bool(config.encoder))))
     with tqdm(total=config.trees, desc="trees", unit="tree", disable=None) as bar:
         return lightgbm.train(settings, data, config.trees, callbacks=[lambda _: bar.update() and None])
 

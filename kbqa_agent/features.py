@@ -4,7 +4,8 @@
 well known it is, and whether its description, its attributes and its objects fit the question's other words.
 *attribute*: how its name fits the rest of the question, by characters and by the translation model. *object*: its
 shape, beside what the question asks for. *relative*: the strongest of these as distances from the best candidate of the
-same question, of the same mention, and of the same entity.
+same question, of the same mention, and of the same entity. Where the ranker was trained with a transformer encoder, a
+sixth group tells how near the question comes to the attribute in meaning (`similarity.py`).
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from kbqa_agent.fact_features import (
     question_kind,
 )
 from kbqa_agent.mention_features import MENTION, mask_mention, mention_features
+from kbqa_agent.similarity import SIMILARITY
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import Wordings
 
-__all__ = ["FEATURES", "attribute_of", "candidate_features"]
+__all__ = ["FEATURES", "attribute_of", "candidate_features", "feature_names"]
 
 BEST_OF_QUESTION = (
     "chars", "name_surprise", "name_rarity", "rarity_around", "char_recall", "common_run", "gain_sum", "gain_whole",
@@ -41,6 +43,7 @@ BEST_OF_QUESTION = (
 )  # fmt: skip
 BEST_OF_MENTION = ("gain_sum", "left_surprise", "left_undescribed", "n_triples")
 BEST_OF_ENTITY = ("gain_sum", "gain_whole", "char_recall", "left_surprise")
+RELATIVE = (BEST_OF_QUESTION, BEST_OF_MENTION, BEST_OF_ENTITY)
 LESS_IS_BETTER = {"left_surprise", "left_undescribed", "unheard_of", "rarity_around"}
 ABSOLUTE = (*MENTION, *ENTITY, *ATTRIBUTE, *OBJECT, "n_values")
 FEATURES = (
@@ -49,10 +52,19 @@ FEATURES = (
     *(f"{name}_off_mention" for name in BEST_OF_MENTION),
     *(f"{name}_off_entity" for name in BEST_OF_ENTITY),
 )
+"""The features without an encoder."""
+SIMILARITY_FEATURES = tuple(
+    f"{name}{of}" for of in ("", "_off_best", "_off_mention", "_off_entity") for name in SIMILARITY
+)
 
 T = TypeVar("T")
 
 attribute_of = lru_cache(maxsize=200_000)(normalize_attribute)
+
+
+def feature_names(similarity: bool) -> tuple[str, ...]:
+    """The names of the columns that `candidate_features` gives, with or without a similarity in the wordings."""
+    return (*FEATURES, *SIMILARITY_FEATURES) if similarity else FEATURES
 
 
 def candidate_features(
@@ -62,9 +74,9 @@ def candidate_features(
     wordings: Wordings,
     frequency: Callable[[Sequence[str]], NDArray[np.int64]],
 ) -> NDArray[np.float32]:
-    """Features of each triple, (n_triples, len(FEATURES)); `frequency` counts attributes in the knowledge base."""
+    """Features of each triple, (n_triples, n_features); `frequency` counts attributes in the knowledge base."""
     if not len(triples):
-        return np.zeros((0, len(FEATURES)), np.float32)
+        return np.zeros((0, len(feature_names(wordings.similarity is not None))), np.float32)
     facts = [(attribute_of(t.predicate), t) for t in triples]
     counted = {a: i for i, a in enumerate(dict.fromkeys(a for a, _ in facts))}
     frequencies = np.log1p(frequency(list(counted)))
@@ -88,7 +100,13 @@ def candidate_features(
                 _values(of_mention),
             ]
         )
-    return np.hstack([rows, _relative_features(rows, mention_of, np.array([t.subject_id for t in triples]))])
+    groups = (np.zeros_like(mention_of), mention_of, np.array([t.subject_id for t in triples]))
+    parts = [rows, *(_off_best(_signed(rows, names), group) for names, group in zip(RELATIVE, groups, strict=True))]
+    if wordings.similarity is not None:
+        table = wordings.similarity.table(question, mentions, list(counted))
+        near = table[mention_of, [counted[a] for a, _ in facts]]
+        parts += [near, *(_off_best(near, group) for group in groups)]
+    return np.hstack(parts)
 
 
 def _mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> NDArray[np.int64]:
@@ -112,20 +130,16 @@ def _values(facts: Sequence[tuple[str, Triple]]) -> NDArray[np.float32]:
     return np.array([[counts[t.subject_id, a]] for a, t in facts], np.float32)
 
 
-def _relative_features(
-    rows: NDArray[np.float32], mention_of: NDArray[np.int64], subjects: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """How far each triple is from the best of its question, of its mention and of its entity."""
-    groups = (np.zeros_like(mention_of), mention_of, subjects)
-    names = (BEST_OF_QUESTION, BEST_OF_MENTION, BEST_OF_ENTITY)
-    return np.hstack([_off_best(rows, of_group, group) for of_group, group in zip(names, groups, strict=True)])
-
-
-def _off_best(rows: NDArray[np.float32], names: Sequence[str], group: NDArray[np.int64]) -> NDArray[np.float32]:
+def _signed(rows: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float32]:
+    """The columns of these names, (n_triples, n_names), turned so that more is better."""
     signs = np.array([-1 if name in LESS_IS_BETTER else 1 for name in names], np.float32)
-    values = rows[:, [ABSOLUTE.index(name) for name in names]] * signs
+    return rows[:, [ABSOLUTE.index(name) for name in names]] * signs
+
+
+def _off_best(values: NDArray[np.float32], group: NDArray[np.int64]) -> NDArray[np.float32]:
+    """How far each triple is from the best of its group, in each column of `values` (n_triples, n_columns)."""
     _, number = np.unique(group, return_inverse=True)
-    best = np.full((number.max() + 1, len(names)), -np.inf, np.float32)
+    best = np.full((number.max() + 1, values.shape[1]), -np.inf, np.float32)
     np.maximum.at(best, number, values)
     off: NDArray[np.float32] = best[number] - values
     return off

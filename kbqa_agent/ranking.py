@@ -5,10 +5,11 @@ and a term for "none of these" turns its scores into probabilities, both fitted 
 Training is `finetune.ranker`; what it writes, and this module reads, is one folder:
 
     ranker.json   booster.txt   asked.json   {patterns,objects}.{safetensors,json}
-    [presence.json   presence.txt]
+    [presence.json   presence.txt]   [similarity.safetensors]
 
 Where the folder holds a model of presence, that one says how probable it is that any triple answers, in place of the
-constant term for "none of these".
+constant term for "none of these". Where it was trained with a transformer encoder, `ranker.json` has its name and the
+sha256 of its files, and the same encoder has to be there.
 
 Reference: Burges 2010, "From RankNet to LambdaRank to LambdaMART"; Guo et al. 2017, arXiv:1706.04599 (temperature).
 """
@@ -27,8 +28,10 @@ from numpy.typing import NDArray
 from kb_index.errors import ModelError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
-from kbqa_agent.features import FEATURES, candidate_features
+from kbqa_agent.features import candidate_features, feature_names
 from kbqa_agent.presence import Presence, PresenceModel, presence_inputs
+from kbqa_agent.similarity import Similarity
+from kbqa_agent.text_encoder import TextEncoder
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import Wordings
 
@@ -77,7 +80,7 @@ def weigh(
 
 
 class TrainedRanker:
-    """LambdaMART over `FEATURES`; it counts attributes in the knowledge base that it was opened for."""
+    """LambdaMART over `features`; it counts attributes in the knowledge base that it was opened for."""
 
     def __init__(
         self,
@@ -126,6 +129,11 @@ class TrainedRanker:
         return TrainedRanker(self.kb, self.booster, self.wordings, self.calibration, presence)
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """The names of what it sees of a triple."""
+        return feature_names(self.wordings.similarity is not None)
+
+    @property
     def expected_share(self) -> float | None:
         """The share of answerable questions that the probabilities hold for; None if presence was never learnt."""
         return self.presence.expected_share if self.presence else None
@@ -146,9 +154,11 @@ class TrainedRanker:
         self.wordings.save(folder)
         if self.presence:
             self.presence.save(folder)
+        similarity = self.wordings.similarity
         about = {
             "format": FORMAT_VERSION,
-            "features": list(FEATURES),
+            "features": list(self.features),
+            **({"encoder": similarity.save(folder)} if similarity else {}),
             "calibration": asdict(self.calibration),
             "record": record,
         }
@@ -158,7 +168,8 @@ class TrainedRanker:
 def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     """Open the ranker in `folder`; by default the index's own or, where it has none, the one shipped in the package.
 
-    Raises: ModelError when the folder holds no ranker, a damaged one, or one for other features.
+    Raises: ModelError when the folder holds no ranker, a damaged one, one for other features, or one whose encoder is
+    not there; MissingExtraError when the packages for that encoder are not.
     """
     own = kb.path / "ranker"
     folder = folder or (own if own.is_dir() else DEFAULT_RANKER)
@@ -167,11 +178,25 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
 
     try:
         about = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
-        if about["format"] != FORMAT_VERSION or about["features"] != list(FEATURES):
+        if about["format"] != FORMAT_VERSION or about["features"] != list(feature_names("encoder" in about)):
             raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
         wordings, calibration = Wordings.load(folder), Calibration(**about["calibration"])
+        if "encoder" in about:
+            wordings = replace(wordings, similarity=Similarity.load(folder, _encoder(folder, **about["encoder"])))
         return TrainedRanker(kb, booster, wordings, calibration, PresenceModel.load(folder))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error
+
+
+def _encoder(folder: Path, name: str, sha256: str) -> TextEncoder:
+    advice = "; put that encoder there, or train the ranker again: kbqa finetune ranker --encoder FOLDER"
+    try:
+        encoder = TextEncoder(name)
+    except ModelError as error:
+        raise ModelError(f"ranker {folder}: was trained with {error}{advice}") from error
+    if encoder.fingerprint != sha256:
+        found = f"another model is there (sha256 {encoder.fingerprint[:12]})"
+        raise ModelError(f"ranker {folder}: was trained with encoder {name!r} (sha256 {sha256[:12]}), {found}{advice}")
+    return encoder

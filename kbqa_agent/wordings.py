@@ -2,7 +2,7 @@
 
 An attribute is read as its name, its characters and its pairs of characters (谁写的 ~ 作者, and so 原作者); an object
 as its shape, its length and its ends (多高 ~ a number that ends in 米). Beside them stands how often each attribute was
-asked for.
+asked for and, if the user names an encoder, how near questions come to attributes in meaning.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from kb_index.normalize import normalize_name
 from kbqa_agent.patterns import NOTHING, Gains, TranslationModel
+from kbqa_agent.similarity import Similarity
 
 __all__ = ["AskedFact", "ObjectForm", "Wordings", "attribute_parts", "object_form", "pairs_of"]
 
@@ -86,11 +87,15 @@ def pairs_of(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Wordings:
-    """Two translation models, and the number of training questions that asked for each attribute."""
+    """Two translation models, the number of training questions that asked for each attribute, perhaps a similarity.
+
+    The similarity is saved and opened apart, as it needs its encoder.
+    """
 
     attributes: TranslationModel
     objects: TranslationModel
     asked: Mapping[str, int]
+    similarity: Similarity | None = None
 
     @classmethod
     def fit(cls, facts: Iterable[AskedFact]) -> Wordings:
