@@ -32,11 +32,16 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--data", type=Path, required=True, help="folder of the task's files")
     options.add_argument("--work", type=Path, required=True, help="folder for indexes and reports")
-    options.add_argument("--drawn", default="1000", help="questions of the steps with a generator")
+    options.add_argument("--drawn", default="1000", help="questions of the steps with a generator, and of --index")
     options.add_argument("--encoder", help="folder or hub name of a transformer encoder; default: no steps with one")
     options.add_argument("--only", nargs="*", help="names of steps; default: all")
+    options.add_argument("--index", type=Path, help="ask this index, with the ranker in it, and do nothing else")
     args = options.parse_args()
     commands = steps(args.data, args.work, args.drawn)
+    if args.index:
+        name = f"trained-on-{args.index.name}"
+        asked = ["--questions", str(args.data / TEST), "--limit", args.drawn, "--model", "none"]
+        commands = {name: ["eval", "--index", str(args.index), *asked, "--out", str(args.work / name)]}
     if args.encoder:
         commands |= encoder_steps(args.data, args.work, args.encoder)
     for name, command in commands.items():
@@ -93,7 +98,7 @@ def record(name: str, command: list[str]) -> None:
         ).stdout.strip(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "data": f"{KB}, {TEST}" if "--index" not in sys.argv else TEST,
+        "data": TEST if name.startswith("trained-on-") else f"{KB}, {TEST}",
         "wall_seconds": round(time.perf_counter() - started, 1),
         "output": done.stdout.strip().splitlines()[-1] if command[0] != "eval" else None,
     }
