@@ -26,7 +26,6 @@ MAX_TRIPLES = 1000
 _ASKS_IF = re.compile(r"(?:吗|么|对不对|对吗|是吗)[?？。\s]*$|是不是|是否|有没有")
 _ASKS_WHAT = re.compile(r"什么|谁|哪|多少|几|何|怎|啥|知道|了解|清楚|告诉|介绍|解释|说说")
 _SAYS_SO = re.compile(r"\W*(?:是|否|有|无|没有|不?支持|不?可以|不?能)\W*")
-"""A value that is itself a yes or no answers the question as one about an attribute."""
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -81,10 +80,14 @@ def _answers(
     """What is known in place of each name, as far as it is about another name and no yes or no itself."""
     for mention in _apart(mentions)[:MAX_ASKED]:
         answer = ask(_unframed(question[: mention.start] + "什么" + question[mention.end :]))
-        if answer and not _SAYS_SO.fullmatch(answer.values[0] if answer.values else ""):
-            facts = [t for c in answer.candidates if c.answer in answer.values for t in c.evidence]
-            if facts and not any(_same(mention.text, t.subject) for t in facts):
-                yield mention.text, facts
+        facts = [t for c in answer.candidates if c.answer in answer.values for t in c.evidence] if answer else []
+        if facts and not any(_same(mention.text, t.subject) or _is_yes_or_no(t) for t in facts):
+            yield mention.text, facts
+
+
+def _is_yes_or_no(fact: Triple) -> bool:
+    """Whether a fact's value is itself a yes or no, as 支持, or 纳入 of 是否纳入医保: it is one about an attribute."""
+    return bool(_SAYS_SO.fullmatch(fact.object)) or fact.object in fact.predicate
 
 
 def _asks_if(question: str) -> bool:

@@ -64,7 +64,7 @@ def _asked(question: str) -> Iterator[_Asked]:
 
 def _is_likely(best: Candidate, asked: _Asked) -> bool:
     attribute = attribute_of(best.evidence[0].predicate)
-    if any(a in attribute for group in asked.attributes for a in group):
+    if any(a == attribute or (len(a) > 1 and a in attribute) for group in asked.attributes for a in group):
         return best.score >= ENOUGH_BY_VERB
     return best.score >= ENOUGH and not is_asked_by_verb(attribute)
 

@@ -110,6 +110,11 @@ def test_a_name_that_is_no_value_of_the_attribute_makes_no_claim(agent):
     assert agent.ask("法国和红高粱是邻国吗？").text not in ("是", "不是")
 
 
+def test_a_value_that_is_itself_a_yes_is_the_answer(agent_of):
+    agent = agent_of("某药 ||| 是否纳入医保 ||| 纳入\n纳入 ||| 词性 ||| 动词\n某药丸 ||| 用途 ||| 止痛\n")
+    assert agent.ask("请问某药是否纳入医保？").text == "纳入"
+
+
 def test_which_ones_is_not_how_many(agent):
     assert agent.ask("哪几本书的作者是曹雪芹？").values == ("红楼梦", "废艺斋集稿")
 
