@@ -1,13 +1,13 @@
 """The language model that weighs and writes answers: any Hugging Face causal model, with or without a LoRA adapter.
 
 Without a name it is the embedded one, SmolLM2-135M-Instruct with the adapter that ships in this package. Models are
-opened in `causal_models`, the arithmetic of likelihoods is in `scoring`, prompts are made in `prompts`.
+opened in `causal_models`; likelihoods are in `scoring`, what is written in `decoding`, what is drawn in `sampling`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbqa_agent.causal_models import EMBEDDED, load_model, with_adapter
-from kbqa_agent.prompts import first_line
+from kbqa_agent.decoding import choose_answers, stream_answer, write_answers
 from kbqa_agent.sampling import Sampled, SamplingOptions, sample_answers
 from kbqa_agent.scoring import score_answers
-from kbqa_agent.tokenizing import context_length, encode_prompt, pad_left, stop_ids
 
 __all__ = ["HuggingFaceGenerator", "load_generator", "shipped_adapter"]
 
@@ -38,37 +37,31 @@ class HuggingFaceGenerator:
         self.name, self.adapter = name, adapter
         self._model = model
         self._tokenizer = tokenizer
-        self._stop_ids = stop_ids(tokenizer)
 
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
         """Give the natural-log likelihood of each answer, summed over its tokens and the end token, (n_answers,)."""
         return score_answers(self._model, self._tokenizer, prompt, answers)
 
-    def generate(self, prompts: Sequence[str], max_new_tokens: int = 48) -> list[str]:
-        """Write one answer for each prompt, greedily, up to the end token, a line break or `max_new_tokens` tokens."""
-        import torch
-        from transformers import GenerationConfig
+    def generate(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int = 48,
+        *,
+        among: Sequence[Sequence[str]] | None = None,
+        beams: int = 1,
+    ) -> list[str]:
+        """Write one answer for each prompt: the likeliest next token each time, or the best of some beams.
 
-        if not prompts:
-            return []
-        room = max(1, context_length(self._model) - max_new_tokens)
-        rows = [encode_prompt(self._tokenizer, prompt, room) for prompt in prompts]
-        padded, mask = pad_left(rows, self._tokenizer.eos_token_id)
-        settings = GenerationConfig(
-            max_new_tokens=max_new_tokens,
-            do_sample=False,
-            eos_token_id=self._stop_ids,
-            pad_token_id=self._tokenizer.eos_token_id,
-        )
-        device = self._model.device
-        with torch.inference_mode():
-            output = self._model.generate(
-                torch.tensor(padded, device=device),
-                attention_mask=torch.tensor(mask, device=device),
-                generation_config=settings,
-            )
-        texts = self._tokenizer.batch_decode(output[:, len(padded[0]) :], skip_special_tokens=True)
-        return [first_line(text) for text in texts]
+        It ends at the end token, a line break or `max_new_tokens` tokens. With `among`, a list of candidates for each
+        prompt, nothing else than one of them can be written, whole.
+        """
+        if among is not None:
+            return choose_answers(self._model, self._tokenizer, prompts, among, beams)
+        return write_answers(self._model, self._tokenizer, prompts, max_new_tokens, beams)
+
+    def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
+        """Give the answer that `generate` writes piece by piece, each as soon as it is there."""
+        return stream_answer(self._model, self._tokenizer, prompt, max_new_tokens)
 
     def sample(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kb_index.errors import InputError
 from kbqa_agent.prompts import first_line
-from kbqa_agent.tokenizing import context_length, encode_prompt, pad_left, stop_ids
+from kbqa_agent.tokenizing import batches_by_length, context_length, encode_prompt, pad_left, stop_ids
 
 __all__ = ["Sampled", "SamplingOptions", "sample_answers"]
 
@@ -72,7 +72,8 @@ def sample_answers(model: Any, tokenizer: Any, prompts: Sequence[str], options: 
     rows = [encode_prompt(tokenizer, prompt, room) for prompt in prompts]
     chances = _chances(prompts, options)
     answers: list[list[Sampled]] = [[] for _ in prompts]
-    for batch in _batches([len(row) for row in rows], options):
+    sizes = [options.k * (len(row) + options.max_new_tokens) for row in rows]
+    for batch in batches_by_length(sizes, CACHED_TOKENS):
         ids, mask = pad_left([rows[i] for i in batch], tokenizer.eos_token_id)
         uniform = torch.from_numpy(np.concatenate([chances[i] for i in batch]))
         with torch.inference_mode():
@@ -101,16 +102,6 @@ def _chances(prompts: Sequence[str], options: SamplingOptions) -> list[NDArray[n
         seen[prompt] += 1
         found.append(np.random.default_rng(key).random((options.k, options.max_new_tokens), dtype=np.float32))
     return found
-
-
-def _batches(lengths: Sequence[int], options: SamplingOptions) -> Iterator[list[int]]:
-    """Put prompts of like lengths together, the longest first, as many as the budget of tokens allows."""
-    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    while order:
-        each = options.k * (lengths[order[0]] + options.max_new_tokens)
-        n = max(1, CACHED_TOKENS // each)
-        yield order[:n]
-        order = order[n:]
 
 
 def _draw_answers(model: Any, batch: _Batch, options: SamplingOptions) -> list[tuple[list[int], float]]:

@@ -7,10 +7,19 @@ long loses triples, the last ones first, and never its question.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["QUESTION_LINES", "UNLIMITED", "context_length", "encode_answer", "encode_prompt", "pad_left", "stop_ids"]
+__all__ = [
+    "QUESTION_LINES",
+    "UNLIMITED",
+    "batches_by_length",
+    "context_length",
+    "encode_answer",
+    "encode_prompt",
+    "pad_left",
+    "stop_ids",
+]
 
 QUESTION_LINES = 2
 """The lines at a prompt's end that are never cut: the question, and the cue for the answer."""
@@ -45,6 +54,19 @@ def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int) -> list[int]:
 
     fitting = bisect_right(range(1, len(facts)), max_tokens, key=lambda n: len(encoded(n)))
     return encoded(fitting)[-max_tokens:]
+
+
+def batches_by_length(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Put the places of like sizes together, the largest first; as many as fit a budget when filled up, at least one.
+
+    >>> list(batches_by_length([3, 9, 4, 8], 18))
+    [[1, 3], [2, 0]]
+    """
+    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    while order:
+        n = max(1, budget // max(1, sizes[order[0]]))
+        yield order[:n]
+        order = order[n:]
 
 
 def pad_left(rows: Sequence[Sequence[int]], token: int) -> tuple[list[list[int]], list[list[int]]]:
