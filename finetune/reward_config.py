@@ -1,0 +1,75 @@
+"""The settings of a reward model's training, in one frozen value whose ranges are checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kb_index.errors import InputError
+
+__all__ = ["CONTROL_UP_TO", "RewardConfig"]
+
+CONTROL_UP_TO = 1000
+"""Up to so many pairs, the control on shuffled labels is trained unless it is said not to: it doubles the cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardConfig:
+    """How a reward model is trained on preferences.
+
+    What differs from the defaults of transformers' Trainer: a learning rate for LoRA (5e-4, not 5e-5), cosine decay
+    with warm-up, 8 prompts a step, one epoch, batches of rows of like length.
+    """
+
+    out: Path
+    """The folder for the model, metrics, curve, record and checkpoints."""
+    model: str | None = None
+    """A Hugging Face name, a folder or a .gguf file; None is the embedded model."""
+    rank: int = 16
+    alpha: int = 32
+    learning_rate: float = 5e-4
+    rows_per_step: int = 8
+    """Prompts with all their answers, of which one optimizer step learns."""
+    rows_at_once: int = 4
+    """Prompts in memory together; a divisor of `rows_per_step`."""
+    epochs: float = 1.0
+    max_steps: int | None = None
+    """Train this many steps, however many epochs that is."""
+    warmup_share: float = 0.05
+    max_grad_norm: float = 1.0
+    max_tokens: int = 512
+    """The longest prompt with one answer; longer prompts lose triples, never the question or the answer."""
+    held_out_share: float = 0.2
+    """The share of prompts, with all their pairs, that the accuracy is measured on."""
+    max_held_out: int = 200
+    control: bool | None = None
+    """Also train on shuffled labels and measure that; None: where there are at most `CONTROL_UP_TO` pairs."""
+    log_every: int = 5
+    validate_every: int = 50
+    save_every: int = 25
+    seed: int = 0
+    resume: bool = False
+    """Go on from the last checkpoint in `out`."""
+    report_to: str = "none"
+    """Where else metrics go: a tracker that transformers knows, such as wandb."""
+
+    def __post_init__(self) -> None:
+        at_least_one = ("rank", "alpha", "rows_per_step", "rows_at_once", "max_held_out", "log_every")
+        for name in (*at_least_one, "validate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
+        for name in ("learning_rate", "epochs", "max_grad_norm"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
+        if not 0.0 <= self.warmup_share < 1.0:
+            raise InputError(f"warmup_share={self.warmup_share}: expected a share from 0 to under 1")
+        if not 0.0 < self.held_out_share < 1.0:
+            raise InputError(f"held_out_share={self.held_out_share}: expected a share over 0 and under 1")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise InputError(f"max_steps={self.max_steps}: expected at least 1")
+        if self.max_tokens < 16:
+            raise InputError(f"max_tokens={self.max_tokens}: expected at least 16, for a question and an answer")
+        if self.rows_per_step % self.rows_at_once:
+            raise InputError(
+                f"rows_at_once={self.rows_at_once}: expected a divisor of rows_per_step={self.rows_per_step}"
+            )
