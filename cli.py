@@ -28,6 +28,7 @@ DUCKDB_INTERRUPTED = "Query interrupted"
 FILE = click.Path(path_type=Path)
 TRIPLE_FORMATS = ["auto", "nlpcc", "tsv", "csv", "jsonl", "parquet", "ntriples", "turtle"]
 QUESTION_FORMATS = click.Choice(["auto", "nlpcc", "kgclue", "metaqa", "text2text"])
+DECODINGS = click.Choice(["free", "constrained"])
 RISK = click.FloatRange(0, 1, min_open=True)
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
@@ -44,6 +45,13 @@ def generator_options(command: Any) -> Any:
         click.option("--generator", type=uses, default="unsure", show_default=True, help="When to ask the model."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
         click.option("--free-text", is_flag=True, help="Let the generator write; what no triple backs is marked."),
+        click.option(
+            "--decoding",
+            type=DECODINGS,
+            default="free",
+            show_default=True,
+            help="What --free-text writes: anything, or a candidate.",
+        ),
         click.option("--answerable", type=RISK, help="Share of the questions thought to have an answer; default: 0.9."),
         click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )

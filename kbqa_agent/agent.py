@@ -151,7 +151,7 @@ class KBQAgent:
             found = self._weighed(found, self._likelihoods(prompt, found, self.generator))
             clock.lap("score")
             if self.config.free_text:
-                text = self.generator.generate([prompt])[0]
+                text = self._written(prompt, found, self.generator)
                 clock.lap("generate")
         if asks_for_several(question):
             found = gathered(found)
@@ -234,6 +234,13 @@ class KBQAgent:
         """
         texts = [answer_text(c.answer) for c in candidates[: self.config.scored_candidates]]
         return generator.score(prompt, texts) / np.array([len(text) + 1 for text in texts], np.float64)
+
+    def _written(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> str:
+        """What the generator writes; with constrained decoding, a candidate as it is in the prompt, or UNKNOWN."""
+        if self.config.decoding == "free":
+            return generator.generate([prompt])[0]
+        texts = dict.fromkeys(answer_text(c.answer) for c in candidates)
+        return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
 
     def _weighed(self, candidates: Sequence[Candidate], log_likelihoods: NDArray[np.float64]) -> list[Candidate]:
         """Weigh the first candidates' probabilities with their likelihoods, and order them anew."""

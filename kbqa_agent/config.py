@@ -8,9 +8,10 @@ from typing import Literal
 
 from kb_index.errors import InputError
 
-__all__ = ["AgentConfig", "GeneratorUse"]
+__all__ = ["AgentConfig", "Decoding", "GeneratorUse"]
 
 GeneratorUse = Literal["always", "unsure", "never"]
+Decoding = Literal["free", "constrained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class AgentConfig:
     """Let the generator answer from its own memory, without any triples."""
     free_text: bool = False
     """Let the generator write the answer itself; one that is no candidate is marked as unsupported."""
+    decoding: Decoding = "free"
+    """With `free_text`: "constrained" lets the generator write nothing else than a candidate, or that it is unknown."""
     max_candidates: int = 20
     scored_candidates: int = 8
     prompt_triples: int = 10
@@ -40,6 +43,13 @@ class AgentConfig:
     def __post_init__(self) -> None:
         if self.generator not in ("always", "unsure", "never"):
             raise InputError(f"generator={self.generator!r}: expected 'always', 'unsure' or 'never'")
+        if self.decoding not in ("free", "constrained"):
+            raise InputError(f"decoding={self.decoding!r}: expected 'free' or 'constrained'")
+        if self.decoding == "constrained" and (self.closed_book or not self.free_text):
+            raise InputError(
+                "decoding='constrained': is for text that the generator writes from triples; "
+                "add free_text (--free-text), without closed_book (--closed-book)"
+            )
         for name in ("max_candidates", "scored_candidates", "prompt_triples", "max_question_chars"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")

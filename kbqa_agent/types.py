@@ -116,5 +116,7 @@ class Generator(Protocol):
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
         """Natural-log likelihood of each answer, summed over its tokens and the end token, (n_answers,)."""
 
-    def generate(self, prompts: Sequence[str], max_new_tokens: int = 48) -> list[str]:
-        """Write one answer for each prompt, greedily, up to the end token."""
+    def generate(
+        self, prompts: Sequence[str], max_new_tokens: int = 48, *, among: Sequence[Sequence[str]] | None = None
+    ) -> list[str]:
+        """Write one answer for each prompt, up to the end token; with `among`, one of the candidates of the prompt."""

@@ -41,8 +41,9 @@ class OneAnswerGenerator:
         self.prompts.append(prompt)
         return np.array([0.0 if a == self.likes else -20.0 for a in answers], np.float32)
 
-    def generate(self, prompts, max_new_tokens=48):
+    def generate(self, prompts, max_new_tokens=48, among=None):
         self.prompts += prompts
+        self.among = among
         return [self.writes for _ in prompts]
 
 
@@ -109,6 +110,15 @@ def test_text_that_no_triple_backs_is_marked(kb):
     assert (unlikely.text, unlikely.supported) == ("欧元", False)
     silent = agent(kb, OneAnswerGenerator(writes=UNKNOWN), free_text=True).ask("法国的首都是哪里？")
     assert (silent.text, silent.abstained) == (None, "no_attribute")
+
+
+def test_constrained_text_is_a_candidate_or_the_word_for_unknown(kb):
+    generator = OneAnswerGenerator(writes="巴黎")
+    answer = agent(kb, generator, free_text=True, decoding="constrained").ask("法国的首都是哪里？")
+    assert (answer.text, answer.supported) == ("巴黎", True)
+    assert generator.among == [["巴黎", "6700万", "欧元", UNKNOWN]]
+    with pytest.raises(InputError, match="--free-text"):
+        AgentConfig(decoding="constrained")
 
 
 def test_a_value_cannot_start_a_line_of_the_prompt(kb):
