@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
+from zipfile import is_zipfile
 
 __all__ = ["last_checkpoint", "step_of"]
 
@@ -25,8 +27,20 @@ def step_of(checkpoint: Path) -> int:
 
 
 def _is_whole(checkpoint: Path) -> bool:
+    """Tell whether all of a checkpoint reached the disk; after a power cut any of its files may be short."""
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return all(map(_is_whole_safetensors, checkpoint.glob("*.safetensors"))) and all(
+            map(is_zipfile, checkpoint.glob("*.pt"))
+        )
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
         return False
-    return True
+
+
+def _is_whole_safetensors(path: Path) -> bool:
+    """Compare the size of the file with what its header says of its tensors."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length)) if length < path.stat().st_size else {}
+    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    return bool(path.stat().st_size == 8 + length + max(ends, default=-1))

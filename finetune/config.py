@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kb_index.errors import InputError
 
-__all__ = ["SFTConfig"]
+__all__ = ["LORA_ON", "TRACKERS", "SFTConfig"]
+
+LORA_ON = ("all", "attention")
+TRACKERS = ("none", "wandb", "tensorboard", "trackio")
 
 
 @dataclass(frozen=True, slots=True)
 class SFTConfig:
     """How a causal model is fine-tuned on prompts and answers.
 
-    What differs from the defaults of transformers' Trainer: a learning rate for LoRA (1e-3, not 5e-5), cosine decay
-    with warm-up, 8 rows a step, one epoch, batches of rows of like length, bfloat16 where the processor computes in it.
+    What differs from the defaults of transformers' Trainer: a learning rate for LoRA (1e-3, not 5e-5), 8 rows a step,
+    one epoch, batches of rows of like length, bfloat16 where the processor computes in it; and, as LLaMA was trained
+    (Touvron et al. 2023, arXiv:2302.13971, section 2.3): AdamW with betas 0.9 and 0.95, weight decay 0.1, gradients
+    clipped to norm 1, warm-up, then a cosine down to a tenth of the learning rate.
     """
 
     data: Path
@@ -28,18 +35,27 @@ class SFTConfig:
     """An adapter to go on from; None starts a new one."""
     full: bool = False
     """Train all weights and save a whole model, instead of a LoRA adapter."""
+    lora_on: str = "all"
+    """Which linear layers get LoRA: "all" but the output head, or those of "attention" only, as in the LoRA paper."""
+    four_bit: bool = False
+    """Hold the frozen weights in 4 bits (QLoRA, Dettmers et al. 2023, arXiv:2305.14314); needs a GPU."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, about a third slower."""
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
     learning_rate: float = 1e-3
     rows_per_step: int = 8
     rows_at_once: int = 8
-    """Rows in memory together; a divisor of `rows_per_step`."""
+    """Rows in the memory of one process together; `rows_per_step` is a multiple of it times the processes."""
     epochs: float = 1.0
     max_steps: int | None = None
     """Train this many steps, however many epochs that is."""
     warmup_share: float = 0.05
+    weight_decay: float = 0.1
     max_grad_norm: float = 1.0
+    patience: int | None = None
+    """Stop when so many validations in a row brought no lower loss, and keep the best weights; None: never."""
     max_tokens: int = 512
     """The longest row, prompt and answer together; longer prompts lose triples, never the question."""
     validation_share: float = 0.05
@@ -51,26 +67,40 @@ class SFTConfig:
     resume: bool = False
     """Go on from the last checkpoint in `out`."""
     report_to: str = "none"
-    """Where else metrics go: a tracker that transformers knows, such as wandb."""
+    """Where else metrics go: one of `TRACKERS`."""
 
     def __post_init__(self) -> None:
-        at_least_one = ("rank", "alpha", "rows_per_step", "rows_at_once", "max_validation_rows")
-        for name in (*at_least_one, "log_every", "validate_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
-        for name in ("learning_rate", "epochs", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
-        for name in ("dropout", "warmup_share", "validation_share"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise InputError(f"{name}={getattr(self, name)}: expected a share from 0 to under 1")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise InputError(f"max_steps={self.max_steps}: expected at least 1")
-        if self.max_tokens < 16:
-            raise InputError(f"max_tokens={self.max_tokens}: expected at least 16, for a question and an answer")
+        for name, fits, expected in RANGES:
+            if not fits(getattr(self, name)):
+                raise InputError(f"{name}={getattr(self, name)}: expected {expected}")
         if self.rows_per_step % self.rows_at_once:
             raise InputError(
                 f"rows_at_once={self.rows_at_once}: expected a divisor of rows_per_step={self.rows_per_step}"
             )
         if self.full and self.adapter is not None:
             raise InputError("full=True with an adapter: expected one of the two; merge the adapter or leave it out")
+        if self.full and self.four_bit:
+            raise InputError("full=True with four_bit=True: weights of 4 bits cannot be trained; leave one of them out")
+        if self.patience is not None and not self.validation_share:
+            raise InputError(f"patience={self.patience} without validation rows: expected a validation_share over 0")
+
+
+def _at_least(least: int) -> Callable[[Any], bool]:
+    return lambda value: value is None or value >= least
+
+
+def _is_share(value: float) -> bool:
+    return 0.0 <= value < 1.0
+
+
+POSITIVE = ("rank", "alpha", "rows_per_step", "rows_at_once", "max_validation_rows")
+COUNTED = ("log_every", "validate_every", "save_every", "max_steps", "patience")
+RANGES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    *((name, _at_least(1), "at least 1") for name in (*POSITIVE, *COUNTED)),
+    *((name, lambda value: value > 0, "a number over 0") for name in ("learning_rate", "epochs", "max_grad_norm")),
+    *((name, _is_share, "a share from 0 to under 1") for name in ("dropout", "warmup_share", "validation_share")),
+    ("weight_decay", lambda value: value >= 0, "0 or more"),
+    ("max_tokens", _at_least(16), "at least 16, for a question and an answer"),
+    ("lora_on", lambda value: value in LORA_ON, f"one of {', '.join(LORA_ON)}"),
+    ("report_to", lambda value: value in TRACKERS, f"one of {', '.join(TRACKERS)}"),
+)

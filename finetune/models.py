@@ -9,11 +9,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kb_index.atomic import filling_folder
+from finetune.processes import take_own_device
+from kb_index.atomic import check_replaceable, filling_folder, replacing_folder
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.causal_models import EMBEDDED, fast_dtype, load_model, quiet, with_adapter
 
-__all__ = ["EMBEDDED_HUB_NAME", "linear_layers", "open_trainable", "save_adapter", "save_full"]
+__all__ = [
+    "EMBEDDED_HUB_NAME",
+    "linear_layers",
+    "lora_targets",
+    "merge_adapter",
+    "open_trainable",
+    "save_adapter",
+    "save_full",
+]
 
 EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -35,6 +44,21 @@ def linear_layers(model: Any) -> tuple[list[str], bool]:
     return sorted(layers), any(isinstance(module, Conv1D) for module in layers.values())
 
 
+def lora_targets(model: Any, where: str) -> tuple[list[str], bool]:
+    """List the layers that get LoRA, as the ends of their names: all linear ones, or those of "attention" only.
+
+    The second value is as in `linear_layers`. Raises: ModelError where a model's attention is not called so.
+    """
+    names, transposed = linear_layers(model)
+    if where == "all":
+        return names, transposed
+    ends = {tuple(name.split(".")[-2:]) for name, _ in model.named_modules() if name.rpartition(".")[2] in names}
+    found = sorted(".".join(end) for end in ends if len(end) == 2 and "att" in end[0])
+    if not found:
+        raise ModelError(f"model {model.config.model_type}: none of its parts is called attention; use --lora-on all")
+    return found, transposed
+
+
 def open_trainable(config: Any) -> tuple[Any, Any]:
     """Open the model of an `SFTConfig` and its tokenizer, with a new or a given LoRA adapter, or all weights free.
 
@@ -48,17 +72,22 @@ def open_trainable(config: Any) -> tuple[Any, Any]:
         raise ModelError("model 'none': training needs a model; name one with --model, such as 'embedded'")
     try:
         import torch
-        from peft import LoraConfig, TaskType, get_peft_model
+        from peft import LoraConfig, TaskType, get_peft_model, prepare_model_for_kbit_training
         from transformers import set_seed
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
-    network, tokenizer = load_model(config.model, dtype=torch.float32 if config.full else fast_dtype())
+    take_own_device()
+    network, tokenizer = load_model(
+        config.model, dtype=torch.float32 if config.full else fast_dtype(), four_bit=config.four_bit
+    )
     if config.full:
         return network, tokenizer
+    if config.four_bit:
+        network = prepare_model_for_kbit_training(network, config.gradient_checkpointing)
     if config.adapter is not None:
         tuned = with_adapter(network, config.adapter, trainable=True)
     else:
-        names, transposed = linear_layers(network)
+        names, transposed = lora_targets(network, config.lora_on)
         settings = LoraConfig(
             r=config.rank,
             lora_alpha=config.alpha,
@@ -101,4 +130,24 @@ def save_full(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write a whole model and its tokenizer, which then opens as `--model FOLDER`. Raises: StorageError."""
     with filling_folder(folder, ("config.json",)) as part:
         model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+
+
+def merge_adapter(model: str | Path | None, adapter: Path, out: Path) -> None:
+    """Add an adapter to the weights of its model, and write the sum as a whole model, in float32, to the folder `out`.
+
+    Raises:
+        MissingExtraError: the packages for models are not installed.
+        ModelError: the model or the adapter cannot be loaded, or the adapter is for another model.
+        StorageError: `out` cannot be written, or holds other things than a model.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError("models", error.name or "torch") from error
+    check_replaceable(out, "config.json")
+    network, tokenizer = load_model(model, dtype=torch.float32)
+    merged = with_adapter(network, adapter).merge_and_unload()
+    with replacing_folder(out, holds="config.json") as part, quiet():
+        merged.save_pretrained(part)
         tokenizer.save_pretrained(part)

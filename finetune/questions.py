@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from finetune.data import RowOptions, rows_from_questions
-from finetune.sft import check_training_folder
+from finetune.training_folder import check_training_folder
 from kb_index.errors import InputError
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.qa_data import detect_format, draw, read_questions

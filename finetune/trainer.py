@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,40 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback
 
 from finetune.data import IGNORED
+from finetune.failures import no_number
 from finetune.record import read_metrics, write_metrics
 
-__all__ = ["AnswerTrainer", "MetricsFile", "answer_loss"]
+__all__ = ["AnswerTrainer", "EarlyStop", "MetricsFile", "answer_loss"]
 
 
 def answer_loss(model: Any, inputs: dict[str, torch.Tensor], through_head: bool) -> torch.Tensor:
     """Sum the cross entropy (nats) over the labelled tokens, shape ().
 
     `through_head`: the vocabulary's logits are computed at labelled positions only, which spares most of the work where
-    prompts are long and answers short.
+    prompts are long and answers short. Else they come from the model's own `forward`, which is needed where the logits
+    are more than the head's, or where `model` is one of several processes'; most models then take the positions at
+    which any row is labelled.
     """
-    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     labels = inputs["labels"][:, 1:]
     counted = labels != IGNORED
     given = {name: value for name, value in inputs.items() if name != "labels"} | {"use_cache": False}
     if through_head:
+        causal = _causal(model)
         hidden = causal.base_model(**given).last_hidden_state[:, :-1]  # (n_rows, longest - 1, dim)
         logits = causal.get_output_embeddings()(hidden[counted])
+    elif "logits_to_keep" in signature(_causal(model).forward).parameters:
+        positions = counted.any(0).nonzero().flatten()
+        labels, counted = labels[:, positions], counted[:, positions]
+        logits = model(**given, logits_to_keep=positions).logits[counted]
     else:
-        logits = causal(**given).logits[:, :-1][counted]
+        logits = model(**given).logits[:, :-1][counted]
     return torch.nn.functional.cross_entropy(logits.float(), labels[counted], reduction="sum")
+
+
+def _causal(model: Any) -> Any:
+    """Take the causal model out of the adapter, and out of what shares it between processes."""
+    inner = getattr(model, "module", model)
+    return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
 
 
 class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
@@ -57,10 +71,22 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
         """Give the mean loss of a labelled token; the Trainer calls this for training and for validation."""
+        # Several processes exchange gradients in the forward of what wraps the model.
+        through_head = self._through_head and model is self.model
         with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16_compute):
-            loss = answer_loss(model, inputs, self._through_head)
-        mean = loss / (inputs["labels"] != IGNORED).sum() if num_items_in_batch is None else loss / num_items_in_batch
+            loss = answer_loss(model, inputs, through_head)
+        if num_items_in_batch is None:
+            mean = loss / (inputs["labels"] != IGNORED).sum()
+        else:  # the tokens of all processes, whose gradients and losses are averaged
+            mean = loss * self.accelerator.num_processes / num_items_in_batch
         return (mean, {}) if return_outputs else mean
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """Clip as the Trainer does, and stop before a step that would make all weights NaN."""
+        norm = super()._clip_grad_norm(model)
+        if not torch.isfinite(norm):
+            raise no_number(self.state.global_step, Path(self.args.output_dir))
+        return norm
 
     def _head_is_all(self) -> bool:
         """Tell whether the logits are the output head's: some architectures scale or cap them after it."""
@@ -73,10 +99,28 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         return bool(torch.isclose(short, full, rtol=1e-2))
 
 
+class EarlyStop(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Ends a training when `patience` validations in a row were not better than the best before them.
+
+    It looks at the Trainer's own history, which checkpoints keep: a resumed training stops where an unbroken one does.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Look back."""
+        losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+        before, last = losses[: -self._patience], losses[-self._patience :]
+        if before and min(last) >= min(before):
+            control.should_training_stop = True
+
+
 class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     """Appends a JSON line for each logging step and each validation to `path`, and shows a progress bar.
 
-    `tokens` holds the number of tokens that were read by the end of each step, from step 0 on.
+    `tokens` holds the number of tokens that were read by the end of each step, from step 0 on. Of several processes the
+    main one writes. A line's `part` counts how often the training was resumed before it.
     """
 
     def __init__(self, path: Path, tokens: Sequence[int], progress: bool) -> None:
@@ -85,6 +129,7 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
         self._start = time.monotonic()
         self._bar = tqdm(desc="training", unit="step", disable=None if progress else True)
         self._seconds_before = 0.0
+        self._part = 0
 
     def keep_until(self, step: int) -> None:
         """Before a training goes on at `step` (-1: from its start): drop later lines, count tokens and seconds on."""
@@ -92,6 +137,7 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
         write_metrics(kept, self._path)
         if kept:
             self._seconds_before = kept[-1]["seconds"]
+            self._part = kept[-1].get("part", 0) + 1
 
     @property
     def seconds(self) -> float:
@@ -118,6 +164,7 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]  # transformers is not
             return
         self._bar.set_postfix({key: f"{line[key]:.4f}" for key in ("loss", "validation_loss") if key in line})
         line |= {"tokens": self._tokens[state.global_step], "seconds": round(self.seconds, 2)}
+        line |= {"part": self._part} if self._part else {}
         with self._path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 

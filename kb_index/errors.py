@@ -8,6 +8,7 @@
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
     │   └── EncoderMismatchError    the index was made with another encoder
     ├── ModelError              a generator, adapter or ranker that cannot be loaded
+    ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
     ├── MissingExtraError       an optional dependency is not installed
     └── StorageError            the disk is full, or a path cannot be written
 
@@ -26,6 +27,7 @@ __all__ = [
     "QuestionError",
     "QuestionFileError",
     "StorageError",
+    "TrainingError",
     "TripleFileError",
 ]
 
@@ -60,6 +62,10 @@ class EncoderMismatchError(IndexFolderError):
 
 class ModelError(KBQAError):
     """A generator, adapter or ranker cannot be loaded."""
+
+
+class TrainingError(KBQAError):
+    """A training cannot go on: its loss is no number, or the memory is full."""
 
 
 class MissingExtraError(KBQAError):

@@ -16,18 +16,23 @@ from typing import Any
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.gguf_cache import converted, embedded_gguf
 
-__all__ = ["EMBEDDED", "fast_dtype", "load_model", "quiet", "with_adapter"]
+__all__ = ["EMBEDDED", "fast_dtype", "load_model", "locate_model", "quiet", "set_end_token", "with_adapter"]
 
 EMBEDDED = "embedded"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def load_model(model: str | Path | None, dtype: Any = None, progress: bool = True) -> tuple[Any, Any]:
+def load_model(
+    model: str | Path | None, dtype: Any = None, progress: bool = True, four_bit: bool = False
+) -> tuple[Any, Any]:
     """Open a causal model and its tokenizer in `dtype` (by default the one that is fastest here), without adapter.
+
+    Where the tokenizer names no end token, as Galactica's, the model's settings do. `four_bit` packs the linear layers
+    to 4 bits (bitsandbytes' NF4, which needs a GPU).
 
     Raises:
         MissingExtraError: the packages for models are not installed.
-        ModelError: no such model, or no network to fetch it.
+        ModelError: no such model, no network to fetch it, or a model that does not write text.
     """
     try:
         import torch
@@ -35,18 +40,63 @@ def load_model(model: str | Path | None, dtype: Any = None, progress: bool = Tru
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingExtraError("models", error.name or "transformers") from error
-    source = _locate(model, progress)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    source = locate_model(model, progress)
+    packing = _four_bit_settings() if four_bit else {}
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source)
-            network = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or fast_dtype()).to(device)
+            network, loading = AutoModelForCausalLM.from_pretrained(
+                source, dtype=dtype or fast_dtype(), output_loading_info=True, **packing
+            )
+            if not four_bit and torch.cuda.is_available():
+                network = network.to("cuda")
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(f"model {str(model)!r}: cannot be loaded as a causal language model ({reason})") from error
+    _require_causal(network, model, loading["missing_keys"])
+    set_end_token(tokenizer, network.config)
     if tokenizer.eos_token_id is None:
         raise ModelError(f"model {str(model)!r}: its tokenizer has no end token, and answers need one")
     return network, tokenizer
+
+
+def set_end_token(tokenizer: Any, config: Any) -> None:
+    """Give a tokenizer that names no end token, as Galactica's, the one that the model's settings name."""
+    end = getattr(config, "eos_token_id", None)
+    if tokenizer.eos_token_id is None and end is not None:
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end if isinstance(end, int) else end[0])
+
+
+def _require_causal(network: Any, model: str | Path | None, missing: set[str]) -> None:
+    """Refuse what transformers opens as a causal model though it was not trained as one."""
+    names = ", ".join(network.config.architectures or ())
+    masked = getattr(network.config, "is_decoder", None) is False and not names.endswith(("CausalLM", "LMHeadModel"))
+    if masked or missing:
+        lacks = f"its files lack {min(missing)}" if missing else "it fills gaps in text"
+        raise ModelError(
+            f"model {str(model)!r}: is no causal language model ({names or network.config.model_type}; {lacks}); "
+            "give one that writes text, such as GPT-2, OPT or LLaMA"
+        )
+
+
+def _four_bit_settings() -> dict[str, Any]:
+    """What packs a model to 4 bits while it is loaded. Raises: ModelError where that cannot be."""
+    from importlib.util import find_spec
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if not torch.cuda.is_available():
+        raise ModelError("weights of 4 bits need a CUDA GPU, and there is none here; leave --four-bit out")
+    if find_spec("bitsandbytes") is None:
+        raise ModelError("weights of 4 bits need bitsandbytes, which is not installed; run: pip install bitsandbytes")
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": settings, "device_map": {"": torch.cuda.current_device()}}
 
 
 def fast_dtype() -> Any:
@@ -58,8 +108,10 @@ def fast_dtype() -> Any:
     return torch.bfloat16 if bf16 else torch.float32
 
 
-def with_adapter(network: Any, folder: Path, trainable: bool = False) -> Any:
+def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str = "default") -> Any:
     """Put a LoRA adapter on a model, after making sure that every one of its tensors belongs there.
+
+    A model that has adapters already keeps them beside the new one, each under its name.
 
     Raises:
         MissingExtraError: peft is not installed.
@@ -77,12 +129,16 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False) -> Any:
     try:
         with safe_open(weights, "pt") as file, quiet():
             names = set(file.keys())
-            tuned = PeftModel.from_pretrained(network, str(folder), is_trainable=trainable)
+            if isinstance(network, PeftModel):
+                network.load_adapter(str(folder), name, is_trainable=trainable)
+                tuned = network
+            else:
+                tuned = PeftModel.from_pretrained(network, str(folder), name, is_trainable=trainable)
     except (ValueError, RuntimeError, KeyError, TypeError, OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ModelError(f"adapter {str(folder)!r}: does not fit this model ({reason}); use its own model") from error
     # With its default for embeddings, peft would ask the hub whether the vocabulary was changed.
-    if names != set(get_peft_model_state_dict(tuned, save_embedding_layers=False)):
+    if names != set(get_peft_model_state_dict(tuned, adapter_name=name, save_embedding_layers=False)):
         raise ModelError(f"adapter {str(folder)!r}: was made for another model; give it that model's name")
     return tuned
 
@@ -109,8 +165,11 @@ def quiet() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _locate(model: str | Path | None, progress: bool) -> str:
-    """Turn what the user calls a model into what transformers loads: a folder, or a name on the hub."""
+def locate_model(model: str | Path | None, progress: bool) -> str:
+    """Turn what the user calls a model into what transformers loads: a folder, or a name on the hub.
+
+    Raises: ModelError where there is none.
+    """
     if model is None or str(model) == EMBEDDED:
         with quiet():
             return str(converted(embedded_gguf(), progress))

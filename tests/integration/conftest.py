@@ -55,7 +55,8 @@ CORPUS = (
 ARCHITECTURES = ("gpt2", "opt", "llama")
 
 
-def _tokenizer(folder: Path) -> int:
+def _tokenizer(folder: Path, architecture: str) -> int:
+    """Trains a tokenizer; that of OPT is like Galactica's: no token is named as end, beginning or padding."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -64,14 +65,13 @@ def _tokenizer(folder: Path) -> int:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=400,
-        special_tokens=["<|im_start|>", "<|im_end|>"],
+        special_tokens=["<|im_start|>", "<|im_end|>", "[START_REF]", "[END_REF]"],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(CORPUS, trainer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>"
-    )
+    ends = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **({} if architecture == "opt" else ends))
     fast.save_pretrained(folder)
     return len(fast)
 
@@ -91,6 +91,9 @@ def _config(architecture: str, n_tokens: int):
             ffn_dim=64,
             num_hidden_layers=2,
             num_attention_heads=2,
+            enable_bias=False,
+            layer_norm_elementwise_affine=False,
+            activation_function="gelu",
             **ends,
         )
     return LlamaConfig(
@@ -108,7 +111,7 @@ def _config(architecture: str, n_tokens: int):
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders of untrained GPT-2, OPT and LLaMA models with random weights, in float32."""
+    """Folders of untrained GPT-2, OPT (as Galactica: no biases) and LLaMA models with random weights, in float32."""
     pytest.importorskip("transformers", reason="needs the extra [models]")
     import torch
     from transformers import AutoModelForCausalLM
@@ -117,7 +120,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for architecture in ARCHITECTURES:
         folder = tmp_path_factory.mktemp(architecture)
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(_config(architecture, _tokenizer(folder)))
+        model = AutoModelForCausalLM.from_config(_config(architecture, _tokenizer(folder, architecture)))
         model.save_pretrained(folder)
         folders[architecture] = folder
     return folders

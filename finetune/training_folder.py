@@ -1,0 +1,80 @@
+"""The folder of a fine-tuning: what may be in it, what is kept when a training is resumed, and its record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from finetune.config import SFTConfig
+from finetune.record import read_record, sha256_of, training_record
+from kb_index.atomic import replacing_text, storage_errors
+from kb_index.errors import InputError, StorageError
+
+__all__ = ["RECORD_FILE", "check_training_folder", "checkpoints_of", "prepare_folder", "record_of", "write_json"]
+
+SAME_ON_RESUME = (
+    *("model", "full", "lora_on", "four_bit", "rank", "alpha", "dropout", "learning_rate", "weight_decay"),
+    *("rows_per_step", "max_tokens", "validation_share", "seed"),
+)
+RECORD_FILE = "record.json"
+BEFORE_RECORD = {"rows.json", "metrics.jsonl"}
+"""What may be in a folder before its training is on record."""
+
+PACKAGES = ("torch", "transformers", "peft")
+
+
+def check_training_folder(out: Path) -> None:
+    """Make sure that `out` is a training's folder, or may become one. Raises: StorageError."""
+    with storage_errors(out, "choose another --out"):
+        names = {path.name for path in out.iterdir() if not path.name.startswith(".")} if out.exists() else set()
+    if RECORD_FILE not in names and names - BEFORE_RECORD:
+        raise StorageError(
+            f"'{out}': there already, and without a {RECORD_FILE}; it is left as it is, choose another --out"
+        )
+
+
+def checkpoints_of(config: SFTConfig) -> Path:
+    """Name the folder of a training's checkpoints."""
+    return config.out / "checkpoints"
+
+
+def prepare_folder(config: SFTConfig) -> None:
+    """Make the folder; a new training there replaces the metrics and checkpoints of an old one."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    if config.resume and checkpoints_of(config).is_dir():
+        return
+    shutil.rmtree(checkpoints_of(config), ignore_errors=True)
+    (config.out / "metrics.jsonl").write_text("", encoding="utf-8")
+
+
+def record_of(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]]) -> dict[str, Any]:
+    """Put on record what is trained, and write it; a resumed training must be the recorded one. Raises: InputError."""
+    data = {"rows_sha256": sha256_of([tuple(pair) for pair in pairs] for pairs in conversations)}
+    record = training_record(asdict(config), data, PACKAGES)
+    path = config.out / RECORD_FILE
+    if config.resume and path.is_file() and checkpoints_of(config).is_dir():
+        _require_same(config.out, read_record(path), record)
+    write_json(path, record)
+    return record
+
+
+def _require_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != now["config"][name]]
+    if before["rows_sha256"] != now["rows_sha256"]:
+        changed.append("rows")
+    if changed:
+        raise InputError(
+            f"{out}: resumed with other {', '.join(changed)} than it was begun with; "
+            "give the same ones, or begin anew without --resume"
+        )
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write an object as a JSON file that appears whole. Raises: StorageError."""
+    with replacing_text(path) as stream:
+        json.dump(content, stream, ensure_ascii=False, indent=1, default=str)
+        stream.write("\n")
