@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, NamedTuple
 
 from finetune.data import IGNORED, TokenRow, collate
@@ -82,11 +83,16 @@ def hold_out(
     return training, [comparisons[i] for i in sorted(drawn)]
 
 
-def shuffled(comparisons: Iterable[Comparison], seed: int) -> list[Comparison]:
-    """The same comparisons, where a fair coin says of each pair which answer is the better one."""
-    rng = random.Random(seed)
+def shuffled(comparisons: Sequence[Comparison], seed: int) -> list[Comparison]:
+    """The same comparisons, where half of all pairs, drawn at random, have the worse answer as the better one.
+
+    Exactly half: with a coin for each pair, a small set would on balance still teach the right order, or its reverse.
+    """
+    n_pairs = sum(len(one.pairs) for one in comparisons)
+    turned = set(random.Random(seed).sample(range(n_pairs), n_pairs // 2))
+    places = count()
     return [
-        replace(one, pairs=tuple(pair if rng.random() < 0.5 else pair[::-1] for pair in one.pairs))
+        replace(one, pairs=tuple(pair[::-1] if next(places) in turned else pair for pair in one.pairs))
         for one in comparisons
     ]
 

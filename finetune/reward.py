@@ -1,7 +1,277 @@
-"""Reward models: preferences to a model that scores answers, and such a model opened again."""
+"""Reward models: preferences to a model that scores answers, with its held-out accuracy beside a control.
+
+The control is the same training on shuffled labels: what it reaches on the held-out pairs is chance. Opening a trained
+model is `load_reward_model`.
+"""
 
 from __future__ import annotations
 
-from finetune.reward_model import RewardModel, load_reward_model
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
 
-__all__ = ["RewardModel", "load_reward_model"]
+from finetune.checkpoints import last_checkpoint, step_of
+from finetune.comparisons import Comparison, EncodedComparisons, encode_comparisons, grouped, hold_out, shuffled
+from finetune.data import length_grouped
+from finetune.preferences import Preference
+from finetune.record import read_metrics, read_record, sha256_of, training_record
+from finetune.reward_config import CONTROL_UP_TO, RewardConfig
+from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval, reward_curve
+from finetune.reward_model import (
+    RewardModel,
+    can_share_prompts,
+    load_reward_model,
+    open_reward_base,
+    save_reward_model,
+    with_new_adapter,
+)
+from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
+from kb_index.atomic import replacing, storage_errors
+from kb_index.errors import InputError, MissingExtraError
+from kbqa_agent.tokenizing import context_length
+
+__all__ = ["RewardModel", "RewardResult", "load_reward_model", "train_reward_model"]
+
+logger = logging.getLogger(__name__)
+
+METRICS_FILE = "metrics.jsonl"
+CONTROL = "control"
+PACKAGES = ("torch", "transformers", "peft")
+SAME_ON_RESUME = (
+    *("model", "rank", "alpha", "learning_rate", "rows_per_step", "max_tokens", "held_out_share", "max_held_out"),
+    "seed",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RewardResult:
+    """What a training did; the accuracies are shares of the held-out pairs, with 95 % intervals."""
+
+    out: Path
+    steps: int
+    seconds: float
+    n_prompts: int
+    n_pairs: int
+    n_held_out: int
+    """Pairs, like `n_pairs`."""
+    n_cut: int
+    """Pairs whose prompt lost triples, in training and held-out rows."""
+    n_dropped: int
+    """Pairs that were too long."""
+    accuracy: Accuracy
+    control: Accuracy | None
+    """After training on shuffled labels; None without."""
+    longer: Accuracy
+    """Of a rule that prefers the answer with more tokens: people often do, and a model may have learnt no more."""
+
+
+class _Fitted(NamedTuple):
+    network: Any
+    tokenizer: Any
+    max_tokens: int
+    training: EncodedComparisons
+    held_out: EncodedComparisons
+    steps: int
+    seconds: float
+    margins: Margins
+
+
+def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], progress: bool = True) -> RewardResult:
+    """Train a reward model on preferences, a share of whose prompts is held out, and write it into `config.out`.
+
+    Raises:
+        InputError: there are fewer than two prompts, too long pairs only, or another training is resumed.
+        ModelError, MissingExtraError: the model cannot be loaded.
+        StorageError: `config.out` cannot be written, or holds other things than a training.
+        TrainingError: the loss is no number, or the memory is full.
+    """
+    comparisons = grouped(preferences)
+    if len(comparisons) < 2:
+        raise InputError(f"{len(comparisons)} prompts with a pair; expected at least 2, to train and to measure")
+    check_training_folder(config.out)
+    training, held_out = hold_out(comparisons, config.held_out_share, config.max_held_out, config.seed)
+    with storage_errors(config.out, "choose another --out"):
+        _prepare_folder(config)
+        record = _record(config, preferences)
+        fitted = _fit(config, config.out, training, held_out, progress)
+        save_reward_model(fitted.network, fitted.tokenizer, config.out, config.model, fitted.max_tokens)
+        control = None
+        if config.control or (config.control is None and len(preferences) <= CONTROL_UP_TO):
+            swapped = shuffled(training, config.seed)
+            control = accuracy_with_interval(_fit(config, config.out / CONTROL, swapped, held_out, progress).margins)
+        result = _result(config, fitted, control)
+        write_json(config.out / RECORD_FILE, record | {"result": _as_json(result)})
+        _draw(config.out)
+    return result
+
+
+def _fit(
+    config: RewardConfig, out: Path, training: Sequence[Comparison], held_out: Sequence[Comparison], progress: bool
+) -> _Fitted:
+    from transformers import set_seed
+
+    from finetune.reward_trainer import full_memory
+
+    set_seed(config.seed)  # the head and half of a new adapter start at random
+    base = open_reward_base(config.model, progress)
+    network = with_new_adapter(base, config.rank, config.alpha)
+    max_tokens = min(config.max_tokens, context_length(base.network))
+    rows, measured = (encode_comparisons(base.tokenizer, part, max_tokens) for part in (training, held_out))
+    if not rows.rows or not measured.rows:
+        raise InputError(
+            f"{len(rows.rows)} prompts to train on and {len(measured.rows)} to measure by fit into {max_tokens} "
+            "tokens; expected some of each; raise --max-tokens, or give more pairs"
+        )
+    advice = f"lower --rows-at-once (now {config.rows_at_once}) or --max-tokens (now {max_tokens})"
+    with full_memory(advice):
+        steps, seconds, margins = _train(config, out, network, (rows, measured), progress)
+    return _Fitted(network, base.tokenizer, max_tokens, rows, measured, steps, seconds, margins)
+
+
+def _train(
+    config: RewardConfig, out: Path, network: Any, parts: tuple[EncodedComparisons, EncodedComparisons], progress: bool
+) -> tuple[int, float, Margins]:
+    from finetune.reward_trainer import RewardMetrics
+
+    trainer = _trainer(config, out, network, parts)
+    tokens = [0, *accumulate(row.length for row in trainer.train_dataset)][:: config.rows_per_step]
+    metrics = RewardMetrics(out / METRICS_FILE, tokens, progress)
+    trainer.add_callback(metrics)
+    checkpoint = last_checkpoint(out / "checkpoints") if config.resume else None
+    metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
+    if not checkpoint:
+        trainer.evaluate()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    lines = read_metrics(out / METRICS_FILE)
+    if not any("held_out_accuracy" in line and line["step"] == trainer.state.global_step for line in lines):
+        trainer.evaluate()
+    return trainer.state.global_step, metrics.seconds, trainer.measure()
+
+
+def _trainer(
+    config: RewardConfig, out: Path, network: Any, parts: tuple[EncodedComparisons, EncodedComparisons]
+) -> Any:
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    from finetune.reward_trainer import RewardTrainer
+
+    training, held_out = (part.rows for part in parts)
+    steps = config.max_steps or ceil(config.epochs * len(training) / config.rows_per_step)
+    lengths = [row.length for row in training]
+    order = length_grouped(lengths, config.rows_per_step, steps * config.rows_per_step, config.seed)
+    trainer = RewardTrainer(
+        network,
+        _arguments(config, out, steps),
+        shared=can_share_prompts(network, max(row.length for row in [*training, *held_out])),
+        train_dataset=[training[i] for i in order],
+        eval_dataset=held_out,
+    )
+    for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
+        trainer.remove_callback(callback)
+    return trainer
+
+
+def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
+    from transformers import TrainingArguments
+
+    return TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        max_steps=steps,
+        per_device_train_batch_size=config.rows_at_once,
+        per_device_eval_batch_size=config.rows_at_once,
+        gradient_accumulation_steps=config.rows_per_step // config.rows_at_once,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=ceil(config.warmup_share * steps),
+        max_grad_norm=config.max_grad_norm,
+        train_sampling_strategy="sequential",  # the rows come in the order of their batches
+        logging_steps=config.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # a loss that is no number is to be seen
+        eval_strategy="steps",
+        eval_steps=config.validate_every,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        seed=config.seed,
+        report_to=config.report_to,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+    )
+
+
+def _prepare_folder(config: RewardConfig) -> None:
+    """Make the folder; a new training there replaces the metrics and checkpoints of an old one."""
+    for folder in (config.out, config.out / CONTROL):
+        if not (config.resume and (folder / "checkpoints").is_dir()):
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            (folder / METRICS_FILE).unlink(missing_ok=True)
+    config.out.mkdir(parents=True, exist_ok=True)
+    if config.control is not False:
+        (config.out / CONTROL).mkdir(exist_ok=True)
+
+
+def _record(config: RewardConfig, preferences: Sequence[Preference]) -> dict[str, Any]:
+    """Put on record what is trained; a resumed training must be the recorded one."""
+    data = {"rows_sha256": sha256_of([pair.prompt, pair.chosen, pair.rejected] for pair in preferences)}
+    record = training_record(asdict(config), data, PACKAGES)
+    path = config.out / RECORD_FILE
+    if config.resume and path.is_file() and (config.out / "checkpoints").is_dir():
+        before = read_record(path)
+        changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != record["config"][name]]
+        if before["rows_sha256"] != record["rows_sha256"]:
+            changed.append("pairs")
+        if changed:
+            raise InputError(
+                f"{config.out}: resumed with other {', '.join(changed)} than it was begun with; "
+                "give the same ones, or begin anew without --resume"
+            )
+    write_json(path, record)
+    return record
+
+
+def _result(config: RewardConfig, fitted: _Fitted, control: Accuracy | None) -> RewardResult:
+    training, held_out = fitted.training, fitted.held_out
+    return RewardResult(
+        config.out,
+        fitted.steps,
+        round(fitted.seconds, 2),
+        n_prompts=len({row.prompt_number for row in training.rows}),
+        n_pairs=sum(len(row.pairs) for row in training.rows),
+        n_held_out=len(fitted.margins.margins),
+        n_cut=training.n_cut + held_out.n_cut,
+        n_dropped=training.n_dropped + held_out.n_dropped,
+        accuracy=accuracy_with_interval(fitted.margins),
+        control=control,
+        longer=accuracy_with_interval(_length_margins(held_out)),
+    )
+
+
+def _length_margins(held_out: EncodedComparisons) -> Margins:
+    pairs = [(row, pair) for row in held_out.rows for pair in row.pairs]
+    longer = [len(row.answers[better]) - len(row.answers[worse]) for row, (better, worse) in pairs]
+    return Margins.of(longer, [row.prompt_number for row, _ in pairs])
+
+
+def _as_json(result: RewardResult) -> dict[str, Any]:
+    return {name: value._asdict() if isinstance(value, Accuracy) else value for name, value in asdict(result).items()}
+
+
+def _draw(out: Path) -> None:
+    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
+    runs = {
+        "preferences": read_metrics(out / METRICS_FILE),
+        "shuffled labels": read_metrics(out / CONTROL / METRICS_FILE),
+    }
+    try:
+        figure = reward_curve({name: lines for name, lines in runs.items() if lines})
+    except MissingExtraError as error:
+        logger.warning("no curves: %s", error)
+        return
+    with replacing(out / "reward.png") as part:
+        figure.savefig(part, format="png", dpi=120)

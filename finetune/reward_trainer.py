@@ -1,0 +1,132 @@
+# ruff: noqa: ARG002 - the Trainer decides which arguments its callbacks take
+"""What reward models add to transformers' Trainer: the pairwise loss, the held-out accuracy, and when to stop.
+
+It is imported by `reward` when a training begins, since it brings torch and transformers with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from finetune.checkpoints import last_checkpoint
+from finetune.comparisons import TokenComparison, collate_comparisons
+from finetune.reward_figures import Margins, pair_accuracy
+from finetune.reward_model import rewards_of
+from finetune.trainer import MetricsFile
+from kb_index.errors import TrainingError
+from kbqa_agent.causal_models import fast_dtype
+
+__all__ = ["RewardMetrics", "RewardTrainer", "full_memory", "measure_margins", "pairwise_loss"]
+
+FULL_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+
+
+def pairwise_loss(rewards: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """-log sigmoid(r_better - r_worse), averaged over the pairs of each prompt and then over the prompts, shape ().
+
+    Reference: Ouyang et al. 2022, arXiv:2203.02155, equation 1.
+    """
+    margins = rewards[inputs["better"]] - rewards[inputs["worse"]]
+    return -(torch.nn.functional.logsigmoid(margins) * inputs["weights"]).sum()
+
+
+def measure_margins(
+    network: Any, rows: Sequence[TokenComparison], shared: bool, rows_at_once: int, bf16: bool = False
+) -> Margins:
+    """How much higher the better answer of each pair is rewarded than the worse one."""
+    margins, prompts = [], []
+    network.eval()
+    ordered = sorted(rows, key=lambda row: row.length)
+    for start in range(0, len(ordered), rows_at_once):
+        part = ordered[start : start + rows_at_once]
+        inputs = {name: value.to(network.device) for name, value in collate_comparisons(part, shared).items()}
+        with torch.inference_mode(), torch.autocast(network.device.type, dtype=torch.bfloat16, enabled=bf16):
+            rewards = rewards_of(network, inputs)
+        margins += (rewards[inputs["better"]] - rewards[inputs["worse"]]).tolist()
+        prompts += [row.prompt_number for row in part for _ in row.pairs]
+    return Margins.of(margins, prompts)
+
+
+class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+    """Trains on `pairwise_loss`; an evaluation measures the held-out loss and accuracy."""
+
+    control: Any
+
+    def __init__(self, network: Any, args: Any, *, shared: bool, **rows: Sequence[TokenComparison]) -> None:
+        super().__init__(network, args, data_collator=partial(collate_comparisons, shared=shared), **rows)
+        self._shared = shared
+        self._bf16 = fast_dtype() is torch.bfloat16
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | None = None,
+    ) -> Any:
+        """Give the mean loss of the prompts."""
+        with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            rewards = rewards_of(model, inputs)
+        loss = pairwise_loss(rewards, inputs)
+        return (loss, {}) if return_outputs else loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """Clip as the Trainer does, and stop before a step that would make all weights NaN. Raises: TrainingError."""
+        norm = super()._clip_grad_norm(model)
+        if not torch.isfinite(norm):
+            good = last_checkpoint(Path(self.args.output_dir))
+            raise TrainingError(
+                f"step {self.state.global_step + 1}: the loss or its gradient is not a number; "
+                f"{f'{good} is the last good checkpoint' if good else 'there is no checkpoint before it'}; "
+                "begin anew with a lower --learning-rate"
+            )
+        return norm
+
+    def measure(self) -> Margins:
+        """The held-out margins of the model as it is now."""
+        return measure_margins(
+            self.model, self.eval_dataset, self._shared, self.args.per_device_eval_batch_size, self._bf16
+        )
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Measure the held-out loss and accuracy, and log them."""
+        margins = self.measure()
+        metrics = {"eval_loss": margins.loss, "eval_accuracy": pair_accuracy(margins)}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class RewardMetrics(MetricsFile):
+    """A metrics file that has a line for the accuracy, too."""
+
+    def __init__(self, path: Path, tokens: Sequence[int], progress: bool) -> None:
+        super().__init__(path, tokens, progress)
+        self._accuracies = path
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
+        """Write what was measured."""
+        super().on_log(args, state, control, logs, **kwargs)
+        if "eval_accuracy" in logs:
+            line = {"step": state.global_step, "held_out_accuracy": round(logs["eval_accuracy"], 4)}
+            with self._accuracies.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line | {"seconds": round(self.seconds, 2)}) + "\n")
+
+
+@contextmanager
+def full_memory(advice: str) -> Iterator[None]:
+    """Turn what torch raises when the memory is full into a `TrainingError` that says what to lower."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if isinstance(error, MemoryError) or any(text in str(error) for text in FULL_MEMORY):
+            raise TrainingError(f"the memory is full; {advice}") from error
+        raise
