@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from kb_index.errors import MissingExtraError, ModelError
+from kbqa_agent.causal_models import locate_model, quiet
 
 __all__ = ["TextEncoder", "TokenVectors", "fingerprint_of"]
 
@@ -57,15 +58,15 @@ class TextEncoder:
             import torch
             from safetensors import SafetensorError
             from transformers import AutoModel, AutoTokenizer
-
-            from kbqa_agent.causal_models import quiet
         except ImportError as error:
             raise MissingExtraError("models", error.name or "transformers") from error
         try:
             self.name = _source(name)
             with quiet():
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(self.name, use_fast=True)
-                self._network: Any = AutoModel.from_pretrained(self.name, dtype=torch.float32).eval()
+                # What lies in the hub's cache is not looked for on the hub, which may be out of reach.
+                local = {"local_files_only": _is_here(self.name)}
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(self.name, **local)
+                self._network: Any = AutoModel.from_pretrained(self.name, dtype=torch.float32, **local).eval()
             self.fingerprint = fingerprint_of(self.name)
             self.max_tokens = min(MAX_TOKENS, self._network.config.max_position_embeddings)
             self.dim = int(self.vectors([name]).shape[1])
@@ -128,12 +129,20 @@ class TextEncoder:
 
 def _source(name: str) -> str:
     """The absolute folder, or the name on the hub."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return str(folder.resolve())
-    if folder.is_absolute():
-        raise ModelError("no such folder")
-    return name
+    try:
+        located = locate_model(name, progress=False)
+    except ModelError as error:
+        raise ModelError(str(error).partition("; ")[0]) from error  # what it advises is for generators
+    return str(Path(located).resolve()) if Path(located).is_dir() else located
+
+
+def _is_here(name: str) -> bool:
+    from transformers.utils import cached_file
+
+    try:
+        return cached_file(name, CONFIG_FILE, local_files_only=True) is not None
+    except OSError:
+        return False
 
 
 def fingerprint_of(name: str) -> str:
@@ -143,7 +152,7 @@ def fingerprint_of(name: str) -> str:
     """
     from transformers.utils import cached_file
 
-    folder = Path(str(cached_file(name, CONFIG_FILE))).parent
+    folder = Path(str(cached_file(name, CONFIG_FILE, local_files_only=True))).parent
     weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     digest = hashlib.sha256()
     for path in (*(folder / file for file in HASHED_FILES), *weights):
