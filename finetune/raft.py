@@ -1,0 +1,153 @@
+"""Reward rAnked FineTuning: sample, reward, rank, fine-tune, again and again; the best stage's adapter is the result.
+
+It starts from a fine-tuned generator and never trains on held-out questions. Everything is on disk: `stages/N` holds
+what was drawn, rewarded, kept, trained and measured, and `resume` goes on there.
+
+Reference: Dong et al. 2023, RAFT: Reward rAnked FineTuning for Generative Foundation Model Alignment, arXiv:2304.06767.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from finetune.json_rows import read_rows, write_rows
+from finetune.raft_comparison import compare
+from finetune.raft_config import RaftConfig
+from finetune.raft_metrics import best_stage, reward_hacking
+from finetune.raft_plots import raft_curves
+from finetune.raft_prompts import PromptSets, RaftPrompt, prepare_prompts
+from finetune.raft_stage import StageRun, copy_adapter, run_stage
+from finetune.raft_tools import Tools, real_tools, start_adapter
+from finetune.record import read_record, training_record
+from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
+from kb_index.atomic import replacing, storage_errors
+from kb_index.errors import InputError, MissingExtraError
+
+__all__ = ["RaftResult", "run"]
+
+logger = logging.getLogger(__name__)
+
+MAY_CHANGE = {"out", "stages", "alarm_stages", "resume"}
+PACKAGES = ("torch", "transformers", "peft")
+
+
+@dataclass(frozen=True, slots=True)
+class RaftResult:
+    """What came out: the metrics of all stages, which one is best, and how it compares with its start.
+
+    `alarm` says whether the reward rose while held-out F1 fell. `comparison` has the held-out figures of the start, of
+    the start with the best of K samples, and of the best stage.
+    """
+
+    out: Path
+    best: int
+    alarm: bool
+    stages: list[dict[str, Any]]
+    comparison: dict[str, Any]
+
+
+def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -> RaftResult:
+    """Align a fine-tuned generator, and write the best stage's adapter to `config.out`.
+
+    `tools` open and train the models; None means the real ones.
+
+    Raises:
+        InputError: there is no adapter to start from; held-out questions are among the training questions; a
+            training is resumed with other settings.
+        QuestionFileError, IndexFolderError, ModelError, MissingExtraError: what `config` names cannot be opened.
+        StorageError: `config.out` cannot be written, or holds other things than a training.
+    """
+    config = replace(config, adapter=start_adapter(config))
+    tools = tools or real_tools(config, progress)
+    check_training_folder(config.out)
+    with storage_errors(config.out, "choose another --out"):
+        record = _begin(config)
+        prompts = _prompts(config, progress)
+        stages = StageRun(config, prompts, tools, progress)
+        metrics, alarm = _run_stages(stages)
+        best = best_stage(metrics)
+        copy_adapter(stages.adapter(best), config.out)
+        result = RaftResult(config.out, best, alarm, metrics, compare(stages, best))
+        write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
+    return result
+
+
+def _run_stages(run: StageRun) -> tuple[list[dict[str, Any]], bool]:
+    metrics: list[dict[str, Any]] = []
+    alarm = False
+    for stage in range(run.config.stages + 1):
+        metrics.append(run_stage(run, stage))
+        write_rows(metrics, run.config.out / "metrics.jsonl")
+        _draw(metrics, run.config.out)
+        logger.info("stage %d: held-out F1 %.4f", stage, metrics[-1]["f1"])
+        alarm = reward_hacking(metrics[1:], run.config.alarm_stages)
+        if alarm:
+            logger.warning("stopped at stage %d: the reward rises while held-out F1 falls", stage)
+            break
+    return metrics, alarm
+
+
+def _begin(config: RaftConfig) -> dict[str, Any]:
+    """Put on record what is trained; a resumed training must be the recorded one, a new one replaces an old one."""
+    data = {"rows_sha256": _fingerprint(path for path in (config.questions, config.held_out) if path)}
+    record = training_record(asdict(config), data, PACKAGES)
+    path = config.out / RECORD_FILE
+    if config.resume and path.is_file():
+        before = read_record(path)
+        names = [field.name for field in fields(RaftConfig) if field.name not in MAY_CHANGE]
+        changed = [name for name in names if before["config"].get(name) != record["config"][name]]
+        changed += ["the questions' file"] * (before["rows_sha256"] != record["rows_sha256"])
+        if changed:
+            raise InputError(
+                f"{config.out}: resumed with other {', '.join(changed)} than it was begun with; "
+                "give the same, or begin anew without --resume"
+            )
+    else:
+        config.out.mkdir(parents=True, exist_ok=True)
+        for name in ("training.jsonl", "held_out.jsonl", "comparison.json"):
+            (config.out / name).unlink(missing_ok=True)
+        shutil.rmtree(config.out / "stages", ignore_errors=True)
+    write_json(path, record)
+    return record
+
+
+def _fingerprint(paths: Any) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
+def _prompts(config: RaftConfig, progress: bool) -> PromptSets:
+    """Make the prompts, or read those that were made before."""
+    training, held_out = config.out / "training.jsonl", config.out / "held_out.jsonl"
+    if not held_out.exists():
+        sets = prepare_prompts(config, progress)
+        _write_prompts(sets.training, training)
+        _write_prompts(sets.held_out, held_out)  # last: with it both are there
+    return PromptSets(_read_prompts(training), _read_prompts(held_out))
+
+
+def _write_prompts(prompts: Sequence[RaftPrompt], path: Path) -> None:
+    write_rows((prompt._asdict() for prompt in prompts), path)
+
+
+def _read_prompts(path: Path) -> list[RaftPrompt]:
+    return [RaftPrompt(row["id"], row["text"], tuple(row["gold"])) for row in read_rows(path)]
+
+
+def _draw(metrics: Sequence[dict[str, Any]], out: Path) -> None:
+    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
+    try:
+        figure = raft_curves(metrics)
+    except MissingExtraError as error:
+        logger.warning("no curves: %s", error)
+        return
+    with replacing(out / "curves.png") as part:
+        figure.savefig(part, format="png", dpi=120)

@@ -1,0 +1,111 @@
+"""The settings of RAFT, with the paper's names, in one frozen value whose ranges are checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from kb_index.errors import InputError
+
+__all__ = ["RaftConfig", "Ranking"]
+
+Ranking = Literal["prompt", "batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class RaftConfig:
+    """How a generator is aligned by Reward rAnked FineTuning.
+
+    What differs from a supervised training of this package: a learning rate of 2e-4 (not 1e-3), since each stage goes
+    on from an adapter that is trained already.
+
+    Reference: Dong et al. 2023, arXiv:2304.06767, section 3 and Algorithm 1.
+    """
+
+    questions: Path
+    """The training questions, or text2text rows that are prompts already."""
+    out: Path
+    """The folder for the best adapter, metrics, curves, record and stages."""
+    index: Path | None = None
+    """The index whose triples go into the prompts; None asks closed-book."""
+    model: str | None = None
+    """A Hugging Face name, a folder or a .gguf file; None is the embedded model."""
+    adapter: Path | None = None
+    """The adapter to start from, which is the reference too; None is the shipped one, for the embedded model only."""
+    reward_model: Path | None = None
+    """A folder as `kbqa finetune reward` writes it."""
+    held_out: Path | None = None
+    """Questions to measure each stage on; None draws `held_out_questions` of `questions`, which no stage then sees."""
+    stages: int = 4
+    """T: how often to sample, reward, rank and fine-tune."""
+    batch: int = 256
+    """b: the prompts of a stage."""
+    samples: int = 8
+    """K: the answers that are drawn for each prompt."""
+    accept_one_in: int = 4
+    """k of the acceptance ratio 1/k; with the ranking "prompt" it is K, one sample of each prompt."""
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 48
+    ranking: Ranking = "prompt"
+    """"prompt" keeps the best sample of each prompt, "batch" the floor(b/k) best samples of the whole batch."""
+    rule_weight: float = 1.0
+    """The rule's share of the reward; the reward model has the rest."""
+    kl_weight: float = 0.0
+    """beta: how much a sample's (log p - log p_ref) per token, in nats, is taken off its reward."""
+    skip_decided: bool = True
+    """Leave out the prompts whose samples are all right or all wrong: they do not tell a better answer from a worse."""
+    replay_share: float = 0.1
+    """The share of a stage's training rows that are gold answers of other prompts, as supervised training has them."""
+    held_out_questions: int = 200
+    alarm_stages: int = 2
+    """Stop when the reward rose and the held-out F1 fell in each of so many stages; 0 never stops."""
+    learning_rate: float = 2e-4
+    epochs: float = 1.0
+    """How often a stage trains on what it kept."""
+    rows_per_step: int = 8
+    max_tokens: int = 512
+    limit: int | None = None
+    """Draw so many questions of the file at random."""
+    seed: int = 0
+    resume: bool = False
+    """Go on at the first step that is not finished in `out`."""
+
+    def __post_init__(self) -> None:
+        for name in ("stages", "batch", "samples", "accept_one_in", "max_new_tokens", "held_out_questions"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
+        for name in ("temperature", "top_p"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
+        if self.ranking not in get_args(Ranking):
+            raise InputError(f"ranking={self.ranking!r}: expected one of {', '.join(get_args(Ranking))}")
+        if not 0 <= self.rule_weight <= 1:
+            raise InputError(f"rule_weight={self.rule_weight}: expected a share from 0 to 1")
+        if self.rule_weight < 1 and self.reward_model is None:
+            raise InputError(
+                f"rule_weight={self.rule_weight} without a reward model; name one, or leave the weight at 1"
+            )
+        if not 0 <= self.replay_share < 1:
+            raise InputError(f"replay_share={self.replay_share}: expected a share from 0 to under 1")
+        if self.kl_weight < 0 or self.alarm_stages < 0:
+            raise InputError(
+                f"kl_weight={self.kl_weight}, alarm_stages={self.alarm_stages}: expected numbers of 0 or more"
+            )
+        self._check_what_ranking_needs()
+
+    def _check_what_ranking_needs(self) -> None:
+        if self.ranking == "prompt" and self.samples < 2:
+            raise InputError(
+                "samples=1: expected at least 2 to rank the samples of a prompt; or choose ranking 'batch'"
+            )
+        if self.ranking == "batch" and self.batch < self.accept_one_in:
+            raise InputError(
+                f"batch={self.batch} with one accepted in {self.accept_one_in}: keeps floor(b/k) = 0 samples; "
+                "expected batch >= accept_one_in"
+            )
+        if self.skip_decided and self.samples < 2:
+            raise InputError(
+                "samples=1 with skip_decided: one sample always decides; draw more, or keep decided prompts"
+            )

@@ -1,0 +1,156 @@
+"""Questions to the prompts that RAFT samples from, those of the stages apart from those that are held out."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from finetune.data import RowOptions, rows_from_questions
+from finetune.raft_config import RaftConfig
+from kb_index.errors import InputError
+from kb_index.types import Triple
+from kbqa_agent.agent import KBQAgent
+from kbqa_agent.prompts import UNKNOWN
+from kbqa_agent.qa_data import comparable, detect_format, draw, read_questions
+from kbqa_agent.text2text import read_text2text
+from kbqa_agent.tokenizing import QUESTION_LINES
+from kbqa_agent.types import QAExample
+
+__all__ = ["PromptSets", "RaftPrompt", "prepare_prompts", "prompts_from_questions", "stage_prompts"]
+
+MAX_LISTED = 10
+MAX_HELD_OUT_SHARE = 0.2
+
+
+class RaftPrompt(NamedTuple):
+    """A prompt and its gold answers; none where the prompt does not hold them, so that "not known" is right."""
+
+    id: str
+    text: str
+    gold: tuple[str, ...]
+
+    @property
+    def target(self) -> str:
+        """The answer that supervised training would teach."""
+        return self.gold[0] if self.gold else UNKNOWN
+
+
+class PromptSets(NamedTuple):
+    """The prompts that stages draw from, and those that each stage is measured on."""
+
+    training: list[RaftPrompt]
+    held_out: list[RaftPrompt]
+
+
+def prepare_prompts(config: RaftConfig, progress: bool = True) -> PromptSets:
+    """Read the questions, set some apart, and write the prompts that `ask` would give.
+
+    Raises: QuestionFileError, IndexFolderError; InputError where held-out questions are among the training questions,
+    or none are left.
+    """
+    training = draw(_read(config.questions), config.limit, config.seed)
+    if config.held_out is None:
+        training, held_out = _split(training, config.held_out_questions, config.seed)
+    else:
+        held_out = _read(config.held_out)
+        _refuse_overlap(config, training, held_out)
+        held_out = draw(held_out, config.held_out_questions, config.seed)
+    with _prompt_writer(config, progress) as write:
+        sets = PromptSets(write(config.questions, training), write(config.held_out or config.questions, held_out))
+    if not sets.training or not sets.held_out:
+        raise InputError(
+            f"{config.questions}: {len(sets.training)} prompts to train on and {len(sets.held_out)} to measure on; "
+            "expected at least one of each; give more questions, or an index that knows what they ask about"
+        )
+    return sets
+
+
+def prompts_from_questions(
+    examples: Iterable[QAExample], candidates_of: Callable[[str], Sequence[Triple]], options: RowOptions
+) -> list[RaftPrompt]:
+    """Write the prompt of each question as `rows_from_questions` does, whatever other questions stand beside it.
+
+    Questions without a prompt, since no triple was found, are left out.
+    """
+    prompts = []
+    for example in examples:
+        own = zlib.crc32(f"{options.seed} {example.id} {example.question}".encode())
+        for row in rows_from_questions([example], candidates_of, replace(options, seed=own)):
+            gold = () if row.output == UNKNOWN else example.answers
+            prompts.append(RaftPrompt(example.id, row.input, gold))
+    return prompts
+
+
+def stage_prompts(prompts: Sequence[RaftPrompt], stage: int, batch: int, seed: int) -> list[RaftPrompt]:
+    """Draw the prompts of a stage (1, 2, ...): all prompts come once, in random order, before any comes again."""
+    batch = min(batch, len(prompts))
+    places = range((stage - 1) * batch, stage * batch)
+    orders = {round_: _shuffled(len(prompts), seed, round_) for round_ in {i // len(prompts) for i in places}}
+    return [prompts[orders[i // len(prompts)][i % len(prompts)]] for i in places]
+
+
+def _shuffled(n: int, seed: int, round_: int) -> list[int]:
+    return random.Random(f"{seed} {round_}").sample(range(n), n)
+
+
+def _read(path: Path) -> list[QAExample]:
+    """Read questions; a text2text row is one whose question is its whole prompt."""
+    if detect_format(path) != "text2text":
+        return read_questions(path)
+    rows = read_text2text(path)
+    return [QAExample(str(i), row.input, (row.output,)) for i, row in enumerate(rows, 1)]
+
+
+def _asked(example: QAExample) -> str:
+    """Give what is asked, as it is compared: of a whole prompt, the line before its last."""
+    lines = example.question.split("\n")
+    return comparable(lines[-QUESTION_LINES].removeprefix("问：") if len(lines) >= QUESTION_LINES else lines[0])
+
+
+def _split(examples: Sequence[QAExample], n: int, seed: int) -> tuple[list[QAExample], list[QAExample]]:
+    """Hold out `n` different questions (a fifth of all, if there are few), with all their repetitions."""
+    asked = list(dict.fromkeys(map(_asked, examples)))
+    n = min(n, max(1, int(MAX_HELD_OUT_SHARE * len(asked))), len(asked))
+    drawn = set(random.Random(seed).sample(asked, n))
+    held_out = {_asked(e): e for e in examples if _asked(e) in drawn}
+    return [e for e in examples if _asked(e) not in drawn], list(held_out.values())
+
+
+def _refuse_overlap(config: RaftConfig, training: Sequence[QAExample], held_out: Sequence[QAExample]) -> None:
+    tested = set(map(_asked, held_out))
+    shared = [e for e in training if _asked(e) in tested]
+    if shared:
+        listed = ", ".join(f"{_asked(e)[:60]!r} (id {e.id})" for e in shared[:MAX_LISTED])
+        more = f" and {len(shared) - MAX_LISTED} more" if len(shared) > MAX_LISTED else ""
+        raise InputError(
+            f"{config.questions}: {len(shared)} of its questions are in {config.held_out} too: {listed}{more}; "
+            "expected none, as held-out figures would mean nothing; take them out of one of the files"
+        )
+
+
+@contextmanager
+def _prompt_writer(
+    config: RaftConfig, progress: bool
+) -> Iterator[Callable[[Path, Sequence[QAExample]], list[RaftPrompt]]]:
+    """Open the index, if there is one, and lend the function from the questions of a file to their prompts."""
+    options = RowOptions(closed_book=config.index is None, seed=config.seed)
+    with ExitStack() as stack:
+        agent = stack.enter_context(KBQAgent.open(config.index, model="none")) if config.index else None
+
+        def candidates_of(question: str) -> Sequence[Triple]:
+            return agent.best_triples(question, options.max_triples) if agent else ()
+
+        def write(path: Path, examples: Sequence[QAExample]) -> list[RaftPrompt]:
+            if detect_format(path) == "text2text":
+                return [RaftPrompt(e.id, e.question, () if e.answers == (UNKNOWN,) else e.answers) for e in examples]
+            bar = tqdm(examples, "retrieve", unit="question", disable=None if progress else True)
+            return prompts_from_questions(bar, candidates_of, options)
+
+        yield write

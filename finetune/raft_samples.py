@@ -1,0 +1,188 @@
+"""Answers drawn for prompts, with what they are worth, in memory and as rows of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from finetune.json_rows import read_rows, write_rows
+from finetune.raft_config import RaftConfig
+from finetune.raft_prompts import RaftPrompt
+from finetune.raft_reward import RewardModel, mixed, penalised, rule_reward
+from finetune.raft_tools import Policy
+from kbqa_agent.qa_data import comparable
+from kbqa_agent.types import Generator
+
+__all__ = [
+    "Drawn",
+    "Rewarded",
+    "draw_samples",
+    "greedy",
+    "log_likelihoods",
+    "majority",
+    "model_scores",
+    "read_rewards",
+    "read_samples",
+    "reward_samples",
+    "write_rewards",
+    "write_samples",
+]
+
+PROMPTS_AT_ONCE = 16
+
+
+class Drawn(NamedTuple):
+    """A prompt and its K samples: texts, tokens, and log-likelihoods under the generator that drew them."""
+
+    prompt: RaftPrompt
+    texts: tuple[str, ...]
+    n_tokens: tuple[int, ...]
+    log_likelihoods: tuple[float, ...]
+
+
+class Rewarded(NamedTuple):
+    """What samples are worth, each (n_prompts, K).
+
+    `drift` is log p - log p_ref per token in nats, `model` None without a reward model; `reward` is what ranks.
+    """
+
+    rule: NDArray[np.float64]
+    model: NDArray[np.float64] | None
+    drift: NDArray[np.float64]
+    reward: NDArray[np.float64]
+
+
+def draw_samples(
+    policy: Policy, prompts: Sequence[RaftPrompt], config: RaftConfig, seed: int, progress: bool = True
+) -> list[Drawn]:
+    """Draw K samples for each prompt, prompts of like length together; the order of the prompts stays.
+
+    The log-likelihoods are those of the texts as they are scored and trained on, which can be other tokens than drawn.
+    """
+    drawn: dict[int, Drawn] = {}
+    with tqdm(total=len(prompts), desc="sample", unit="prompt", disable=None if progress else True) as bar:
+        for places in _by_length([p.text for p in prompts]):
+            found = policy.sample(
+                [prompts[i].text for i in places],
+                config.samples,
+                temperature=config.temperature,
+                top_p=config.top_p,
+                max_new_tokens=config.max_new_tokens,
+                seed=seed,
+            )
+            for i, samples in zip(places, found, strict=True):
+                texts = tuple(sample.text for sample in samples)
+                likely = log_likelihoods(policy, prompts[i].text, texts)
+                drawn[i] = Drawn(prompts[i], texts, tuple(sample.n_tokens for sample in samples), likely)
+            bar.update(len(places))
+    return [drawn[i] for i in range(len(prompts))]
+
+
+def log_likelihoods(policy: Generator, prompt: str, texts: Sequence[str]) -> tuple[float, ...]:
+    """Give the natural-log likelihood of each text under a prompt; equal texts are scored once."""
+    different = list(dict.fromkeys(texts))
+    scored = dict(zip(different, map(float, policy.score(prompt, different)), strict=True))
+    return tuple(scored[text] for text in texts)
+
+
+def greedy(policy: Generator, prompts: Sequence[RaftPrompt], max_new_tokens: int, progress: bool = True) -> list[str]:
+    """Give the generator's likeliest answer to each prompt."""
+    answers: dict[int, str] = {}
+    with tqdm(total=len(prompts), desc="held out", unit="prompt", disable=None if progress else True) as bar:
+        for places in _by_length([p.text for p in prompts]):
+            found = policy.generate([prompts[i].text for i in places], max_new_tokens)
+            answers |= zip(places, found, strict=True)
+            bar.update(len(places))
+    return [answers[i] for i in range(len(prompts))]
+
+
+def reward_samples(
+    drawn: Sequence[Drawn],
+    reference: Sequence[Sequence[float]],
+    judge: RewardModel | None,
+    rule_weight: float,
+    kl_weight: float,
+) -> Rewarded:
+    """Reward samples whose log-likelihoods under the start are `reference`, (n_prompts, K)."""
+    rule = np.array([[rule_reward(d.prompt, text) for text in d.texts] for d in drawn], dtype=np.float64)
+    model = model_scores(judge, drawn) if judge is not None else None
+    gained = np.array([d.log_likelihoods for d in drawn], np.float64) - np.asarray(reference, np.float64)
+    drift = gained / np.maximum(1, np.array([d.n_tokens for d in drawn]))
+    return Rewarded(rule, model, drift, penalised(mixed(rule, model, rule_weight), drift, kl_weight))
+
+
+def model_scores(judge: RewardModel, drawn: Sequence[Drawn]) -> NDArray[np.float64]:
+    """Score all samples with a reward model, (n_prompts, K)."""
+    prompts = [d.prompt.text for d in drawn for _ in d.texts]
+    scores = np.asarray(judge.score(prompts, [text for d in drawn for text in d.texts]), np.float64)
+    return scores.reshape(len(drawn), -1)
+
+
+def majority(drawn: Drawn) -> str:
+    """Choose the answer that was drawn most often, of equally frequent ones the likeliest.
+
+    Reference: Wang et al. 2023, arXiv:2203.11171 (self-consistency).
+    """
+    votes = Counter(map(comparable, drawn.texts))
+    places = range(len(drawn.texts))
+    return drawn.texts[max(places, key=lambda i: (votes[comparable(drawn.texts[i])], drawn.log_likelihoods[i]))]
+
+
+def write_samples(drawn: Sequence[Drawn], path: Path) -> None:
+    """Write one row a prompt, with its samples. Raises: StorageError."""
+    write_rows(
+        (
+            {
+                "id": d.prompt.id,
+                "prompt": d.prompt.text,
+                "gold": d.prompt.gold,
+                "samples": [
+                    {"text": text, "n_tokens": n, "log_likelihood": likely}
+                    for text, n, likely in zip(d.texts, d.n_tokens, d.log_likelihoods, strict=True)
+                ],
+            }
+            for d in drawn
+        ),
+        path,
+    )
+
+
+def read_samples(path: Path) -> list[Drawn]:
+    """Read what `write_samples` wrote. Raises: InputError."""
+    return [
+        Drawn(
+            RaftPrompt(row["id"], row["prompt"], tuple(row["gold"])),
+            *(tuple(s[name] for s in row["samples"]) for name in ("text", "n_tokens", "log_likelihood")),
+        )
+        for row in read_rows(path)
+    ]
+
+
+def write_rewards(drawn: Sequence[Drawn], rewarded: Rewarded, path: Path) -> None:
+    """Write one row a prompt, with a number for each of its samples. Raises: StorageError."""
+    columns = {name: values for name, values in rewarded._asdict().items() if values is not None}
+    write_rows(
+        (
+            {"id": d.prompt.id} | {name: list(values[i]) for name, values in columns.items()}
+            for i, d in enumerate(drawn)
+        ),
+        path,
+    )
+
+
+def read_rewards(path: Path) -> Rewarded:
+    """Read what `write_rewards` wrote. Raises: InputError."""
+    rows = read_rows(path)
+    columns = {name: np.array([row[name] for row in rows]) for name in Rewarded._fields if name in rows[0]}
+    return Rewarded(columns["rule"], columns.get("model"), columns["drift"], columns["reward"])
+
+
+def _by_length(texts: Sequence[str]) -> list[list[int]]:
+    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+    return [order[i : i + PROMPTS_AT_ONCE] for i in range(0, len(order), PROMPTS_AT_ONCE)]

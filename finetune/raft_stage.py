@@ -1,0 +1,230 @@
+"""One stage of RAFT: sample, reward, rank, fine-tune, measure; each step leaves a file that is whole, or none.
+
+A step whose file is there is not done again, so that a training that was killed at any moment goes on from its files.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.config import SFTConfig
+from finetune.json_rows import read_rows, write_rows
+from finetune.raft_config import RaftConfig
+from finetune.raft_metrics import answer_f1, character_perplexity, commonest_share, distinct
+from finetune.raft_prompts import PromptSets, RaftPrompt, stage_prompts
+from finetune.raft_ranking import best_of_batch, best_of_each, undecided
+from finetune.raft_reward import is_right, rule_reward
+from finetune.raft_samples import (
+    Drawn,
+    Rewarded,
+    draw_samples,
+    greedy,
+    log_likelihoods,
+    read_rewards,
+    read_samples,
+    reward_samples,
+    write_rewards,
+    write_samples,
+)
+from finetune.raft_tools import Policy, Tools
+from finetune.training_folder import write_json
+from kb_index.atomic import filling_folder
+
+__all__ = ["StageRun", "copy_adapter", "keep", "measure", "run_stage"]
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """What all stages of a training share. `config.adapter` is the start, stage 0."""
+
+    config: RaftConfig
+    prompts: PromptSets
+    tools: Tools
+    progress: bool = True
+
+    def folder(self, stage: int) -> Path:
+        """Give the folder of a stage."""
+        return self.config.out / "stages" / str(stage)
+
+    def adapter(self, stage: int) -> Path:
+        """Give the adapter that a stage ends with."""
+        start = self.config.adapter
+        return self.folder(stage) / "adapter" if stage or start is None else start
+
+    def seed(self, stage: int) -> int:
+        """Give a stage its own seed."""
+        return self.config.seed * 1_000 + stage
+
+    def policy(self, stage: int) -> Policy:
+        """Open the generator with the adapter of a stage."""
+        return self.tools.open_policy(self.adapter(stage))
+
+
+def run_stage(run: StageRun, stage: int) -> dict[str, Any]:
+    """Do what is left of a stage, and give its metrics; stage 0 is the start, which is only measured."""
+    folder, started = run.folder(stage), time.perf_counter()
+    done = folder / "metrics.json"
+    if not done.exists():
+        figures = {}
+        if stage:
+            drawn = _sampled(run, stage)
+            rewarded = _rewarded(run, stage, drawn)
+            kept = _kept(run, stage, drawn, rewarded)
+            _train(run, stage, kept)
+            figures = _sample_figures(drawn, rewarded, kept)
+        figures |= measure(run, stage)
+        write_json(done, {"stage": stage, **figures, "seconds": round(time.perf_counter() - started, 2)})
+    return dict(json.loads(done.read_text(encoding="utf-8")))
+
+
+def keep(config: RaftConfig, rewarded: Rewarded, seed: int) -> list[tuple[int, int]]:
+    """Choose the samples to train on, as (prompt, sample), by the ranking of the configuration."""
+    counted = np.arange(len(rewarded.reward))
+    if config.skip_decided:
+        counted = np.flatnonzero(undecided(is_right(rewarded.rule)))
+    rewards = rewarded.reward[counted]
+    if config.ranking == "prompt":
+        chosen = best_of_each(rewards, seed)
+    else:
+        chosen = best_of_batch(rewards, len(rewarded.reward) // config.accept_one_in, seed)
+    return [(int(counted[i]), sample) for i, sample in chosen]
+
+
+def measure(run: StageRun, stage: int) -> dict[str, float]:
+    """Answer the held-out questions greedily with the generator that a stage ends with, and give the figures."""
+    path = run.folder(stage) / "held_out.jsonl"
+    if not path.exists():
+        policy, prompts = run.policy(stage), run.prompts.held_out
+        answers = greedy(policy, prompts, run.config.max_new_tokens, run.progress)
+        write_rows((_measured(policy, prompt, a) for prompt, a in zip(prompts, answers, strict=True)), path)
+    rows = read_rows(path)
+    return {
+        "f1": _mean(rows, "f1"),
+        "exact_match": _mean(rows, "exact_match"),
+        "held_out_reward": _mean(rows, "reward"),
+        "perplexity": character_perplexity(
+            [row["target"] for row in rows], [row["target_log_likelihood"] for row in rows]
+        ),
+    }
+
+
+def copy_adapter(source: Path, folder: Path) -> None:
+    """Copy an adapter's two files into a folder, where they appear whole. Raises: StorageError."""
+    with filling_folder(folder, ADAPTER_FILES) as part:
+        for name in ADAPTER_FILES:
+            shutil.copyfile(source / name, part / name)
+
+
+def _sampled(run: StageRun, stage: int) -> list[Drawn]:
+    path = run.folder(stage) / "samples.jsonl"
+    if not path.exists():
+        prompts = stage_prompts(run.prompts.training, stage, run.config.batch, run.config.seed)
+        write_samples(draw_samples(run.policy(stage - 1), prompts, run.config, run.seed(stage), run.progress), path)
+    return read_samples(path)
+
+
+def _rewarded(run: StageRun, stage: int, drawn: Sequence[Drawn]) -> Rewarded:
+    path = run.folder(stage) / "rewards.jsonl"
+    if not path.exists():
+        reference: list[tuple[float, ...]] = [d.log_likelihoods for d in drawn]
+        if stage > 1:
+            start = run.policy(0)
+            reference = [log_likelihoods(start, d.prompt.text, d.texts) for d in drawn]
+        weight, opening = run.config.rule_weight, run.tools.open_reward_model
+        judge = opening() if weight < 1 and opening else None
+        write_rewards(drawn, reward_samples(drawn, reference, judge, weight, run.config.kl_weight), path)
+    return read_rewards(path)
+
+
+def _kept(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarded) -> list[dict[str, Any]]:
+    """Rank the samples and mix in gold answers of other prompts; a row of those has no reward."""
+    path = run.folder(stage) / "kept.jsonl"
+    if not path.exists():
+        rows = [
+            _training_row(drawn[i].prompt, drawn[i].texts[sample], float(rewarded.reward[i, sample]))
+            for i, sample in keep(run.config, rewarded, run.seed(stage))
+        ]
+        taken, share = {row["id"] for row in rows}, run.config.replay_share
+        others = [prompt for prompt in run.prompts.training if prompt.id not in taken]
+        n_replayed = min(len(others), round(len(rows) * share / (1 - share)))
+        replayed = random.Random(f"replay {run.seed(stage)}").sample(others, n_replayed)
+        write_rows(rows + [_training_row(prompt, prompt.target, None) for prompt in replayed], path)
+    return read_rows(path)
+
+
+def _train(run: StageRun, stage: int, kept: Sequence[dict[str, Any]]) -> None:
+    """Go on from the adapter before on what was kept; with too little to train on, that adapter stays."""
+    out, config = run.adapter(stage), run.config
+    if all((out / name).exists() for name in ADAPTER_FILES):
+        return
+    if len(kept) < 2:
+        copy_adapter(run.adapter(stage - 1), out)
+        return
+    settings = SFTConfig(
+        data=run.folder(stage) / "kept.jsonl",
+        out=out,
+        model=config.model,
+        adapter=run.adapter(stage - 1),
+        learning_rate=config.learning_rate,
+        epochs=config.epochs,
+        rows_per_step=config.rows_per_step,
+        rows_at_once=config.rows_per_step,
+        max_tokens=config.max_tokens,
+        validation_share=0.0,
+        seed=run.seed(stage),
+        resume=True,
+    )
+    run.tools.train(settings, [((row["prompt"], row["answer"]),) for row in kept])
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)  # as large as the model, and of no use any more
+
+
+def _training_row(prompt: RaftPrompt, answer: str, reward: float | None) -> dict[str, Any]:
+    return {"id": prompt.id, "prompt": prompt.text, "answer": answer, "reward": reward}
+
+
+def _measured(policy: Policy, prompt: RaftPrompt, answer: str) -> dict[str, Any]:
+    reward = rule_reward(prompt, answer)
+    return {
+        "id": prompt.id,
+        "prompt": prompt.text,
+        "gold": prompt.gold,
+        "answer": answer,
+        "f1": answer_f1(prompt, answer),
+        "exact_match": float(answer_f1(prompt, answer) > 0),
+        "reward": reward,
+        "target": prompt.target,
+        "target_log_likelihood": log_likelihoods(policy, prompt.text, [prompt.target])[0],
+    }
+
+
+def _sample_figures(drawn: Sequence[Drawn], rewarded: Rewarded, kept: Sequence[dict[str, Any]]) -> dict[str, float]:
+    texts = [text for d in drawn for text in d.texts]
+    right = is_right(rewarded.rule)
+    return {
+        "reward": float(rewarded.reward.mean()),
+        "best_reward": float(rewarded.reward.max(axis=1).mean()),
+        "right": float(right.mean()),
+        "undecided": float(undecided(right).mean()),
+        "kept": sum(row["reward"] is not None for row in kept),
+        "replayed": sum(row["reward"] is None for row in kept),
+        "kl": float(rewarded.drift.mean()),
+        "distinct_1": distinct(texts, 1),
+        "distinct_2": distinct(texts, 2),
+        "tokens": float(np.mean([n for d in drawn for n in d.n_tokens])),
+        "commonest_token": commonest_share(texts),
+    }
+
+
+def _mean(rows: Sequence[dict[str, Any]], name: str) -> float:
+    return float(sum(row[name] for row in rows) / len(rows))

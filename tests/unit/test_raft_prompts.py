@@ -1,0 +1,117 @@
+"""Which questions RAFT trains on and which it measures on, and the prompts that they become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finetune.data import RowOptions
+from finetune.raft_config import RaftConfig
+from finetune.raft_prompts import RaftPrompt, prepare_prompts, prompts_from_questions, stage_prompts
+from kb_index.errors import InputError
+from kb_index.types import Triple
+from kbqa_agent.qa_data import write_nlpcc
+from kbqa_agent.text2text import write_text2text
+from kbqa_agent.types import QAExample
+
+EXAMPLES = [QAExample(str(i), f"书{i}是谁写的？", (f"人{i}",), (f"书{i}", "作者", f"人{i}")) for i in range(50)]
+
+
+def found(question: str) -> list[Triple]:
+    name = question.removesuffix("是谁写的？")
+    return [Triple(0, name, "作者", f"人{name[1:]}", 0), Triple(1, name, "语言", "中文", 0)]
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    write_nlpcc(EXAMPLES, tmp_path / "train.nlpcc")
+    return tmp_path / "train.nlpcc"
+
+
+def config(questions: Path, **settings) -> RaftConfig:
+    return RaftConfig(questions=questions, out=questions.parent / "out", **settings)
+
+
+def test_held_out_questions_are_in_no_stage(questions: Path) -> None:
+    sets = prepare_prompts(config(questions, held_out_questions=7), progress=False)
+    held_out = {prompt.text for prompt in sets.held_out}
+    assert len(held_out) == 7
+    assert len(sets.training) == 43
+    assert not held_out & {prompt.text for prompt in sets.training}
+    again = prepare_prompts(config(questions, held_out_questions=7), progress=False)
+    assert again == sets
+    other = prepare_prompts(config(questions, held_out_questions=7, seed=1), progress=False)
+    assert other.held_out != sets.held_out
+
+
+def test_a_question_asked_twice_is_held_out_with_its_twin(tmp_path: Path) -> None:
+    twins = [*EXAMPLES[:5], *(QAExample(f"{e.id}b", f" {e.question}", e.answers) for e in EXAMPLES[:5])]
+    write_nlpcc(twins, tmp_path / "twins.nlpcc")
+    sets = prepare_prompts(config(tmp_path / "twins.nlpcc", held_out_questions=1), progress=False)
+    assert (len(sets.held_out), len(sets.training)) == (1, 8)
+
+
+def test_few_questions_give_a_fifth_at_most(questions: Path) -> None:
+    assert len(prepare_prompts(config(questions), progress=False).held_out) == 10
+
+
+def test_questions_that_are_trained_on_and_held_out_are_listed(questions: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "test.nlpcc"
+    write_nlpcc([QAExample("a", "另一个问题？", ("是",)), *EXAMPLES[3:5]], held_out)
+    with pytest.raises(InputError) as error:
+        prepare_prompts(config(questions, held_out=held_out), progress=False)
+    assert str(error.value) == (
+        f"{questions}: 2 of its questions are in {held_out} too: '书3是谁写的？' (id 3), '书4是谁写的？' (id 4); "
+        "expected none, as held-out figures would mean nothing; take them out of one of the files"
+    )
+
+
+def test_rows_that_are_prompts_already_are_compared_by_their_question(questions: Path, tmp_path: Path) -> None:
+    write_text2text([("【书3】\n作者：人3\n问：书3是谁写的？\n答：", "人3")], tmp_path / "rows.json")
+    with pytest.raises(InputError, match=r"1 of its questions are in .*'书3是谁写的？' \(id 3\)"):
+        prepare_prompts(config(questions, held_out=tmp_path / "rows.json"), progress=False)
+
+
+def test_a_file_of_its_own_is_measured_on(questions: Path, tmp_path: Path) -> None:
+    write_text2text(
+        [("问：首都？\n答：", "北京"), ("【书】\n语言：中文\n问：谁？\n答：", "不知道")], tmp_path / "rows.json"
+    )
+    sets = prepare_prompts(config(questions, held_out=tmp_path / "rows.json"), progress=False)
+    assert len(sets.training) == 50
+    assert sets.held_out == [
+        RaftPrompt("1", "问：首都？\n答：", ("北京",)),
+        RaftPrompt("2", "【书】\n语言：中文\n问：谁？\n答：", ()),
+    ]
+    assert sets.held_out[1].target == "不知道"
+
+
+def test_one_question_is_too_few(tmp_path: Path) -> None:
+    write_nlpcc(EXAMPLES[:1], tmp_path / "one.nlpcc")
+    with pytest.raises(InputError, match="0 prompts to train on and 1 to measure on; expected at least one of each"):
+        prepare_prompts(config(tmp_path / "one.nlpcc"), progress=False)
+
+
+def test_a_prompt_without_its_gold_triple_has_no_gold_answer() -> None:
+    prompts = prompts_from_questions(EXAMPLES, found, RowOptions(min_triples=1, max_triples=2, unanswerable_share=0.5))
+    unknown = [p for p in prompts if not p.gold]
+    assert 10 < len(unknown) < 40
+    assert all("作者：人" not in p.text for p in unknown)
+    assert all(f"作者：{p.gold[0]}" in p.text for p in prompts if p.gold)
+
+
+def test_a_prompt_depends_on_its_own_question_only() -> None:
+    together = prompts_from_questions(EXAMPLES, found, RowOptions())
+    assert prompts_from_questions(EXAMPLES[10:20], found, RowOptions()) == together[10:20]
+
+
+def test_stages_go_through_all_prompts_before_any_comes_again() -> None:
+    prompts = [RaftPrompt(str(i), "", ()) for i in range(10)]
+    drawn = [[p.id for p in stage_prompts(prompts, stage, 4, seed=0)] for stage in (1, 2, 3, 4, 5)]
+    assert [len(ids) for ids in drawn] == [4] * 5
+    flat = [i for ids in drawn for i in ids]
+    assert sorted(flat[:10]) == sorted(flat[10:]) == sorted(p.id for p in prompts)
+    assert flat[:10] != flat[10:]
+    assert drawn[0] == [p.id for p in stage_prompts(prompts, 1, 4, seed=0)]
+    assert drawn[0] != [p.id for p in stage_prompts(prompts, 1, 4, seed=1)]
+    assert len(stage_prompts(prompts, 1, 99, seed=0)) == 10
