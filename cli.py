@@ -346,6 +346,48 @@ def sft(questions: Path, index: Path | None, closed_book: bool, limit: int | Non
     click.echo(_losses(run(SFTConfig(data=rows, **options))))
 
 
+@finetune.command()
+@questions_option
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
+@click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")
+@click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded.")
+@click.option("--adapter", type=FILE, help="Adapter to start from; default: the shipped one of the embedded model.")
+@click.option("--reward-model", type=FILE, help="Folder from `kbqa finetune reward`.")
+@click.option(
+    "--rule-weight", type=click.FloatRange(0, 1), help="The rule's share of the reward; default: all or half."
+)
+@click.option("--out", required=True, type=FILE, help="Folder for the best adapter, metrics, curves and stages.")
+@click.option("--held-out", type=FILE, help="Questions to measure on; default: some of --questions, not trained on.")
+@click.option("--held-out-questions", default=200, show_default=True, help="How many questions to measure on.")
+@click.option("--stages", default=4, show_default=True, help="T: how often to sample, reward, rank and fine-tune.")
+@click.option("--batch", default=256, show_default=True, help="b: prompts of a stage.")
+@click.option("--samples", default=8, show_default=True, help="K: answers drawn for a prompt.")
+@click.option("--temperature", default=1.0, show_default=True)
+@click.option("--ranking", type=click.Choice(["prompt", "batch"]), default="prompt", show_default=True)
+@click.option("--accept-one-in", default=4, show_default=True, help="k: --ranking batch keeps the floor(b/k) best.")
+@click.option("--kl-weight", default=0.0, show_default=True, help="Penalty for drifting from the start, per nat.")
+@click.option("--skip-decided/--keep-decided", default=True, help="Prompts whose samples are all right or all wrong.")
+@click.option("--replay-share", default=0.1, show_default=True, help="Share of gold answers among a stage's rows.")
+@click.option("--learning-rate", default=2e-4, show_default=True)
+@click.option("--epochs", default=1.0, show_default=True, help="How often a stage trains on what it kept.")
+@click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on at the first step that is not finished in --out.")
+def raft(rule_weight: float | None, **options: Any) -> None:
+    """Align a fine-tuned generator with RAFT (arXiv:2304.06767): sample answers, reward, rank, fine-tune on the best.
+
+    The reward is a rule (a gold answer that a triple backs is right, an unsupported one is punished), a reward model,
+    or both. --out gets the adapter of the stage that is best on held-out questions.
+
+    Example: kbqa finetune raft --questions train.nlpcc --index my-index --adapter my-adapter --out my-aligned
+    """
+    from finetune.raft import run
+    from finetune.raft_config import RaftConfig
+
+    weight = rule_weight if rule_weight is not None else (0.5 if options["reward_model"] else 1.0)
+    click.echo(_stages(run(RaftConfig(rule_weight=weight, **options))))
+
+
 @main.command()
 @click.option("--out", default="kbqa-demo", show_default=True, type=FILE, help="Folder for index, adapter and report.")
 @click.option("--steps", default=10, show_default=True, help="Steps of the short fine-tuning.")
@@ -369,6 +411,17 @@ def demo(out: Path, steps: int) -> None:
     click.echo("\n4. Evaluate on the sample's test questions.")
     _run("eval", "--questions", test, "--index", index, "--out", report)
     click.echo(f"Everything is in {out}/. Ask on: {sys.argv[0]} chat --index {index}")
+
+
+def _stages(result: Any) -> str:
+    compared = result.comparison
+    rows = {name: compared[name] for name in ("sft", "sft_best_of_k", "raft")}
+    figures = ", ".join(f"{name} {row['f1']:.4f} (exact match {row['exact_match']:.4f})" for name, row in rows.items())
+    stopped = "; stopped, as the reward rose while held-out F1 fell" if result.alarm else ""
+    return (
+        f"{result.out}: stage {result.best} of {len(result.stages) - 1} is best{stopped}; "
+        f"F1 on {compared['questions']} held-out questions: {figures}"
+    )
 
 
 def _losses(result: Any) -> str:
