@@ -28,7 +28,9 @@ class RaftConfig:
     out: Path
     """The folder for the best adapter, metrics, curves, record and stages."""
     index: Path | None = None
-    """The index whose triples go into the prompts; None asks closed-book."""
+    """The index whose triples go into the prompts."""
+    closed_book: bool = False
+    """Ask without triples, also with an index."""
     model: str | None = None
     """A Hugging Face name, a folder or a .gguf file; None is the embedded model."""
     adapter: Path | None = None

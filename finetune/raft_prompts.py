@@ -52,9 +52,12 @@ class PromptSets(NamedTuple):
 def prepare_prompts(config: RaftConfig, progress: bool = True) -> PromptSets:
     """Read the questions, set some apart, and write the prompts that `ask` would give.
 
-    Raises: QuestionFileError, IndexFolderError; InputError where held-out questions are among the training questions,
-    or none are left.
+    Raises: QuestionFileError, IndexFolderError; InputError where neither an index nor closed-book prompts are asked
+    for, held-out questions are among the training questions, or none are left.
     """
+    for path in (config.questions, config.held_out):
+        if path and config.index is None and not config.closed_book and detect_format(path) != "text2text":
+            raise InputError(f"{path}: expected an --index whose triples go into the prompts, or --closed-book")
     training = draw(_read(config.questions), config.limit, config.seed)
     if config.held_out is None:
         training, held_out = _split(training, config.held_out_questions, config.seed)
@@ -140,9 +143,10 @@ def _prompt_writer(
     config: RaftConfig, progress: bool
 ) -> Iterator[Callable[[Path, Sequence[QAExample]], list[RaftPrompt]]]:
     """Open the index, if there is one, and lend the function from the questions of a file to their prompts."""
-    options = RowOptions(closed_book=config.index is None, seed=config.seed)
+    options = RowOptions(closed_book=config.closed_book, seed=config.seed)
+    index = None if config.closed_book else config.index
     with ExitStack() as stack:
-        agent = stack.enter_context(KBQAgent.open(config.index, model="none")) if config.index else None
+        agent = stack.enter_context(KBQAgent.open(index, model="none")) if index else None
 
         def candidates_of(question: str) -> Sequence[Triple]:
             return agent.best_triples(question, options.max_triples) if agent else ()

@@ -29,8 +29,8 @@ def questions(tmp_path: Path) -> Path:
     return tmp_path / "train.nlpcc"
 
 
-def config(questions: Path, **settings) -> RaftConfig:
-    return RaftConfig(questions=questions, out=questions.parent / "out", **settings)
+def config(questions: Path, closed_book: bool = True, **settings) -> RaftConfig:
+    return RaftConfig(questions=questions, out=questions.parent / "out", closed_book=closed_book, **settings)
 
 
 def test_held_out_questions_are_in_no_stage(questions: Path) -> None:
@@ -84,6 +84,11 @@ def test_a_file_of_its_own_is_measured_on(questions: Path, tmp_path: Path) -> No
         RaftPrompt("2", "【书】\n语言：中文\n问：谁？\n答：", ()),
     ]
     assert sets.held_out[1].target == "不知道"
+
+
+def test_questions_without_index_or_closed_book_are_refused(questions: Path) -> None:
+    with pytest.raises(InputError, match=r"expected an --index .* or --closed-book"):
+        prepare_prompts(config(questions, closed_book=False), progress=False)
 
 
 def test_one_question_is_too_few(tmp_path: Path) -> None:
