@@ -48,6 +48,9 @@ QUESTIONS_AT_ONCE = 500
 BLOCKS = 20
 """Folds and the validation share are made of whole blocks of neighbouring questions: neighbours are often by one writer
 and about similar things, so a question that is left out alone is easier than a new one."""
+HELD_OUT_BLOCKS = 200
+"""The validation share is drawn from more and smaller ones: the parts of a file differ, and confidences that are fitted
+on two long stretches of one hold for these alone (docs/experiments.md)."""
 PACKAGES = ("lightgbm", "numpy")
 ENCODER_PACKAGES = ("torch", "transformers")
 
@@ -154,15 +157,17 @@ def train_ranker(
     return result
 
 
-def _blocks(n: int) -> NDArray[np.int64]:
+def _blocks(n: int, n_blocks: int = BLOCKS) -> NDArray[np.int64]:
     """The number of the block that each of n neighbouring questions is in, (n,)."""
-    return np.arange(n) * BLOCKS // max(1, n)
+    return np.arange(n) * n_blocks // max(1, n)
 
 
 def _held_out(n: int, config: RankerConfig) -> NDArray[np.bool_]:
     """Which of n questions are held out for validation, (n,): whole blocks of them."""
-    blocks = np.random.default_rng(config.seed).permutation(BLOCKS)
-    held: NDArray[np.bool_] = np.isin(_blocks(n), blocks[: max(1, round(BLOCKS * config.validation_share))])
+    n_blocks = min(n, HELD_OUT_BLOCKS)
+    n_held_out = max(1, round(n_blocks * config.validation_share))
+    drawn = np.random.default_rng(config.seed).permutation(n_blocks)[:n_held_out]
+    held: NDArray[np.bool_] = np.isin(_blocks(n, n_blocks), drawn)
     return held
 
 
