@@ -48,6 +48,14 @@ def test_a_second_answer_is_handed_in_when_it_is_over_half_as_probable() -> None
     assert official_answers(answer("甲", ("甲", 0.5), ("乙", 0.24))) == ("甲",)
 
 
+def test_the_second_answer_pays_in_the_official_score() -> None:
+    # Of 100 such questions the first answer is right in 50 and the second in 26: 2/3 of 76 is more than 50.
+    handed_in = official_answers(answer("甲", ("甲", 0.5), ("乙", 0.26)))
+    gold = [QAExample(str(i), "？", ("甲" if i < 50 else "乙" if i < 76 else "丙",)) for i in range(100)]
+    assert averaged_f1({e.id: handed_in for e in gold}, gold) == pytest.approx(0.5066667)
+    assert averaged_f1({e.id: handed_in[:1] for e in gold}, gold) == pytest.approx(0.5)
+
+
 def test_what_is_handed_in_starts_with_the_answer() -> None:
     assert official_answers(answer("乙", ("甲", 0.4), ("乙", 0.4))) == ("乙", "甲")
     assert official_answers(answer("丙", ("甲", 0.4), ("乙", 0.4))) == ("丙",)
