@@ -7,7 +7,8 @@
     │   └── QuestionFileError   a question file that cannot be read
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
     │   └── EncoderMismatchError    the index was made with another encoder
-    ├── ModelError              a generator, adapter or ranker that cannot be loaded
+    ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
+    │   └── NoLikelihoodError       a generator that does not tell how likely a given text is
     ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
     ├── MissingExtraError       an optional dependency is not installed
     └── StorageError            the disk is full, or a path cannot be written
@@ -24,6 +25,7 @@ __all__ = [
     "KBQAError",
     "MissingExtraError",
     "ModelError",
+    "NoLikelihoodError",
     "QuestionError",
     "QuestionFileError",
     "StorageError",
@@ -61,7 +63,11 @@ class EncoderMismatchError(IndexFolderError):
 
 
 class ModelError(KBQAError):
-    """A generator, adapter or ranker cannot be loaded."""
+    """A generator, adapter or ranker cannot be loaded, or does not answer."""
+
+
+class NoLikelihoodError(ModelError):
+    """A generator does not tell how likely a given text is; it can only write."""
 
 
 class TrainingError(KBQAError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.errors import ModelError, QuestionError
+from kb_index.errors import ModelError, NoLikelihoodError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
@@ -31,6 +32,7 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Gener
 
 __all__ = ["KBQAgent"]
 
+logger = logging.getLogger(__name__)
 
 MAX_HOPS = 2
 """How many facts of a chain may come before the one that is asked for."""
@@ -52,23 +54,25 @@ class KBQAgent:
         self.kb, self.ranker, self.generator = kb, ranker, generator
         self.config = config or AgentConfig()
         self.likelihood_weight = likelihood_weight
+        self._told_once = False
 
     @classmethod
     def open(
         cls,
         index: str | Path,
-        model: str | Path | None = None,
+        model: str | Path | Generator | None = None,
         adapter: str | Path | None = None,
         config: AgentConfig | None = None,
     ) -> KBQAgent:
         """Open an index folder with its ranker and a generator.
 
-        `model` is a Hugging Face name, a folder or a GGUF file; None is the embedded generator, or no generator where
-        the packages for it are not installed; "none" is no generator.
+        `model` is a Hugging Face name, a folder, a GGUF file, a model behind a server as `openai:URL#NAME`, or a
+        generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no
+        generator.
 
         Raises: IndexFolderError, ModelError, MissingExtraError.
         """
-        from kbqa_agent.generation import load_generator
+        from kbqa_agent.generation import open_generator
         from kbqa_agent.gguf_cache import embedded_is_installed
 
         config = config or AgentConfig()
@@ -78,7 +82,7 @@ class KBQAgent:
         try:
             ranker = load_ranker(kb).expecting(config.answerable_share)
             wanted = model != "none" and config.generator != "never" and (model is not None or embedded_is_installed())
-            generator = load_generator(model, adapter) if wanted else None
+            generator = open_generator(model, adapter) if wanted else None
         except BaseException:
             kb.close()
             raise
@@ -148,7 +152,7 @@ class KBQAgent:
         text: str | None = None
         if self.generator is not None and found and self._consults_generator(found):
             prompt = self._prompt(question, ranked)
-            found = self._weighed(found, self._likelihoods(prompt, found, self.generator))
+            found = self._judged(prompt, found, self.generator)
             clock.lap("score")
             if self.config.free_text:
                 text = self._written(prompt, found, self.generator)
@@ -226,6 +230,15 @@ class KBQAgent:
             sure = self.config.sure_above * sum(c.score for c in candidates)
             return candidates[0].score < sure or self.config.free_text
         return self.config.generator == "always"
+
+    def _judged(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> list[Candidate]:
+        """Weigh the candidates with their likelihoods; with a generator that tells none, leave them to the ranker."""
+        try:
+            return self._weighed(candidates, self._likelihoods(prompt, candidates, generator))
+        except NoLikelihoodError as error:
+            logger.log(logging.INFO if self._told_once else logging.WARNING, "%s", error)
+            self._told_once = True
+            return list(candidates)
 
     def _likelihoods(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> NDArray[np.float64]:
         """The generator's log-likelihoods of the first `scored_candidates` candidates, per character and end.

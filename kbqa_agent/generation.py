@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.errors import ModelError
 from kbqa_agent.causal_models import EMBEDDED, load_model, with_adapter
 from kbqa_agent.decoding import choose_answers, stream_answer, write_answers
+from kbqa_agent.endpoint_generator import is_endpoint, open_endpoint
 from kbqa_agent.sampling import Sampled, SamplingOptions, sample_answers
 from kbqa_agent.scoring import score_answers
+from kbqa_agent.types import Generator
 
-__all__ = ["HuggingFaceGenerator", "load_generator", "shipped_adapter"]
+__all__ = ["HuggingFaceGenerator", "load_generator", "open_generator", "shipped_adapter"]
 
 EMBEDDED_NAME = "smollm2-135m-instruct"
 SHIPPED = "shipped"
@@ -76,6 +79,22 @@ class HuggingFaceGenerator:
         """Draw `k` answers for each prompt, whose text goes through the model once; see `sample_answers`."""
         options = SamplingOptions(k, temperature, top_p, max_new_tokens, seed)
         return sample_answers(self._model, self._tokenizer, prompts, options)
+
+
+def open_generator(model: str | Path | Generator | None = None, adapter: str | Path | None = None) -> Generator:
+    """Open whatever can answer: a model behind a server (`openai:URL#NAME`), or one that is loaded here.
+
+    A generator that is one already is given back.
+
+    Raises: MissingExtraError, ModelError.
+    """
+    if not (model is None or isinstance(model, (str, Path))):
+        return model
+    if isinstance(model, str) and is_endpoint(model):
+        if adapter not in (None, "none"):
+            raise ModelError(f"adapter {str(adapter)!r}: cannot be put on a model behind a server; let it load that")
+        return open_endpoint(model)
+    return load_generator(model, adapter)
 
 
 def load_generator(
