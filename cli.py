@@ -347,6 +347,44 @@ def sft(questions: Path, index: Path | None, closed_book: bool, limit: int | Non
 
 
 @finetune.command()
+@click.option(
+    "--preferences", multiple=True, type=FILE, help="File of preferences, of whichever form; may be repeated."
+)
+@click.option("--questions", type=FILE, help="Question file: the gold answer against the ranker's best wrong ones.")
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index with a trained ranker, for --questions.")
+@click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded.")
+@click.option("--adapter", type=FILE, help="Tuned generator's adapter to begin from, or 'shipped'; default: none.")
+@click.option("--out", required=True, type=FILE, help="Folder for the reward model, metrics.jsonl and reward.png.")
+@click.option("--limit", type=click.IntRange(2), help="Draw so many prompts, or questions, at random.")
+@click.option("--steps", "max_steps", type=click.IntRange(1), help="Optimizer steps; default: one epoch.")
+@click.option("--learning-rate", default=5e-4, show_default=True)
+@click.option("--rows-at-once", default=4, show_default=True, help="Prompts in memory together; of 8 a step.")
+@click.option("--max-tokens", default=512, show_default=True, help="Longest prompt with one answer.")
+@click.option("--held-out", "held_out_share", default=0.2, show_default=True, help="Share of prompts to measure by.")
+@click.option("--control/--no-control", default=None, help="Train on shuffled labels, too; default: to 1,000 pairs.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
+def reward(
+    preferences: tuple[Path, ...], questions: Path | None, index: Path | None, limit: int | None, **options: Any
+) -> None:
+    """Train a model that tells the better of two answers, and measure it on held-out prompts.
+
+    \b
+    Example: kbqa finetune reward --preferences feedback.jsonl --out my-reward
+             kbqa finetune reward --questions train.nlpcc --index my-index --limit 500 --out my-reward
+    """  # noqa: D301 - click's mark
+    from finetune.pairs import gather_preferences
+    from finetune.reward import train_reward_model
+    from finetune.reward_config import RewardConfig
+
+    if not preferences and questions is None:
+        raise click.UsageError("Missing option '--preferences' or '--questions'.")
+    config = RewardConfig(**options)
+    click.echo(train_reward_model(config, gather_preferences(preferences, questions, index, limit, config.seed)))
+
+
+@finetune.command()
 @questions_option
 @click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
 @click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")

@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from finetune.preferences import Preference
+from finetune.preferences import Preference, read_preferences
+from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.prompts import answer_prompt, answer_text
 from kbqa_agent.qa_data import comparable, draw, read_questions
 from kbqa_agent.types import QAExample
 
-__all__ = ["WRONG_ANSWERS", "QuestionPairs", "Retrieved", "pairs_from_questions", "question_preferences"]
+__all__ = ["WRONG_ANSWERS", "QuestionPairs", "Retrieved", "gather_preferences", "pairs_from_questions"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +65,26 @@ def pairs_from_questions(
     return QuestionPairs(pairs, without_gold, without_wrong)
 
 
-def question_preferences(questions: Path, index: Path, limit: int | None = None, seed: int = 0) -> list[Preference]:
-    """Make pairs of `limit` random questions (all if None) over an index with a trained ranker.
+def gather_preferences(
+    files: Sequence[Path], questions: Path | None, index: Path | None, limit: int | None = None, seed: int = 0
+) -> list[Preference]:
+    """Read files of preferences, and make pairs of questions over an index with a trained ranker.
 
-    Raises: QuestionFileError, IndexFolderError, ModelError.
+    `limit` draws so many prompts of the files, all pairs of each, and so many questions, at random; None takes all.
+
+    Raises: InputError, QuestionFileError, IndexFolderError, ModelError.
     """
-    examples = draw(read_questions(questions), limit, seed)
+    found = [pair for file in files for pair in read_preferences(file).pairs]
+    drawn = set(draw(list(dict.fromkeys(pair.prompt for pair in found)), limit, seed))
+    kept = [pair for pair in found if pair.prompt in drawn]
+    if questions is None:
+        return kept
+    if index is None:
+        raise InputError(f"{questions}: expected an --index whose candidates are the wrong answers")
+    return kept + _from_questions(draw(read_questions(questions), limit, seed), index)
+
+
+def _from_questions(examples: Sequence[QAExample], index: Path) -> list[Preference]:
     with KBQAgent.open(index, model="none") as agent:
 
         def retrieve(question: str) -> Retrieved:

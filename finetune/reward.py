@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.comparisons import Comparison, EncodedComparisons, encode_comparisons, grouped, hold_out, shuffled
 from finetune.data import length_grouped
-from finetune.preferences import Preference
+from finetune.preferences import Preference, write_preferences
 from finetune.record import read_metrics, read_record, sha256_of, training_record
 from finetune.reward_config import CONTROL_UP_TO, RewardConfig
 from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval, reward_curve
@@ -28,11 +28,12 @@ from finetune.reward_model import (
     load_reward_model,
     open_reward_base,
     save_reward_model,
-    with_new_adapter,
+    with_reward_adapter,
 )
 from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
 from kb_index.atomic import replacing, storage_errors
 from kb_index.errors import InputError, MissingExtraError
+from kbqa_agent.generation import SHIPPED, shipped_adapter
 from kbqa_agent.tokenizing import context_length
 
 __all__ = ["RewardModel", "RewardResult", "load_reward_model", "train_reward_model"]
@@ -43,7 +44,17 @@ METRICS_FILE = "metrics.jsonl"
 CONTROL = "control"
 PACKAGES = ("torch", "transformers", "peft")
 SAME_ON_RESUME = (
-    *("model", "rank", "alpha", "learning_rate", "rows_per_step", "max_tokens", "held_out_share", "max_held_out"),
+    *(
+        "model",
+        "adapter",
+        "rank",
+        "alpha",
+        "learning_rate",
+        "rows_per_step",
+        "max_tokens",
+        "held_out_share",
+        "max_held_out",
+    ),
     "seed",
 )
 
@@ -68,6 +79,14 @@ class RewardResult:
     """After training on shuffled labels; None without."""
     longer: Accuracy
     """Of a rule that prefers the answer with more tokens: people often do, and a model may have learnt no more."""
+
+    def __str__(self) -> str:
+        control = f"; after shuffled labels {self.control}" if self.control else ""
+        return (
+            f"{self.out}: {self.steps} steps on {self.n_pairs:,} pairs of {self.n_prompts:,} prompts in "
+            f"{self.seconds:.0f} s; accuracy on {self.n_held_out:,} held-out pairs {self.accuracy}{control}; "
+            f"the longer answer is the better one in {self.longer}"
+        )
 
 
 class _Fitted(NamedTuple):
@@ -98,6 +117,7 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
     with storage_errors(config.out, "choose another --out"):
         _prepare_folder(config)
         record = _record(config, preferences)
+        write_preferences(preferences, config.out / "pairs.jsonl")
         fitted = _fit(config, config.out, training, held_out, progress)
         save_reward_model(fitted.network, fitted.tokenizer, config.out, config.model, fitted.max_tokens)
         control = None
@@ -118,8 +138,9 @@ def _fit(
     from finetune.reward_trainer import full_memory
 
     set_seed(config.seed)  # the head and half of a new adapter start at random
-    base = open_reward_base(config.model, progress)
-    network = with_new_adapter(base, config.rank, config.alpha)
+    adapter = shipped_adapter() if str(config.adapter) == SHIPPED else config.adapter
+    base = open_reward_base(config.model, adapter, progress)
+    network = with_reward_adapter(base, config.rank, config.alpha)
     max_tokens = min(config.max_tokens, context_length(base.network))
     rows, measured = (encode_comparisons(base.tokenizer, part, max_tokens) for part in (training, held_out))
     if not rows.rows or not measured.rows:
@@ -144,13 +165,10 @@ def _train(
     trainer.add_callback(metrics)
     checkpoint = last_checkpoint(out / "checkpoints") if config.resume else None
     metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
-    if not checkpoint:
-        trainer.evaluate()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    lines = read_metrics(out / METRICS_FILE)
-    if not any("held_out_accuracy" in line and line["step"] == trainer.state.global_step for line in lines):
+    if trainer.state.global_step % config.validate_every or trainer.margins is None:
         trainer.evaluate()
-    return trainer.state.global_step, metrics.seconds, trainer.measure()
+    return trainer.state.global_step, metrics.seconds, trainer.margins
 
 
 def _trainer(

@@ -25,6 +25,8 @@ class RewardConfig:
     """The folder for the model, metrics, curve, record and checkpoints."""
     model: str | None = None
     """A Hugging Face name, a folder or a .gguf file; None is the embedded model."""
+    adapter: Path | None = None
+    """An adapter of a tuned generator to begin from, or "shipped" for that in the package; None draws a new one."""
     rank: int = 16
     alpha: int = 32
     learning_rate: float = 5e-4

@@ -31,7 +31,7 @@ __all__ = [
     "open_reward_base",
     "rewards_of",
     "save_reward_model",
-    "with_new_adapter",
+    "with_reward_adapter",
 ]
 
 REWARD_FILE = "reward.json"
@@ -49,6 +49,11 @@ class RewardBase(NamedTuple):
     layers: list[str]
     """The names of the linear layers that LoRA goes to."""
     transposed: bool
+    tuned: dict[str, Any] | None
+    """The LoRA tensors of a tuned generator that the reward model begins from."""
+    rank: int | None
+    alpha: int | None
+    """Those of the tuned generator's adapter."""
 
 
 class RewardModel:
@@ -92,8 +97,10 @@ class RewardModel:
         return rows
 
 
-def open_reward_base(model: str | Path | None, progress: bool = True) -> RewardBase:
+def open_reward_base(model: str | Path | None, adapter: Path | None = None, progress: bool = True) -> RewardBase:
     """Open a causal model of any family and put a new head of one number, drawn from torch's seed, on its body.
+
+    `adapter` is that of a tuned generator, from which training then begins.
 
     Raises:
         MissingExtraError: the packages for models are not installed.
@@ -106,6 +113,10 @@ def open_reward_base(model: str | Path | None, progress: bool = True) -> RewardB
     from transformers import AutoModelForSequenceClassification
 
     layers, transposed = linear_layers(causal)
+    tensors, settings = None, None
+    if adapter is not None:
+        causal, tensors, settings = _taken_off(with_adapter(causal, adapter))
+        layers = sorted(settings.target_modules)
     causal.config.num_labels = 1
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -120,18 +131,25 @@ def open_reward_base(model: str | Path | None, progress: bool = True) -> RewardB
     network.score = torch.nn.Linear(width, 1, bias=False, device=causal.device)
     torch.nn.init.normal_(network.score.weight, std=(width + 1) ** -0.5)
     network.name_or_path = causal.name_or_path
-    return RewardBase(network, tokenizer, layers, transposed)
+    rank, alpha = (settings.r, settings.lora_alpha) if settings else (None, None)
+    return RewardBase(network, tokenizer, layers, transposed, tensors, rank, alpha)
 
 
-def with_new_adapter(base: RewardBase, rank: int, alpha: int) -> Any:
-    """Put a new LoRA adapter on all linear layers, drawn from torch's seed; it and the head are trained in float32."""
+def with_reward_adapter(base: RewardBase, rank: int, alpha: int) -> Any:
+    """Put a LoRA adapter on all linear layers; it and the head are trained in float32.
+
+    It is drawn from torch's seed or, where the base was opened with a tuned generator's adapter, begins as that one,
+    whose rank and alpha then count.
+
+    Reference: Ouyang et al. 2022, arXiv:2203.02155, section 3.5: a reward model begins from the supervised one.
+    """
     try:
-        from peft import LoraConfig, TaskType, get_peft_model
+        from peft import LoraConfig, TaskType, get_peft_model, set_peft_model_state_dict
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
     settings = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
+        r=base.rank or rank,
+        lora_alpha=base.alpha or alpha,
         target_modules=base.layers,
         fan_in_fan_out=base.transposed,
         task_type=TaskType.SEQ_CLS,
@@ -139,6 +157,8 @@ def with_new_adapter(base: RewardBase, rank: int, alpha: int) -> Any:
     )
     with quiet():
         tuned = get_peft_model(base.network, settings)
+        if base.tuned is not None:
+            set_peft_model_state_dict(tuned, base.tuned)
     # Checkpoints name the folder here: for a name on the hub, peft would ask the hub about each of them.
     tuned.peft_config["default"].base_model_name_or_path = base.network.name_or_path
     for parameter in tuned.parameters():
@@ -220,7 +240,7 @@ def load_reward_model(folder: str | Path, model: str | Path | None = None, progr
     folder = Path(folder)
     about = _about(folder)
     name = model or about["base"]
-    base = open_reward_base(name, progress)
+    base = open_reward_base(name, progress=progress)
     fits = f"give the model that it was trained on ({about['base']!r}), or train again: kbqa finetune reward"
     if about["tokenizer_sha256"] != _tokenizer_fingerprint(base.tokenizer):
         raise ModelError(f"reward model {str(folder)!r}: was trained with another tokenizer than {str(name)!r}; {fits}")
@@ -229,6 +249,16 @@ def load_reward_model(folder: str | Path, model: str | Path | None = None, progr
     network = with_adapter(base.network, folder).merge_and_unload()
     network.score.float()
     return RewardModel(network, base.tokenizer, about["max_tokens"])
+
+
+def _taken_off(tuned: Any) -> tuple[Any, dict[str, Any], Any]:
+    """Part a model with an adapter into the plain model, the adapter's tensors and its settings."""
+    from peft import get_peft_model_state_dict
+
+    tensors = {
+        name: tensor.clone() for name, tensor in get_peft_model_state_dict(tuned, save_embedding_layers=False).items()
+    }
+    return tuned.unload(), tensors, tuned.peft_config["default"]
 
 
 def _about(folder: Path) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         super().__init__(network, args, data_collator=partial(collate_comparisons, shared=shared), **rows)
         self._shared = shared
         self._bf16 = fast_dtype() is torch.bfloat16
+        self.margins: Margins | None = None
+        """The held-out margins at the last evaluation."""
 
     def compute_loss(
         self,
@@ -90,16 +92,11 @@ class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
             )
         return norm
 
-    def measure(self) -> Margins:
-        """The held-out margins of the model as it is now."""
-        return measure_margins(
-            self.model, self.eval_dataset, self._shared, self.args.per_device_eval_batch_size, self._bf16
-        )
-
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure the held-out loss and accuracy, and log them."""
-        margins = self.measure()
-        metrics = {"eval_loss": margins.loss, "eval_accuracy": pair_accuracy(margins)}
+        rows_at_once = self.args.per_device_eval_batch_size
+        self.margins = measure_margins(self.model, self.eval_dataset, self._shared, rows_at_once, self._bf16)
+        metrics = {"eval_loss": self.margins.loss, "eval_accuracy": pair_accuracy(self.margins)}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
