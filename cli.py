@@ -411,6 +411,7 @@ def reward(
 @click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on at the first step that is not finished in --out.")
+@click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
 def raft(rule_weight: float | None, **options: Any) -> None:
     """Align a fine-tuned generator with RAFT (arXiv:2304.06767): sample answers, reward, rank, fine-tune on the best.
 

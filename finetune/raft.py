@@ -24,7 +24,9 @@ from finetune.raft_plots import raft_curves
 from finetune.raft_prompts import PromptSets, RaftPrompt, prepare_prompts
 from finetune.raft_stage import StageRun, copy_adapter, run_stage
 from finetune.raft_tools import Tools, real_tools, start_adapter
+from finetune.raft_tracking import Report, stage_reporter
 from finetune.record import read_record, training_record
+from finetune.trackers import check_tracker
 from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
 from kb_index.atomic import replacing, storage_errors
 from kb_index.errors import InputError, MissingExtraError
@@ -33,7 +35,7 @@ __all__ = ["RaftResult", "run"]
 
 logger = logging.getLogger(__name__)
 
-MAY_CHANGE = {"out", "stages", "alarm_stages", "resume"}
+MAY_CHANGE = {"out", "stages", "alarm_stages", "resume", "report_to"}
 PACKAGES = ("torch", "transformers", "peft")
 
 
@@ -65,12 +67,14 @@ def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -
     """
     config = replace(config, adapter=start_adapter(config))
     tools = tools or real_tools(config, progress)
+    check_tracker(config.report_to)
     check_training_folder(config.out)
     with storage_errors(config.out, "choose another --out"):
         record = _begin(config)
         prompts = _prompts(config, progress)
         stages = StageRun(config, prompts, tools, progress)
-        metrics, alarm = _run_stages(stages)
+        with stage_reporter(config.report_to, config.out) as report:
+            metrics, alarm = _run_stages(stages, report)
         best = best_stage(metrics)
         copy_adapter(stages.adapter(best), config.out)
         result = RaftResult(config.out, best, alarm, metrics, compare(stages, best))
@@ -78,12 +82,13 @@ def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -
     return result
 
 
-def _run_stages(run: StageRun) -> tuple[list[dict[str, Any]], bool]:
+def _run_stages(run: StageRun, report: Report) -> tuple[list[dict[str, Any]], bool]:
     metrics: list[dict[str, Any]] = []
     alarm = False
     for stage in range(run.config.stages + 1):
         metrics.append(run_stage(run, stage))
         write_rows(metrics, run.config.out / "metrics.jsonl")
+        report(metrics[-1])
         _draw(metrics, run.config.out)
         logger.info("stage %d: held-out F1 %.4f", stage, metrics[-1]["f1"])
         alarm = reward_hacking(metrics[1:], run.config.alarm_stages)

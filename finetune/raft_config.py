@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from finetune.config import TRACKERS
 from kb_index.errors import InputError
 
 __all__ = ["RaftConfig", "Ranking"]
@@ -20,7 +21,7 @@ class RaftConfig:
     What differs from a supervised training of this package: a learning rate of 2e-4 (not 1e-3), since each stage goes
     on from an adapter that is trained already.
 
-    Reference: Dong et al. 2023, arXiv:2304.06767, section 3 and Algorithm 1.
+    Reference: Dong et al. 2023, arXiv:2304.06767, Algorithm 1.
     """
 
     questions: Path
@@ -73,6 +74,8 @@ class RaftConfig:
     seed: int = 0
     resume: bool = False
     """Go on at the first step that is not finished in `out`."""
+    report_to: str = "none"
+    """Where else the stages' figures go: one of `TRACKERS`."""
 
     def __post_init__(self) -> None:
         for name in ("stages", "batch", "samples", "accept_one_in", "max_new_tokens", "held_out_questions"):
@@ -83,6 +86,8 @@ class RaftConfig:
                 raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
         if self.ranking not in get_args(Ranking):
             raise InputError(f"ranking={self.ranking!r}: expected one of {', '.join(get_args(Ranking))}")
+        if self.report_to not in TRACKERS:
+            raise InputError(f"report_to={self.report_to!r}: expected one of {', '.join(TRACKERS)}")
         if not 0 <= self.rule_weight <= 1:
             raise InputError(f"rule_weight={self.rule_weight}: expected a share from 0 to 1")
         if self.rule_weight < 1 and self.reward_model is None:

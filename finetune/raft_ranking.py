@@ -18,7 +18,7 @@ def best_of_each(rewards: NDArray[np.float64], seed: int = 0) -> list[tuple[int,
     >>> best_of_each(np.array([[0.2, 0.9, 0.5], [1.0, -0.5, 0.0]]))
     [(0, 1), (1, 0)]
 
-    Reference: Dong et al. 2023, arXiv:2304.06767, section 3.2: one of K samples is accepted for each prompt.
+    Reference: Dong et al. 2023, arXiv:2304.06767, Algorithm 1: of K samples of a prompt one is accepted.
     """
     n_prompts, k = rewards.shape
     lots = _lots(n_prompts * k, seed).reshape(n_prompts, k)
@@ -33,7 +33,8 @@ def best_of_batch(rewards: NDArray[np.float64], n_kept: int, seed: int = 0) -> l
     >>> best_of_batch(np.array([[0.2, 0.9, 0.5], [1.0, -0.5, 0.0]]), 3)
     [(1, 0), (0, 1), (0, 2)]
 
-    Reference: Dong et al. 2023, arXiv:2304.06767v1, Algorithm 1, where K is 1 and floor(b/k) are kept.
+    Reference: Dong et al. 2023, arXiv:2304.06767, in its first form: one sample of each of b prompts, of which the
+    floor(b/k) best are accepted.
     """
     order = np.lexsort((_lots(rewards.size, seed), -rewards.ravel()))[:n_kept]
     return [(int(place) // rewards.shape[1], int(place) % rewards.shape[1]) for place in order]

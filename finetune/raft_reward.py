@@ -74,7 +74,7 @@ def penalised(rewards: NDArray[np.float64], drift: NDArray[np.float64], kl_weigh
     >>> penalised(np.array([1.0]), np.array([2.0]), 0.1).tolist()
     [0.8]
 
-    Reference: Dong et al. 2023, arXiv:2304.06767, section 3.1, "regularization".
+    Reference: Dong et al. 2023, arXiv:2304.06767, where it is a regularisation that may be added.
     """
     return rewards - kl_weight * drift
 

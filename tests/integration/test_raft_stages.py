@@ -333,3 +333,23 @@ def test_a_damaged_file_of_a_stage_is_named(config: RaftConfig) -> None:
     (stage / "samples.jsonl").write_text('{"id": 1}\n{"id"\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"samples\.jsonl:2: damaged; delete the file and go on with --resume"):
         align(replace(config, resume=True))
+
+
+def test_stages_are_steps_of_a_tensorboard_run(config: RaftConfig) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = align(replace(config, report_to="tensorboard"))
+    events = EventAccumulator(str(config.out / "tensorboard")).Reload()
+    sent = [(event.step, event.value) for event in events.Scalars("f1")]
+    assert sent == [(row["stage"], pytest.approx(row["f1"])) for row in result.stages]
+    assert [event.step for event in events.Scalars("reward")] == [1, 2]
+
+
+def test_stages_are_steps_of_a_wandb_run(config: RaftConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    align(replace(config, stages=1, report_to="wandb"))
+    (run,) = (config.out / "wandb").glob("offline-run-*/*.wandb")
+    assert b"held_out_reward" in run.read_bytes()
