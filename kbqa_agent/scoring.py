@@ -1,7 +1,8 @@
 """The likelihood of many candidate answers under one prompt.
 
-The prompt goes through the model once; its keys and values are shared by all answers, which follow in one batch.
-This module neither loads models nor decides what to do with the numbers.
+The prompt goes through the model once; its keys and values are shared by all answers. These follow one after the other
+in a single row, each seeing the prompt and itself alone: no padding is computed. A model whose attention takes no such
+mask gets them as a padded batch. This module neither loads models nor decides what to do with the numbers.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ __all__ = ["score_answers"]
 
 MAX_ANSWER_TOKENS = 192
 
+MASK_IS_POSITION = ("bloom", "falcon", "mpt")
+"""Models that read positions off the mask, always or by their settings."""
+
 
 def score_answers(model: Any, tokenizer: Any, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
     """Sum the natural-log probabilities of each answer's tokens and of the end token after it, (n_answers,).
@@ -32,14 +36,52 @@ def score_answers(model: Any, tokenizer: Any, prompt: str, answers: Sequence[str
     rows = [encode_answer(tokenizer, answer, min(MAX_ANSWER_TOKENS, room // 2)) for answer in answers]
     prefix = encode_prompt(tokenizer, prompt, room - max(map(len, rows)))
     with torch.inference_mode():
-        return _score_rows(model, prefix, rows)
+        first = model(torch.tensor([prefix], device=model.device), use_cache=True, logits_to_keep=1)
+        score = _score_row if _takes_masks(model, first.past_key_values) else _score_batch
+        return score(model, first, len(prefix), rows)
 
 
-def _score_rows(model: Any, prefix: list[int], rows: Sequence[list[int]]) -> NDArray[np.float32]:
+def _takes_masks(model: Any, cache: Any) -> bool:
+    """Tell whether a mask alone decides what a token of this model sees: no state, no window, no code of its own."""
+    from transformers.cache_utils import DynamicLayer
+
+    known = type(model.config).__module__.startswith("transformers.")
+    plain = all(type(layer) is DynamicLayer for layer in getattr(cache, "layers", [None]))
+    return known and plain and model.config.model_type not in MASK_IS_POSITION
+
+
+def _score_row(model: Any, first: Any, n_read: int, rows: Sequence[list[int]]) -> NDArray[np.float32]:
     import torch
 
     device = model.device
-    first = model(torch.tensor([prefix], device=device), use_cache=True, logits_to_keep=1)
+    fed = [token for row in rows for token in row[:-1]]
+    owner = torch.tensor([i for i, row in enumerate(rows) for _ in row[:-1]], dtype=torch.long, device=device)
+    place = torch.tensor([j for row in rows for j in range(len(row) - 1)], dtype=torch.long, device=device)
+    logits = first.logits[0, -1:].expand(len(rows), -1)  # (n_answers, vocabulary)
+    if fed:
+        hidden = (owner[:, None] != owner) | (place[:, None] < place)
+        bias = torch.zeros(len(fed), n_read + len(fed), dtype=model.dtype, device=device)
+        bias[:, n_read:].masked_fill_(hidden, torch.finfo(model.dtype).min)
+        rest = model(
+            torch.tensor([fed], device=device),
+            attention_mask=bias[None, None],
+            past_key_values=first.past_key_values,
+            position_ids=(n_read + place)[None],
+            use_cache=True,
+        )
+        logits = torch.cat([logits, rest.logits[0]])
+    following = [row[0] for row in rows] + [token for row in rows for token in row[1:]]
+    logits = logits.float()
+    chosen = logits.gather(1, torch.tensor(following, device=device)[:, None])[:, 0]
+    log_probabilities = chosen - logits.logsumexp(1)
+    sums = log_probabilities[: len(rows)].index_add(0, owner, log_probabilities[len(rows) :])
+    return np.asarray(sums.cpu().numpy(), dtype=np.float32)
+
+
+def _score_batch(model: Any, first: Any, n_read: int, rows: Sequence[list[int]]) -> NDArray[np.float32]:
+    import torch
+
+    device = model.device
     lengths = torch.tensor([len(row) for row in rows], device=device)
     longest = int(lengths.max())
     targets = torch.zeros((len(rows), longest), dtype=torch.long, device=device)
@@ -53,9 +95,7 @@ def _score_rows(model: Any, prefix: list[int], rows: Sequence[list[int]]) -> NDA
         rest = model(
             targets[:, :-1],
             past_key_values=cache,
-            position_ids=torch.arange(len(prefix), len(prefix) + longest - 1, device=device)[None].expand(
-                len(rows), -1
-            ),
+            position_ids=torch.arange(n_read, n_read + longest - 1, device=device)[None].expand(len(rows), -1),
             use_cache=True,
         )
         logits = torch.cat([logits, rest.logits], dim=1)

@@ -7,7 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
-from kbqa_agent.causal_models import load_model  # noqa: E402 - after the check for torch
+from kbqa_agent import scoring  # noqa: E402 - after the check for torch
+from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
 from kbqa_agent.scoring import score_answers  # noqa: E402
 
@@ -35,6 +36,30 @@ def test_score_equals_one_by_one(loaded):
     expected = [one_by_one(*loaded, PROMPT, answer) for answer in ANSWERS]
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, expected, atol=1e-4, rtol=0)
+
+
+def test_a_model_that_takes_no_masks_gets_a_batch(loaded, monkeypatch):
+    expected = [one_by_one(*loaded, PROMPT, answer) for answer in ANSWERS]
+    monkeypatch.setattr(scoring, "MASK_IS_POSITION", (loaded[0].config.model_type,))
+    np.testing.assert_allclose(score_answers(*loaded, PROMPT, ANSWERS), expected, atol=1e-4, rtol=0)
+
+
+def other_model(architecture):
+    from transformers import BloomConfig, BloomForCausalLM, MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    if architecture == "bloom":
+        return BloomForCausalLM(BloomConfig(vocab_size=400, hidden_size=32, n_layer=2, n_head=2)).eval()
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config = MistralConfig(vocab_size=400, num_hidden_layers=2, sliding_window=16, **sizes)
+    return MistralForCausalLM(config).eval()
+
+
+@pytest.mark.parametrize("architecture", ["bloom", "mistral"])
+def test_positions_read_off_the_mask_and_sliding_windows(loaded, architecture):
+    model, tokenizer = other_model(architecture), loaded[1]
+    expected = [one_by_one(model, tokenizer, PROMPT, answer) for answer in ANSWERS]
+    np.testing.assert_allclose(score_answers(model, tokenizer, PROMPT, ANSWERS), expected, atol=1e-4, rtol=0)
 
 
 def test_score_does_not_depend_on_the_other_answers(loaded):
