@@ -40,7 +40,11 @@ def generator_options(command: Any) -> Any:
     """Add the options that say which generator answers, and when."""
     uses = click.Choice(["always", "unsure", "never"])
     options = (
-        click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder, .gguf file; 'none': no model."),
+        click.option(
+            "--model",
+            envvar="KBQA_MODEL",
+            help="Hugging Face name, folder, .gguf file; a server's model as openai:URL#NAME; 'none': no model.",
+        ),
         click.option("--adapter", help="LoRA adapter folder; 'none' for the bare model."),
         click.option("--generator", type=uses, default="unsure", show_default=True, help="When to ask the model."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
@@ -302,10 +306,10 @@ def ranker(
     """  # noqa: D301 - click's mark
     from finetune.ranker import RankerConfig, train_ranker
     from kb_index import KnowledgeBase
-    from kbqa_agent.generation import load_generator
+    from kbqa_agent.generation import open_generator
     from kbqa_agent.qa_data import read_questions
 
-    generator = load_generator(model, adapter) if model not in (None, "none") else None
+    generator = open_generator(model, adapter) if model not in (None, "none") else None
     config = RankerConfig(**options)
     with KnowledgeBase.open(index) as kb:
         result = train_ranker(kb, read_questions(questions), out or index / "ranker", config, generator)
