@@ -21,6 +21,7 @@ def training_arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
 
     A step has `rows_per_step` rows, however many processes share it. Raises: InputError where they cannot.
     """
+    import torch
     from transformers import TrainingArguments
 
     save_every = config.validate_every if config.patience else config.save_every
@@ -54,6 +55,7 @@ def training_arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
         greater_is_better=False if config.patience else None,
         seed=config.seed,
         report_to=config.report_to,
+        use_cpu=not torch.cuda.is_available(),  # else processes without GPUs would not know of each other
         ddp_find_unused_parameters=False,
         label_names=["labels"],
         prediction_loss_only=True,

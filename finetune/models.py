@@ -22,6 +22,7 @@ __all__ = [
     "open_trainable",
     "save_adapter",
     "save_full",
+    "with_new_adapter",
 ]
 
 EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -72,8 +73,7 @@ def open_trainable(config: Any) -> tuple[Any, Any]:
         raise ModelError("model 'none': training needs a model; name one with --model, such as 'embedded'")
     try:
         import torch
-        from peft import LoraConfig, TaskType, get_peft_model, prepare_model_for_kbit_training
-        from transformers import set_seed
+        from peft import prepare_model_for_kbit_training
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
     take_own_device()
@@ -87,24 +87,32 @@ def open_trainable(config: Any) -> tuple[Any, Any]:
     if config.adapter is not None:
         tuned = with_adapter(network, config.adapter, trainable=True)
     else:
-        names, transposed = lora_targets(network, config.lora_on)
-        settings = LoraConfig(
-            r=config.rank,
-            lora_alpha=config.alpha,
-            lora_dropout=config.dropout,
-            target_modules=names,
-            fan_in_fan_out=transposed,
-            task_type=TaskType.CAUSAL_LM,
-        )
-        set_seed(config.seed)  # half of a new adapter starts at random
-        with quiet():
-            tuned = get_peft_model(network, settings)
+        tuned = with_new_adapter(network, config)
     # Checkpoints name the folder here: for a name on the hub, peft would ask the hub about each of them.
     tuned.peft_config["default"].base_model_name_or_path = network.name_or_path
     for parameter in tuned.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     return tuned, tokenizer
+
+
+def with_new_adapter(network: Any, config: Any) -> Any:
+    """Put a new LoRA adapter on a model, as an `SFTConfig` says; it changes nothing before it is trained."""
+    from peft import LoraConfig, TaskType, get_peft_model
+    from transformers import set_seed
+
+    names, transposed = lora_targets(network, config.lora_on)
+    settings = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=names,
+        fan_in_fan_out=transposed,
+        task_type=TaskType.CAUSAL_LM,
+    )
+    set_seed(config.seed)  # half of a new adapter starts at random
+    with quiet():
+        return get_peft_model(network, settings)
 
 
 def save_adapter(model: Any, folder: Path, base: str | None) -> None:

@@ -130,8 +130,8 @@ def _fit(
     if is_main():
         trainer.add_callback(metrics)
         metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
-    if not checkpoint and validation:
-        trainer.evaluate()
+    # Not by `evaluate` before `train`: several processes would then train apart, each for itself.
+    trainer.args.eval_on_start = bool(validation) and not checkpoint
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if validation and _lacks_validation(trainer.state, config):
         trainer.evaluate()
