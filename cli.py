@@ -412,6 +412,8 @@ def reward(
 @click.option("--replay-share", default=0.1, show_default=True, help="Share of gold answers among a stage's rows.")
 @click.option("--learning-rate", default=2e-4, show_default=True)
 @click.option("--epochs", default=1.0, show_default=True, help="How often a stage trains on what it kept.")
+@click.option("--rows-at-once", default=8, show_default=True, help="Rows in memory together, of 8 a step.")
+@click.option("--gradient-checkpointing", is_flag=True, help="Train in less memory, about a third slower.")
 @click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on at the first step that is not finished in --out.")

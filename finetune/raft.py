@@ -35,7 +35,7 @@ __all__ = ["RaftResult", "run"]
 
 logger = logging.getLogger(__name__)
 
-MAY_CHANGE = {"out", "stages", "alarm_stages", "resume", "report_to"}
+MAY_CHANGE = {"out", "stages", "alarm_stages", "resume", "report_to", "rows_at_once", "gradient_checkpointing"}
 PACKAGES = ("torch", "transformers", "peft")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from finetune.config import TRACKERS
+from finetune.config import TRACKERS, SFTConfig
 from kb_index.errors import InputError
 
 __all__ = ["RaftConfig", "Ranking"]
@@ -68,6 +68,10 @@ class RaftConfig:
     epochs: float = 1.0
     """How often a stage trains on what it kept."""
     rows_per_step: int = 8
+    rows_at_once: int = 8
+    """Rows in memory together when training; a divisor of `rows_per_step`."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass instead of keeping them: less memory, slower."""
     max_tokens: int = 512
     limit: int | None = None
     """Draw so many questions of the file at random."""
@@ -101,6 +105,25 @@ class RaftConfig:
                 f"kl_weight={self.kl_weight}, alarm_stages={self.alarm_stages}: expected numbers of 0 or more"
             )
         self._check_what_ranking_needs()
+        self.training(self.questions, self.out, self.adapter, self.seed)
+
+    def training(self, data: Path, out: Path, adapter: Path | None, seed: int) -> SFTConfig:
+        """Give the settings with which a stage goes on from `adapter`. Raises: InputError."""
+        return SFTConfig(
+            data=data,
+            out=out,
+            model=self.model,
+            adapter=adapter,
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            rows_per_step=self.rows_per_step,
+            rows_at_once=self.rows_at_once,
+            gradient_checkpointing=self.gradient_checkpointing,
+            max_tokens=self.max_tokens,
+            validation_share=0.0,
+            seed=seed,
+            resume=True,
+        )
 
     def _check_what_ranking_needs(self) -> None:
         if self.ranking == "prompt" and self.samples < 2:

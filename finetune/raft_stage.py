@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from finetune.config import SFTConfig
 from finetune.json_rows import read_rows, write_rows
 from finetune.raft_config import RaftConfig
 from finetune.raft_metrics import answer_f1, character_perplexity, commonest_share, distinct
@@ -165,28 +164,16 @@ def _kept(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarded)
 
 def _train(run: StageRun, stage: int, kept: Sequence[dict[str, Any]]) -> None:
     """Go on from the adapter before on what was kept; with too little to train on, that adapter stays."""
-    out, config = run.adapter(stage), run.config
-    if all((out / name).exists() for name in ADAPTER_FILES):
-        return
-    if len(kept) < 2:
-        copy_adapter(run.adapter(stage - 1), out)
-        return
-    settings = SFTConfig(
-        data=run.folder(stage) / "kept.jsonl",
-        out=out,
-        model=config.model,
-        adapter=run.adapter(stage - 1),
-        learning_rate=config.learning_rate,
-        epochs=config.epochs,
-        rows_per_step=config.rows_per_step,
-        rows_at_once=config.rows_per_step,
-        max_tokens=config.max_tokens,
-        validation_share=0.0,
-        seed=run.seed(stage),
-        resume=True,
-    )
-    run.tools.train(settings, [((row["prompt"], row["answer"]),) for row in kept])
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)  # as large as the model, and of no use any more
+    out = run.adapter(stage)
+    if not all((out / name).exists() for name in ADAPTER_FILES):
+        if len(kept) < 2:
+            copy_adapter(run.adapter(stage - 1), out)
+        else:
+            settings = run.config.training(
+                run.folder(stage) / "kept.jsonl", out, run.adapter(stage - 1), run.seed(stage)
+            )
+            run.tools.train(settings, [((row["prompt"], row["answer"]),) for row in kept])
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)  # larger than the adapter, and of no use any more
 
 
 def _training_row(prompt: RaftPrompt, answer: str, reward: float | None) -> dict[str, Any]:

@@ -85,6 +85,9 @@ def test_ties_are_broken_by_seed(rank) -> None:
         ({"rule_weight": 1.5}, "expected a share from 0 to 1"),
         ({"replay_share": 1.0}, "expected a share from 0 to under 1"),
         ({"kl_weight": -0.1}, "expected numbers of 0 or more"),
+        ({"report_to": "paper"}, "expected one of none, wandb"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0: expected"),
+        ({"rows_at_once": 3}, "rows_at_once=3: expected a divisor of rows_per_step=8"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, said) -> None:
