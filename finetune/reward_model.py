@@ -158,7 +158,8 @@ def with_reward_adapter(base: RewardBase, rank: int, alpha: int) -> Any:
     with quiet():
         tuned = get_peft_model(base.network, settings)
         if base.tuned is not None:
-            set_peft_model_state_dict(tuned, base.tuned)
+            head = {"base_model.model.score.weight": base.network.score.weight}  # peft asks for the whole state
+            set_peft_model_state_dict(tuned, base.tuned | head)
     # Checkpoints name the folder here: for a name on the hub, peft would ask the hub about each of them.
     tuned.peft_config["default"].base_model_name_or_path = base.network.name_or_path
     for parameter in tuned.parameters():
