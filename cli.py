@@ -319,35 +319,122 @@ def ranker(
     )
 
 
+def training_options(command: Any) -> Any:
+    """Add the options of a supervised training; those that the user leaves open are the preset's or the default's."""
+    count, share, rate = click.IntRange(1), click.FloatRange(0, 1), click.FloatRange(0, min_open=True)
+    trackers = click.Choice(["none", "wandb", "tensorboard", "trackio"])
+    options = (
+        click.option("--full", is_flag=True, help="Train all weights; default: a LoRA adapter."),
+        click.option("--lora-on", type=click.Choice(["all", "attention"]), help="Linear layers that get LoRA."),
+        click.option("--rank", type=count, help="Rank of LoRA; default: 16."),
+        click.option("--four-bit", is_flag=True, help="Pack frozen weights to 4 bits (QLoRA); needs a GPU."),
+        click.option("--gradient-checkpointing", is_flag=True, help="Less memory, about a third slower."),
+        click.option("--learning-rate", type=rate, help="Highest rate; default: 0.001."),
+        click.option("--rows-per-step", type=count, help="Rows of a step, of all processes together; default: 8."),
+        click.option("--rows-at-once", type=count, help="Rows in the memory of a process together; default: 8."),
+        click.option("--max-tokens", type=count, help="Longest row; longer ones lose triples; default: 512."),
+        click.option("--epochs", type=rate, help="Default: 1."),
+        click.option("--steps", "max_steps", type=count, help="Optimizer steps, however many epochs that is."),
+        click.option("--warmup-share", type=share, help="Share of the steps in which the rate rises; default: 0.05."),
+        click.option("--weight-decay", type=click.FloatRange(0), help="Default: 0.1."),
+        click.option("--patience", type=count, help="Stop after so many validations without a better one."),
+        click.option("--validate-every", type=count, help="Steps from validation to validation; default: 100."),
+        click.option("--save-every", type=count, help="Steps from checkpoint to checkpoint; default: 50."),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--resume", is_flag=True, help="Go on from the last whole checkpoint in --out."),
+        click.option("--report-to", type=trackers, help="Where else metrics go."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @finetune.command()
 @questions_option
 @click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
 @click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")
+@click.option("--preset", type=click.Choice(["gpt2", "gpt2-xl", "galactica-1.3b", "llama-7b"]), help="Model, settings.")
 @click.option(
     "--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded model."
 )
 @click.option("--adapter", type=FILE, help="Adapter to go on from; default: a new one.")
 @click.option("--out", required=True, type=FILE, help="Folder for the adapter, metrics.jsonl, loss.png, record.json.")
 @click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
-@click.option("--steps", "max_steps", type=click.IntRange(1), help="Optimizer steps; default: one epoch.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
-@click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
-def sft(questions: Path, index: Path | None, closed_book: bool, limit: int | None, **options: Any) -> None:
+@click.option("--held-out", type=FILE, help="Questions kept for evaluation: refuse to train on any of them.")
+@click.option("--plan", "planned", is_flag=True, help="Tell parameters, memory and tokens, and do nothing else.")
+@training_options
+def sft(questions: Path, out: Path, held_out: Path | None, planned: bool, **options: Any) -> None:
     """Fine-tune a generator with LoRA on questions and their answers, with triples in the prompts.
 
     A text2text file is trained on as it stands, also with --index.
 
+    \b
     Example: kbqa finetune sft --questions train.nlpcc --index my-index --out my-adapter --limit 1000
-    """
+             kbqa finetune sft --questions train.nlpcc --closed-book --preset galactica-1.3b --out galactica --plan
+    """  # noqa: D301 - click's mark
     from finetune.config import SFTConfig
     from finetune.data import RowOptions
-    from finetune.questions import training_rows
+    from finetune.overlap import refuse_overlap
+    from finetune.plan import plan_lines, plan_training
+    from finetune.processes import is_main
+    from finetune.questions import sample_rows, training_rows
     from finetune.sft import run
 
-    rows_options = RowOptions(closed_book=closed_book, seed=options["seed"])
-    rows = training_rows(questions, options["out"] / "rows.json", index, rows_options, limit)
-    click.echo(_losses(run(SFTConfig(data=rows, **options))))
+    if held_out is not None:
+        refuse_overlap(questions, held_out, out.with_name(f"{out.name}.overlap.tsv"))
+    asked = questions, options.pop("index"), RowOptions(closed_book=options.pop("closed_book"), seed=options["seed"])
+    limit, settings = options.pop("limit"), _training_settings(**options)
+    if planned:
+        rows, n_rows = sample_rows(*asked, limit)
+        plan = plan_training(SFTConfig(data=questions, out=out, **settings), [(row,) for row in rows], n_rows)
+        click.echo("\n".join(plan_lines(plan)))
+        return
+    config = SFTConfig(data=training_rows(questions, out / "rows.json", *asked[1:], limit), out=out, **settings)
+    result = run(config)
+    if is_main():
+        click.echo(_losses(result))
+
+
+def _training_settings(preset: str | None, **options: Any) -> dict[str, Any]:
+    """Give what the user chose, and the preset's settings for the rest; a preset's model goes before KBQA_MODEL."""
+    from finetune.families import PRESETS
+
+    chosen = {name: value for name, value in options.items() if value is not None and value is not False}
+    if preset is None:
+        return chosen
+    source = click.get_current_context().get_parameter_source("model")
+    if source is not click.core.ParameterSource.COMMANDLINE:
+        chosen["model"] = PRESETS[preset].model
+    return {**PRESETS[preset].settings, **chosen}
+
+
+@finetune.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option("--out", required=True, type=FILE, help="Picture to write: .png, .svg or .pdf.")
+def plot(runs: tuple[Path, ...], out: Path) -> None:
+    """Draw the curves of trainings into one picture; where a run was resumed, its line is marked.
+
+    Example: kbqa finetune plot gpt2 galactica llama --out losses.png
+    """
+    from finetune.plots import write_run_plot
+
+    write_run_plot(runs, out)
+    click.echo(out)
+
+
+@finetune.command()
+@click.option("--model", envvar="KBQA_MODEL", help="The adapter's model; default: the embedded one.")
+@click.option("--adapter", required=True, type=FILE)
+@click.option("--out", required=True, type=FILE, help="Folder for the whole model.")
+def merge(model: str | None, adapter: Path, out: Path) -> None:
+    """Add an adapter to its model's weights and write the whole model, which other programs open without peft.
+
+    Example: kbqa finetune merge --adapter my-adapter --out my-model
+    """
+    from finetune.models import merge_adapter
+
+    merge_adapter(model, adapter, out)
+    click.echo(out)
 
 
 @finetune.command()
@@ -470,9 +557,11 @@ def _stages(result: Any) -> str:
 
 
 def _losses(result: Any) -> str:
+    cut = f" ({result.n_cut:,} cut, {result.n_dropped:,} dropped)" if result.n_cut or result.n_dropped else ""
+    losses = f"{result.loss_before:.3f} -> {result.loss_after:.3f} nats a token" if result.loss_after else "none"
     return (
-        f"{result.out}: {result.steps} steps on {result.n_rows:,} rows in {result.seconds:.0f} s; "
-        f"validation loss {result.loss_before:.3f} -> {result.loss_after:.3f} nats a token"
+        f"{result.out}: {result.steps} steps on {result.n_rows:,} rows{cut} in {result.seconds:.0f} s; "
+        f"validation loss {losses}"
     )
 
 

@@ -1,33 +1,99 @@
-"""The loss curve of a training as a matplotlib figure; it is not shown, only returned."""
+"""The curves of trainings as a matplotlib figure: several runs in one picture, resumed ones in one line.
+
+Figures are not shown, only returned or written.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from kb_index.errors import MissingExtraError
+from finetune.record import read_metrics
+from kb_index.atomic import replacing
+from kb_index.errors import InputError, MissingExtraError
 
-__all__ = ["loss_curve"]
+__all__ = ["run_curves", "write_run_plot"]
+
+Lines = Sequence[Mapping[str, float]]
+PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
+    ("loss (nats a token)", {"loss": ("training", "-"), "validation_loss": ("validation", "o--")}),
+    ("learning rate", {"learning_rate": ("", "-")}),
+    ("reward", {"reward": ("samples", "o-"), "held_out_reward": ("held out", "o--")}),
+    ("held-out score", {"f1": ("F1", "o-"), "exact_match": ("exact match", "o--"), "held_out_accuracy": ("", "o-")}),
+    ("diversity", {"distinct_1": ("distinct-1", "o-"), "distinct_2": ("distinct-2", "o--")}),
+)
+LOGARITHMIC = "loss (nats a token)"
 
 
-def loss_curve(metrics: Sequence[Mapping[str, float]]) -> Any:
-    """Draw training and validation loss (nats a token, logarithmic) over steps, from the lines of `metrics.jsonl`.
+def run_curves(runs: Mapping[str, Lines]) -> Any:
+    """Draw loss, learning rate, reward, scores and diversity, from the lines of each run's `metrics.jsonl` by its name.
 
-    Raises:
-        MissingExtraError: matplotlib is not installed.
+    Steps or stages go to the right. A run has one colour; where it was resumed, its line goes on after a hollow square.
+
+    Raises: MissingExtraError where matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise MissingExtraError("eval", "matplotlib") from error
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for key, label, mark in (("loss", "training", ""), ("validation_loss", "validation", "o")):
-        points = [(line["step"], line[key]) for line in metrics if line.get(key, 0) > 0]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker=mark, label=label)
-    axes.set(xlabel="step", ylabel="loss (nats a token)", yscale="log")
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend()
+    keys = {key for lines in runs.values() for line in lines for key in line}
+    panels = [panel for panel in PANELS if keys & panel[1].keys()] or [PANELS[0]]
+    figure = Figure(figsize=(max(7.0, 5.5 * len(panels)), 4.2), layout="constrained")
+    for axes, (title, curves) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
+        for number, (name, lines) in enumerate(runs.items()):
+            _draw_run(axes, lines, curves, name if len(runs) > 1 else "", f"C{number}")
+        staged = any("stage" in line for lines in runs.values() for line in lines)
+        axes.set(xlabel="stage" if staged else "step", ylabel=title)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if title == LOGARITHMIC and axes.lines:
+            axes.set_yscale("log")
+        axes.grid(alpha=0.3)
+        if any(axes.get_legend_handles_labels()):
+            axes.legend(fontsize="small")
     return figure
+
+
+def write_run_plot(folders: Sequence[Path], out: Path) -> None:
+    """Draw the runs in these folders into one picture, whose format is the ending of `out`.
+
+    Raises: InputError where a folder has no metrics, or the ending is no picture's; MissingExtraError; StorageError.
+    """
+    if out.suffix not in (".png", ".svg", ".pdf"):
+        raise InputError(f"{out}: expected a name that ends in .png, .svg or .pdf")
+    names = _short_names(folders)
+    runs = {name: read_metrics(folder / "metrics.jsonl") for name, folder in zip(names, folders, strict=True)}
+    for folder, lines in zip(folders, runs.values(), strict=True):
+        if not lines:
+            raise InputError(f"{folder}: no lines in a metrics.jsonl; expected the folder of a `kbqa finetune`")
+    figure = run_curves(runs)
+    with replacing(out) as part:
+        figure.savefig(part, format=out.suffix[1:], dpi=120)
+
+
+def _draw_run(axes: Any, lines: Lines, curves: Mapping[str, tuple[str, str]], name: str, color: str) -> None:
+    for number, (key, (label, style)) in enumerate(curves.items()):
+        points = [
+            (line.get("step", line.get("stage", 0)), line[key], line.get("part", 0)) for line in lines if key in line
+        ]
+        if not points:
+            continue
+        shown = {"color": color if name else f"C{number}", "label": ": ".join(filter(None, (name, label))) or None}
+        axes.plot([x for x, *_ in points], [y for _, y, _ in points], style, markersize=4, **shown)
+        breaks = [before for before, after in pairwise(points) if after[2] != before[2]]
+        for x, y, _ in breaks if key in ("loss", "learning_rate") else ():
+            axes.plot([x], [y], "s", color="black", fillstyle="none", markersize=9, label=None)
+    if any(line.get("part", 0) for line in lines) and not any(text == "resumed" for text in _labels(axes)):
+        axes.plot([], [], "s", color="black", fillstyle="none", markersize=9, label="resumed")
+
+
+def _labels(axes: Any) -> Sequence[str]:
+    return [str(line.get_label()) for line in axes.lines]
+
+
+def _short_names(folders: Sequence[Path]) -> list[str]:
+    """Name runs by their folders, and by the whole path where two are called alike."""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from finetune.data import RowOptions, rows_from_questions
+from finetune.processes import is_main, main_first
 from finetune.training_folder import check_training_folder
 from kb_index.errors import InputError
 from kbqa_agent.agent import KBQAgent
@@ -15,7 +16,10 @@ from kbqa_agent.qa_data import detect_format, draw, read_questions
 from kbqa_agent.text2text import Text2TextRow, read_text2text, write_text2text
 from kbqa_agent.types import QAExample
 
-__all__ = ["training_rows"]
+__all__ = ["sample_rows", "training_rows"]
+
+SAMPLE = 300
+UNLIMITED = 1 << 40
 
 
 def training_rows(
@@ -32,16 +36,33 @@ def training_rows(
     StorageError where the folder of `out` holds other things than a training.
     """
     check_training_folder(out.parent)
-    if detect_format(questions) == "text2text":
-        if limit is None:
-            return questions
-        rows = draw(read_text2text(questions), limit, options.seed)
-    elif index is None and not options.closed_book:
-        raise InputError(f"{questions}: expected an --index whose triples go into the prompts, or --closed-book")
-    else:
-        rows = _rows(draw(read_questions(questions), limit, options.seed), index, options)
-    write_text2text(rows, out)
+    if limit is None and detect_format(questions) == "text2text":
+        return questions
+    with main_first():
+        if is_main():
+            write_text2text(_drawn_rows(questions, index, options, limit), out)
     return out
+
+
+def sample_rows(
+    questions: Path, index: Path | None, options: RowOptions, limit: int | None = None
+) -> tuple[list[Text2TextRow], int]:
+    """Make rows as `training_rows` would, of at most `SAMPLE` questions where triples are needed, and count all.
+
+    Raises: as `training_rows`.
+    """
+    n_rows = min(len(read_questions(questions)), limit or UNLIMITED)
+    few = limit if index is None or options.closed_book else min(n_rows, SAMPLE)
+    rows = _drawn_rows(questions, index, options, few)
+    return rows, n_rows if few is not None and few < n_rows else len(rows)
+
+
+def _drawn_rows(questions: Path, index: Path | None, options: RowOptions, limit: int | None) -> list[Text2TextRow]:
+    if detect_format(questions) == "text2text":
+        return draw(read_text2text(questions), limit, options.seed)
+    if index is None and not options.closed_book:
+        raise InputError(f"{questions}: expected an --index whose triples go into the prompts, or --closed-book")
+    return _rows(draw(read_questions(questions), limit, options.seed), index, options)
 
 
 def _rows(examples: Sequence[QAExample], index: Path | None, options: RowOptions) -> list[Text2TextRow]:

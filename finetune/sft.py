@@ -20,7 +20,7 @@ from finetune.config import SFTConfig
 from finetune.data import TokenRow, collate, encode_rows, length_grouped, split_validation
 from finetune.failures import memory_errors
 from finetune.models import open_trainable, save_adapter, save_full
-from finetune.plots import loss_curve
+from finetune.plots import write_run_plot
 from finetune.processes import is_main, main_first
 from finetune.record import read_metrics
 from finetune.trackers import check_tracker, tracking
@@ -32,7 +32,7 @@ from finetune.training_folder import (
     record_of,
     write_json,
 )
-from kb_index.atomic import replacing, storage_errors
+from kb_index.atomic import storage_errors
 from kb_index.errors import InputError, MissingExtraError
 from kbqa_agent.text2text import read_text2text
 from kbqa_agent.tokenizing import context_length
@@ -187,11 +187,8 @@ def _validation_losses(out: Path) -> list[float]:
 
 
 def _draw(out: Path) -> None:
-    """Draw the loss curve, where matplotlib is installed: a training is worth keeping without its picture."""
+    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
     try:
-        figure = loss_curve(read_metrics(out / "metrics.jsonl"))
+        write_run_plot([out], out / "loss.png")
     except MissingExtraError as error:
         logger.warning("no loss curve: %s", error)
-        return
-    with replacing(out / "loss.png") as part:
-        figure.savefig(part, format="png", dpi=120)
