@@ -8,6 +8,7 @@ out of fold, all forms of a question in one fold, so that the risk at each confi
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,7 +54,7 @@ class _Seen(NamedTuple):
 
 def fit_presence(ranker: TrainedRanker, examples: Sequence[QAExample], seed: int = 0) -> PresenceModel | None:
     """Train the model on questions that the ranker has not seen; None where too few have a gold triple in its index."""
-    usable = [e for e in examples if removal_of(ranker.kb, e, "triples")][:MAX_QUESTIONS]
+    usable = [e for e in examples if removal_of(ranker.kb, e, "attribute")][:MAX_QUESTIONS]
     if len(usable) < MIN_QUESTIONS:
         logger.info("%d held-out questions with a gold triple: too few to learn when to be silent", len(usable))
         return None
@@ -68,9 +69,10 @@ def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[_
     kinds: tuple[RemovalKind | None, ...] = (None, *KINDS)
     for kind in kinds:
         removal = removal_of(ranker.kb, example, kind) if kind else None
+        if kind and removal is None:
+            continue
         kb = Without(ranker.kb, removal) if removal else ranker.kb
-        form = _seen(ranker, kb, number, example.question, kind, answers if kind is None else set())
-        if form:
+        if form := _seen(ranker, kb, number, example.question, kind, answers if kind is None else set()):
             yield form
 
 
@@ -110,7 +112,10 @@ def _boost(seen: Iterable[_Seen], names: Sequence[str], seed: int) -> Booster:
         "deterministic": True,
         "verbosity": -1,
     }
-    inputs, labels, weights = zip(*((s.inputs, s.label, len(KINDS) if s.answerable else 1) for s in seen), strict=True)
+    seen = list(seen)
+    others = Counter(s.question for s in seen if not s.answerable)
+    rows = ((s.inputs, s.label, others[s.question] if s.answerable else 1) for s in seen)
+    inputs, labels, weights = zip(*rows, strict=True)
     data = lightgbm.Dataset(np.array(inputs), np.array(labels), weight=np.array(weights), feature_name=list(names))
     return lightgbm.train(settings, data, TREES)
 

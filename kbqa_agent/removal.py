@@ -1,8 +1,8 @@
 """A knowledge base seen without what a question asks for, so that silence can be trained and tested.
 
-Nothing in an index changes: `Without` is a view that leaves out some entities and triples. What another entity of that
-name says about the gold attribute stays there when only the gold triples are removed: such a question asks for silence
-although an answer seems to be at hand.
+Nothing in an index changes: `Without` is a view that leaves out some entities and triples. After each removal no entity
+of the gold subject's name says anything about the gold attribute: a question that another one of that name answers as
+well has an answer.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class Removal(NamedTuple):
 def removal_of(kb: KnowledgeBase, example: QAExample, kind: RemovalKind) -> Removal | None:
     """Find what to leave out so that no answer to a question is left; None without a gold triple that is in `kb`.
 
-    "triples": what the gold subjects say about the gold attribute. "attribute": what any entity of the gold subject's
-    name, with or without its description, says about it. "entities": all entities of that name. In all cases triples
-    of these entities that hold a gold answer go too, whatever their attribute.
+    "triples": what the gold subjects say about the gold attribute; None where another entity of that name says
+    something about it. "attribute": what any entity of the gold subject's name, with or without its description, says
+    about it. "entities": all entities of that name. In all cases triples of these entities that hold a gold answer go
+    too, whatever their attribute.
     """
     if example.triple is None or not example.answers:
         return None
@@ -50,15 +51,17 @@ def removal_of(kb: KnowledgeBase, example: QAExample, kind: RemovalKind) -> Remo
         return None
     if kind == "entities":
         return Removal(kind, frozenset(named), frozenset())
-    about = gold if kind == "triples" else named
-    hidden = {t.id for t in triples if t.subject_id in about and normalize_attribute(t.predicate) == asked}
+    said = [t for t in triples if normalize_attribute(t.predicate) == asked]
+    if kind == "triples" and any(t.subject_id not in gold for t in said):
+        return None
+    hidden = {t.id for t in said}
     return Removal(kind, frozenset(), frozenset(hidden | {t.id for t in holding}))
 
 
 def draw_removals(
     kb: KnowledgeBase, examples: Sequence[QAExample], share: float = 0.5, seed: int = 0
 ) -> Mapping[str, Removal]:
-    """Draw a share of the questions, and what is left out for each, by its id; the kinds take turns."""
+    """Draw a share of the questions, and what is left out for each, by its id; the kinds that fit it take turns."""
     order = list(examples)
     random.Random(seed).shuffle(order)
     wanted = round(share * len(order))
@@ -66,7 +69,9 @@ def draw_removals(
     for example in order:
         if len(found) == wanted:
             break
-        if removal := removal_of(kb, example, KINDS[len(found) % len(KINDS)]):
+        turn = len(found) % len(KINDS)
+        removals = (removal_of(kb, example, kind) for kind in (*KINDS[turn:], *KINDS[:turn]))
+        if removal := next(filter(None, removals), None):
             found[example.id] = removal
     return found
 

@@ -63,7 +63,6 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KnowledgeBase]:
 @pytest.mark.parametrize(
     ("kind", "left"),
     [
-        ("triples", {("李伟(演员)", "职业"), ("李伟(演员)", "国籍"), ("李伟(教授)", "国籍")}),
         ("attribute", {("李伟(演员)", "国籍"), ("李伟(教授)", "国籍")}),
         ("entities", set()),
     ],
@@ -80,6 +79,11 @@ def test_what_is_left_for_a_question(kb: KnowledgeBase, kind, left) -> None:
     assert seen.entities_named("李伟") == ([] if kind == "entities" else kb.entities_named("李伟"))
     assert seen.triples_about("教授") == []
     assert len(kb.triples_about("教授")) == 2
+
+
+def test_triples_alone_are_hidden_only_where_no_other_entity_of_the_name_answers(kb: KnowledgeBase) -> None:
+    assert removal_of(kb, PROFESSOR, "triples") is None
+    assert {removal.kind for removal in draw_removals(kb, [PROFESSOR] * 2, share=1.0).values()} == {"attribute"}
 
 
 def test_a_question_whose_triple_is_not_there_has_nothing_to_remove(kb: KnowledgeBase) -> None:
