@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,17 @@ from tqdm import tqdm
 from finetune.likelihood import collect, fit_likelihood_weight
 from finetune.presence import fit_presence
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
+from finetune.retrieved import Retrieved, all_texts, retrieve_examples
 from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import InputError, QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.features import attribute_of, candidate_features, feature_names
-from kbqa_agent.linking import link_many
-from kbqa_agent.mention_features import mask_mention
-from kbqa_agent.qa_data import comparable
+from kbqa_agent.features import candidate_features, feature_names
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
-from kbqa_agent.retrieval import retrieve_many
 from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
 from kbqa_agent.text_encoder import TextEncoder
-from kbqa_agent.types import EntityMention, Generator, QAExample
-from kbqa_agent.wordings import AskedFact, Wordings
+from kbqa_agent.types import Generator, QAExample
+from kbqa_agent.wordings import Wordings
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -42,9 +38,8 @@ __all__ = ["RankerConfig", "RankerResult", "train_ranker"]
 
 logger = logging.getLogger(__name__)
 
-GOLD, SAME_ANSWER = 2, 1
 LABEL_GAINS = (0, 1, 3)
-QUESTIONS_AT_ONCE = 500
+"""Of no answer, `SAME_ANSWER` and `GOLD`."""
 BLOCKS = 20
 """Folds and the validation share are made of whole blocks of neighbouring questions: neighbours are often by one writer
 and about similar things, so a question that is left out alone is easier than a new one."""
@@ -90,21 +85,6 @@ class RankerResult:
     seconds: float
 
 
-class _Retrieved(NamedTuple):
-    """A question with all that the pipeline found for it; `labels` (n_triples,) are 0, `SAME_ANSWER` or `GOLD`.
-
-    `asked` and the mention that it is `about` are None if no right triple was found.
-    """
-
-    question: str
-    mentions: tuple[EntityMention, ...]
-    triples: list[Triple]
-    labels: NDArray[np.int64]
-    answerable: bool
-    asked: AskedFact | None
-    about: EntityMention | None
-
-
 def train_ranker(
     kb: KnowledgeBase,
     examples: Sequence[QAExample],
@@ -125,7 +105,7 @@ def train_ranker(
     config = config or RankerConfig()
     texts = EncodedTexts(TextEncoder(config.encoder)) if config.encoder else None
     stages = StageMetrics()
-    found = _retrieve(kb, examples)
+    found = retrieve_examples(kb, examples)
     held_out = _held_out(len(found), config)
     training = [f for f, held in zip(found, held_out, strict=True) if not held]
     validation = [f for f, held in zip(found, held_out, strict=True) if held]
@@ -136,7 +116,7 @@ def train_ranker(
     recall = float(np.mean([f.asked is not None for f in found if f.answerable]))
     stages.add("retrieve", n_questions=len(found), recall=recall)
     if texts is not None:
-        texts.prepare(*_all_texts(found))
+        texts.prepare(*all_texts(found))
         stages.add("encode", n_questions=len(found))
     booster = _boost(*_training_rows(kb, training, config, texts), config)
     wordings = _wordings(training, texts)
@@ -194,49 +174,14 @@ def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_
     return Calibration(float(np.exp(best.x[0])), float(best.x[1]))
 
 
-def _retrieve(kb: KnowledgeBase, examples: Sequence[QAExample]) -> list[_Retrieved]:
-    found = []
-    with tqdm(total=len(examples), desc="retrieve", unit="question", disable=None) as bar:
-        for start in range(0, len(examples), QUESTIONS_AT_ONCE):
-            batch = examples[start : start + QUESTIONS_AT_ONCE]
-            mentions = link_many(kb, [e.question for e in batch])
-            triples = retrieve_many(kb, mentions)
-            found += [_labelled(*item) for item in zip(batch, mentions, triples, strict=True)]
-            bar.update(len(batch))
-    return found
-
-
-def _labelled(example: QAExample, mentions: tuple[EntityMention, ...], triples: list[Triple]) -> _Retrieved:
-    answers = {comparable(a) for a in example.answers}
-    asked = attribute_of(example.triple[1]) if example.triple else None
-    labels = [
-        (GOLD if asked in (None, attribute_of(t.predicate)) else SAME_ANSWER) if comparable(t.object) in answers else 0
-        for t in triples
-    ]
-    best = max(range(len(labels)), key=labels.__getitem__, default=0)
-    fact, about = _asked(example.question, mentions, triples[best]) if any(labels) else (None, None)
-    return _Retrieved(example.question, mentions, triples, np.array(labels, dtype=np.int64), bool(answers), fact, about)
-
-
-def _asked(question: str, mentions: Sequence[EntityMention], gold: Triple) -> tuple[AskedFact, EntityMention]:
-    mention = next(m for m in mentions if any(e.id == gold.subject_id for e in m.entities))
-    return AskedFact(mask_mention(question, mention), attribute_of(gold.predicate), gold.object), mention
-
-
-def _all_texts(found: Iterable[_Retrieved]) -> tuple[list[str], list[str]]:
-    """The distinct questions and the distinct attributes of all their triples."""
-    questions = {f.question: None for f in found}
-    return list(questions), list({attribute_of(t.predicate): None for f in found for t in f.triples})
-
-
-def _wordings(found: Iterable[_Retrieved], texts: EncodedTexts | None) -> Wordings:
+def _wordings(found: Iterable[Retrieved], texts: EncodedTexts | None) -> Wordings:
     known = [(f.asked, AskedAttribute(f.question, f.about, f.asked.attribute)) for f in found if f.asked and f.about]
     wordings = Wordings.fit(fact for fact, _ in known)
     return replace(wordings, similarity=Similarity.fit(texts, [asked for _, asked in known])) if texts else wordings
 
 
 def _training_rows(
-    kb: KnowledgeBase, training: Sequence[_Retrieved], config: RankerConfig, texts: EncodedTexts | None = None
+    kb: KnowledgeBase, training: Sequence[Retrieved], config: RankerConfig, texts: EncodedTexts | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], list[int]]:
     """Features (n_rows, n_features), labels (n_rows,) and the number of rows of each question."""
     rng = np.random.default_rng(config.seed)
@@ -284,13 +229,13 @@ def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence
 
 
 def _score(
-    kb: KnowledgeBase, booster: Booster, wordings: Wordings, found: Sequence[_Retrieved]
+    kb: KnowledgeBase, booster: Booster, wordings: Wordings, found: Sequence[Retrieved]
 ) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     ranker = TrainedRanker(kb, booster, wordings, Calibration())
     return [(ranker.rank(f.question, f.mentions, f.triples)[0], f.labels > 0) for f in found]
 
 
-def _mrr(found: Sequence[_Retrieved], scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
+def _mrr(found: Sequence[Retrieved], scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
     """Mean reciprocal rank of the right answer among the distinct answers, over answerable questions."""
     ranks = []
     for f, (scores, right) in zip(found, scored, strict=True):

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finetune.ranker import RankerConfig, _blocks, _held_out, _retrieve, _training_rows, train_ranker
+from finetune.ranker import RankerConfig, _blocks, _held_out, _training_rows, train_ranker
 from finetune.record import sha256_of
+from finetune.retrieved import retrieve_examples
 from kb_index import KnowledgeBase, build_index
 from kb_index.normalize import normalize_attribute
 from kbqa_agent.qa_data import comparable, read_questions, write_nlpcc
@@ -110,7 +111,7 @@ def with_another_gold(kb: KnowledgeBase, example: QAExample) -> QAExample:
 
 def features_by_question(kb: KnowledgeBase, examples: Sequence[QAExample]) -> list[list[bytes]]:
     """The features of all candidates of each question, in an order that the labels do not change."""
-    rows, _, sizes = _training_rows(kb, _retrieve(kb, examples), CONFIG)
+    rows, _, sizes = _training_rows(kb, retrieve_examples(kb, examples), CONFIG)
     of_folds: list[NDArray[np.float32]] = np.split(rows, np.cumsum(sizes)[:-1])
     folds = _blocks(len(examples)) % CONFIG.folds
     order = [i for fold in range(CONFIG.folds) for i in np.flatnonzero(folds == fold)]
@@ -120,7 +121,7 @@ def features_by_question(kb: KnowledgeBase, examples: Sequence[QAExample]) -> li
 @pytest.fixture(scope="module")
 def asked(kb: KnowledgeBase) -> list[QAExample]:
     examples = [e for e in read_questions(sample_train()) if e.triple][:60]
-    return [e for e, found in zip(examples, _retrieve(kb, examples), strict=True) if found.asked]
+    return [e for e, found in zip(examples, retrieve_examples(kb, examples), strict=True) if found.asked]
 
 
 @pytest.fixture(scope="module")

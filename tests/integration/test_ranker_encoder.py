@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from finetune.ranker import RankerConfig, _blocks, _retrieve, _training_rows, train_ranker
+from finetune.ranker import RankerConfig, _blocks, _training_rows, train_ranker
+from finetune.retrieved import retrieve_examples
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import ModelError
 from kbqa_agent import KBQAgent
@@ -146,7 +147,7 @@ def test_a_folder_that_is_no_encoder_is_refused_before_training(kb: KnowledgeBas
 
 
 def test_the_similarity_of_a_question_was_learnt_without_its_fold(kb: KnowledgeBase, encoder: TextEncoder) -> None:
-    found = [f for f in _retrieve(kb, read_questions(sample_train())[:40]) if f.asked]
+    found = [f for f in retrieve_examples(kb, read_questions(sample_train())[:40]) if f.asked]
     changed = found[0]._replace(asked=found[0].asked._replace(attribute="人口密度"))
     texts, config = EncodedTexts(encoder), replace(CONFIG, negatives=100_000, encoder="given")
     before, after = (_training_rows(kb, each, config, texts)[0] for each in (found, [changed, *found[1:]]))
