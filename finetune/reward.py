@@ -11,25 +11,19 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.comparisons import Comparison, EncodedComparisons, encode_comparisons, grouped, hold_out, shuffled
-from finetune.data import length_grouped
 from finetune.preferences import Preference, write_preferences
+from finetune.processes import n_processes
 from finetune.record import read_metrics, read_record, sha256_of, training_record
 from finetune.reward_config import CONTROL_UP_TO, RewardConfig
 from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval, reward_curve
-from finetune.reward_model import (
-    RewardModel,
-    can_share_prompts,
-    load_reward_model,
-    open_reward_base,
-    save_reward_model,
-    with_reward_adapter,
-)
+from finetune.reward_model import RewardModel, load_reward_model, save_reward_model
+from finetune.reward_network import open_reward_base, with_reward_adapter
+from finetune.trackers import check_tracker
 from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
 from kb_index.atomic import replacing, storage_errors
 from kb_index.errors import InputError, MissingExtraError
@@ -109,6 +103,9 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
         StorageError: `config.out` cannot be written, or holds other things than a training.
         TrainingError: the loss is no number, or the memory is full.
     """
+    check_tracker(config.report_to)
+    if n_processes() > 1:
+        raise InputError(f"{n_processes()} processes: a reward model is trained by one; start it without a launcher")
     comparisons = grouped(preferences)
     if len(comparisons) < 2:
         raise InputError(f"{len(comparisons)} prompts with a pair; expected at least 2, to train and to measure")
@@ -157,9 +154,9 @@ def _fit(
 def _train(
     config: RewardConfig, out: Path, network: Any, parts: tuple[EncodedComparisons, EncodedComparisons], progress: bool
 ) -> tuple[int, float, Margins]:
-    from finetune.reward_trainer import RewardMetrics
+    from finetune.reward_trainer import RewardMetrics, make_trainer
 
-    trainer = _trainer(config, out, network, parts)
+    trainer = make_trainer(config, out, network, parts)
     tokens = [0, *accumulate(row.length for row in trainer.train_dataset)][:: config.rows_per_step]
     metrics = RewardMetrics(out / METRICS_FILE, tokens, progress)
     trainer.add_callback(metrics)
@@ -169,58 +166,6 @@ def _train(
     if trainer.state.global_step % config.validate_every or trainer.margins is None:
         trainer.evaluate()
     return trainer.state.global_step, metrics.seconds, trainer.margins
-
-
-def _trainer(
-    config: RewardConfig, out: Path, network: Any, parts: tuple[EncodedComparisons, EncodedComparisons]
-) -> Any:
-    from transformers.trainer_callback import PrinterCallback, ProgressCallback
-
-    from finetune.reward_trainer import RewardTrainer
-
-    training, held_out = (part.rows for part in parts)
-    steps = config.max_steps or ceil(config.epochs * len(training) / config.rows_per_step)
-    lengths = [row.length for row in training]
-    order = length_grouped(lengths, config.rows_per_step, steps * config.rows_per_step, config.seed)
-    trainer = RewardTrainer(
-        network,
-        _arguments(config, out, steps),
-        shared=can_share_prompts(network, max(row.length for row in [*training, *held_out])),
-        train_dataset=[training[i] for i in order],
-        eval_dataset=held_out,
-    )
-    for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
-        trainer.remove_callback(callback)
-    return trainer
-
-
-def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
-    from transformers import TrainingArguments
-
-    return TrainingArguments(
-        output_dir=str(out / "checkpoints"),
-        max_steps=steps,
-        per_device_train_batch_size=config.rows_at_once,
-        per_device_eval_batch_size=config.rows_at_once,
-        gradient_accumulation_steps=config.rows_per_step // config.rows_at_once,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=ceil(config.warmup_share * steps),
-        max_grad_norm=config.max_grad_norm,
-        train_sampling_strategy="sequential",  # the rows come in the order of their batches
-        logging_steps=config.log_every,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,  # a loss that is no number is to be seen
-        eval_strategy="steps",
-        eval_steps=config.validate_every,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        seed=config.seed,
-        report_to=config.report_to,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-    )
 
 
 def _prepare_folder(config: RewardConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune.config import TRACKERS
 from kb_index.errors import InputError
 
 __all__ = ["CONTROL_UP_TO", "RewardConfig"]
@@ -53,7 +54,7 @@ class RewardConfig:
     resume: bool = False
     """Go on from the last checkpoint in `out`."""
     report_to: str = "none"
-    """Where else metrics go: a tracker that transformers knows, such as wandb."""
+    """Where else metrics go: one of `finetune.config.TRACKERS`."""
 
     def __post_init__(self) -> None:
         at_least_one = ("rank", "alpha", "rows_per_step", "rows_at_once", "max_held_out", "log_every")
@@ -71,6 +72,8 @@ class RewardConfig:
             raise InputError(f"max_steps={self.max_steps}: expected at least 1")
         if self.max_tokens < 16:
             raise InputError(f"max_tokens={self.max_tokens}: expected at least 16, for a question and an answer")
+        if self.report_to not in TRACKERS:
+            raise InputError(f"report_to={self.report_to}: expected one of {', '.join(TRACKERS)}")
         if self.rows_per_step % self.rows_at_once:
             raise InputError(
                 f"rows_at_once={self.rows_at_once}: expected a divisor of rows_per_step={self.rows_per_step}"

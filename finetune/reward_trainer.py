@@ -10,21 +10,25 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer
+from transformers import Trainer, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from finetune.checkpoints import last_checkpoint
-from finetune.comparisons import TokenComparison, collate_comparisons
+from finetune.comparisons import EncodedComparisons, TokenComparison, collate_comparisons
+from finetune.data import length_grouped
+from finetune.reward_config import RewardConfig
 from finetune.reward_figures import Margins, pair_accuracy
-from finetune.reward_model import rewards_of
+from finetune.reward_network import can_share_prompts, rewards_of
 from finetune.trainer import MetricsFile
 from kb_index.errors import TrainingError
 from kbqa_agent.causal_models import fast_dtype
 
-__all__ = ["RewardMetrics", "RewardTrainer", "full_memory", "measure_margins", "pairwise_loss"]
+__all__ = ["RewardMetrics", "RewardTrainer", "full_memory", "make_trainer", "measure_margins", "pairwise_loss"]
 
 FULL_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
@@ -127,3 +131,52 @@ def full_memory(advice: str) -> Iterator[None]:
         if isinstance(error, MemoryError) or any(text in str(error) for text in FULL_MEMORY):
             raise TrainingError(f"the memory is full; {advice}") from error
         raise
+
+
+def make_trainer(
+    config: RewardConfig, out: Path, network: Any, parts: tuple[EncodedComparisons, EncodedComparisons]
+) -> Any:
+    """Make the Trainer of the training rows and the held-out rows, in the order of their batches."""
+    training, held_out = (part.rows for part in parts)
+    steps = config.max_steps or ceil(config.epochs * len(training) / config.rows_per_step)
+    lengths = [row.length for row in training]
+    order = length_grouped(lengths, config.rows_per_step, steps * config.rows_per_step, config.seed)
+    trainer = RewardTrainer(
+        network,
+        _arguments(config, out, steps),
+        shared=can_share_prompts(network, max(row.length for row in [*training, *held_out])),
+        train_dataset=[training[i] for i in order],
+        eval_dataset=held_out,
+    )
+    for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
+        trainer.remove_callback(callback)
+    return trainer
+
+
+def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
+    arguments = TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        max_steps=steps,
+        per_device_train_batch_size=config.rows_at_once,
+        per_device_eval_batch_size=config.rows_at_once,
+        gradient_accumulation_steps=config.rows_per_step // config.rows_at_once,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=ceil(config.warmup_share * steps),
+        max_grad_norm=config.max_grad_norm,
+        train_sampling_strategy="sequential",  # the rows come in the order of their batches
+        logging_steps=config.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # a loss that is no number is to be seen
+        eval_strategy="steps",
+        eval_steps=config.validate_every,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        seed=config.seed,
+        report_to=config.report_to,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process, one GPU
+    return arguments

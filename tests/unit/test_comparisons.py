@@ -172,6 +172,7 @@ def test_the_curve_shows_every_run():
         ({"warmup_share": 1.0}, "warmup_share=1.0: expected a share from 0 to under 1"),
         ({"max_steps": 0}, "max_steps=0: expected at least 1"),
         ({"max_tokens": 4}, "max_tokens=4: expected at least 16"),
+        ({"report_to": "tensorflow"}, "report_to=tensorflow: expected one of none, wandb"),
         ({"rows_at_once": 3}, "rows_at_once=3: expected a divisor of rows_per_step=8"),
     ],
 )
