@@ -4,7 +4,8 @@
     first, predicates    the first triple of each entity; the predicate of each triple
     objects              texts by entity: the objects of its triples, a line each
     predicate_names      texts by predicate; `attribute_names` texts by normalised attribute
-    reverse_hash, reverse_triple   hashes of the normalised short objects, ascending, and their triples
+    reverse_hash, reverse_triple   hashes of the normalised short objects, and of the names that objects list,
+                                   ascending, and their triples
 
 DuckDB holds the same triples for work on all of them, but fetches single rows too slowly: 1,300 triples of 200
 entities, a common question's worth at full scale, take it 18 ms, and take 2 ms here.
@@ -22,13 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.columns import TextColumn, fetch_columns, open_numbers, save_numbers, save_texts
-from kb_index.normalize import PLAIN_NAME_SQL
+from kb_index.normalize import LIST_MARKS, PLAIN_NAME_SQL
 from kb_index.types import Entity, Triple
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = ["Facts", "write_facts", "write_reverse"]
+
+MAX_LIST_CHARS = 200
+"""A longer object is prose and no list of names."""
 
 T = TypeVar("T")
 
@@ -64,8 +68,19 @@ def write_reverse(connection: DuckDBPyConnection, folder: Path, max_chars: int) 
             f"length(object) <= {max_chars}",
         )
     ]
-    pairs = np.concatenate(chunks) if chunks else np.zeros(0, np.uint64)
-    pairs.sort()
+    # Names that need normalising are found as whole objects only.
+    names = f"list_transform(string_split_regex(object, '{LIST_MARKS}'), lambda part: trim(part))"
+    plain = f"length(part) BETWEEN 2 AND {max_chars} AND {PLAIN_NAME_SQL.format('part')}"
+    chunks += [
+        hashes.astype(np.uint64) << np.uint64(32) | triples.astype(np.uint64)
+        for hashes, triples in fetch_columns(
+            connection,
+            f"unnest([md5_number_lower(part) >> 32 for part in {names} if {plain}]), triple.rowid",
+            "triple",
+            f"length(object) BETWEEN 3 AND {MAX_LIST_CHARS} AND regexp_matches(object, '{LIST_MARKS}')",
+        )
+    ]
+    pairs = np.unique(np.concatenate(chunks)) if chunks else np.zeros(0, np.uint64)
     save_numbers(folder / "reverse_hash", (pairs >> np.uint64(32)).astype(np.uint32))
     save_numbers(folder / "reverse_triple", pairs.astype(np.uint32))
 

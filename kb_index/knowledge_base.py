@@ -115,9 +115,12 @@ class KnowledgeBase:
         """Look up the triples with these ids, in ascending order; an unknown id is left out."""
         return self._view.triples_by_id(ids)
 
-    def triples_about(self, name: str, limit: int = 100) -> list[Triple]:
-        """Look up at most `limit` triples whose object is a name (of at most 40 characters), however it is written."""
-        return self._view.triples_about(normalize_name(name), limit)
+    def triples_about(self, name: str, limit: int = 100, listed: bool = False) -> list[Triple]:
+        """Look up at most `limit` triples whose object is a name (of at most 40 characters), however it is written.
+
+        With `listed`, also those whose object is a list with that name in it.
+        """
+        return self._view.triples_about(normalize_name(name), limit, listed)
 
     def with_extra(self, triples: Iterable[Triple]) -> list[Triple]:
         """Give the triples with the extra columns that their lines had."""

@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 __all__ = [
+    "LIST_MARKS",
     "PLAIN_NAME",
     "PLAIN_NAME_SQL",
     "QUOTES",
@@ -27,6 +28,9 @@ PLAIN_NAME = "[0-9a-z\u3400-\u4dbf\u4e00-\u9fff]+"
 
 PLAIN_NAME_SQL = f"regexp_full_match({{}}, '{PLAIN_NAME}')"
 """A template of SQL: whether the column that is put in holds such a name."""
+
+LIST_MARKS = "[、，,;；/|]"
+"""A pattern, for Python and for SQL, of what stands between the names of an object that lists several."""
 
 _CLOSING = {")": "(", "）": "（"}
 QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", "〈": "〉", "【": "】", "‘": "’", '"': '"'}

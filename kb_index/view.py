@@ -7,6 +7,7 @@ to be taken out of the first layer's files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
@@ -19,7 +20,7 @@ from kb_index.errors import EncoderMismatchError, IndexFolderError
 from kb_index.layer import Layer, SameFile
 from kb_index.manifest import Manifest, check_files, read_manifest
 from kb_index.names import NameTrie
-from kb_index.normalize import normalize_name
+from kb_index.normalize import LIST_MARKS, normalize_name
 from kb_index.swap import find_index
 from kb_index.types import Entity, Triple
 
@@ -94,8 +95,8 @@ class View:
                 wanted.setdefault(row if layer is self.first else self.later_ids[row], set()).add(i)
         return sorted(t for t in self.triples_of(wanted) if t.id in wanted[t.subject_id])
 
-    def triples_about(self, name: str, limit: int) -> list[Triple]:
-        """List at most `limit` triples whose object, normalised, equals the normalised name."""
+    def triples_about(self, name: str, limit: int, listed: bool = False) -> list[Triple]:
+        """List at most `limit` triples whose object, normalised, is a normalised name, or lists it."""
         found: list[Triple] = []
         for layer in self.layers:
             rows = layer.facts.about(name)
@@ -103,7 +104,7 @@ class View:
             for start in range(0, len(rows), max(limit, 1)):
                 chunk = rows[start : start + limit]
                 triples = self.triples_by_id(int(row) + self.offset(layer) for row in chunk)
-                found += [t for t in triples if normalize_name(t.object) == name]
+                found += [t for t in triples if name == normalize_name(t.object) or (listed and _lists(t.object, name))]
                 if len(found) >= limit:
                     return found[:limit]
         return found
@@ -182,6 +183,10 @@ def _is_still_there(manifest: Manifest, folder: Path) -> bool:
         return read_manifest(folder) == manifest
     except IndexFolderError:
         return False
+
+
+def _lists(value: str, name: str) -> bool:
+    return name in map(normalize_name, re.split(LIST_MARKS, value))
 
 
 def _later_ids(folder: Path) -> tuple[list[int], list[int]]:

@@ -113,9 +113,10 @@ class Without(KnowledgeBase):
         """As of the whole knowledge base, for the triples that are left."""
         return _rest(super().triples_by_id(ids), self.removal)
 
-    def triples_about(self, name: str, limit: int = 100) -> list[Triple]:
+    def triples_about(self, name: str, limit: int = 100, listed: bool = False) -> list[Triple]:
         """As of the whole knowledge base, for the triples that are left."""
-        return _rest(super().triples_about(name, limit + len(self.removal.triples)), self.removal)[:limit]
+        found = super().triples_about(name, limit + len(self.removal.triples), listed)
+        return _rest(found, self.removal)[:limit]
 
     def similar_entities(self, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
         """As of the whole knowledge base, for the entities that are left."""

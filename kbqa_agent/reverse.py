@@ -89,7 +89,7 @@ def _reading(match: re.Match[str]) -> _Reading:
 
 
 def triples_with_object(kb: KnowledgeBase, name: str, attributes: Iterable[tuple[str, ...]]) -> list[Triple]:
-    """List the triples with a name as object and an attribute of the first of the groups that any fits."""
-    about = kb.triples_about(name, MAX_TRIPLES)
+    """List the triples with a name as object, or in it, and an attribute of the first of the groups that any fits."""
+    about = kb.triples_about(name, MAX_TRIPLES, listed=True)
     fitting = ([t for t in about if attribute_of(t.predicate) in group] for group in attributes)
     return next((found for found in fitting if found), [])

@@ -119,6 +119,9 @@ def test_triples_are_found_by_id_and_by_their_object(kb):
     assert len(kb.triples_about("惠能", limit=1)) == 1
     assert [triple.id for triple in kb.triples_about("汉 族")] == [5]
     assert kb.triples_about("宋") == []
+    assert kb.triples_about("六祖坛经") == []
+    assert [triple.id for triple in kb.triples_about("六祖坛经", listed=True)] == [0]
+    assert len(kb.triples_about("惠能", listed=True)) == 2
 
 
 def test_mentions_point_into_the_question(kb):
