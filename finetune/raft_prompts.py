@@ -13,19 +13,18 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from finetune.data import RowOptions, rows_from_questions
+from finetune.overlap import asked, refuse_overlap
 from finetune.raft_config import RaftConfig
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.prompts import UNKNOWN
-from kbqa_agent.qa_data import comparable, detect_format, draw, read_questions
+from kbqa_agent.qa_data import detect_format, draw, read_questions
 from kbqa_agent.text2text import read_text2text
-from kbqa_agent.tokenizing import QUESTION_LINES
 from kbqa_agent.types import QAExample
 
 __all__ = ["PromptSets", "RaftPrompt", "prepare_prompts", "prompts_from_questions", "stage_prompts"]
 
-MAX_LISTED = 10
 MAX_HELD_OUT_SHARE = 0.2
 
 
@@ -62,9 +61,8 @@ def prepare_prompts(config: RaftConfig, progress: bool = True) -> PromptSets:
     if config.held_out is None:
         training, held_out = _split(training, config.held_out_questions, config.seed)
     else:
-        held_out = _read(config.held_out)
-        _refuse_overlap(config, training, held_out)
-        held_out = draw(held_out, config.held_out_questions, config.seed)
+        refuse_overlap(config.questions, config.held_out, config.out.with_name(f"{config.out.name}.overlap.tsv"))
+        held_out = draw(_read(config.held_out), config.held_out_questions, config.seed)
     with _prompt_writer(config, progress) as write:
         sets = PromptSets(write(config.questions, training), write(config.held_out or config.questions, held_out))
     if not sets.training or not sets.held_out:
@@ -111,31 +109,13 @@ def _read(path: Path) -> list[QAExample]:
     return [QAExample(str(i), row.input, (row.output,)) for i, row in enumerate(rows, 1)]
 
 
-def _asked(example: QAExample) -> str:
-    """Give what is asked, as it is compared: of a whole prompt, the line before its last."""
-    lines = example.question.split("\n")
-    return comparable(lines[-QUESTION_LINES].removeprefix("问：") if len(lines) >= QUESTION_LINES else lines[0])
-
-
 def _split(examples: Sequence[QAExample], n: int, seed: int) -> tuple[list[QAExample], list[QAExample]]:
     """Hold out `n` different questions (a fifth of all, if there are few), with all their repetitions."""
-    asked = list(dict.fromkeys(map(_asked, examples)))
-    n = min(n, max(1, int(MAX_HELD_OUT_SHARE * len(asked))), len(asked))
-    drawn = set(random.Random(seed).sample(asked, n))
-    held_out = {_asked(e): e for e in examples if _asked(e) in drawn}
-    return [e for e in examples if _asked(e) not in drawn], list(held_out.values())
-
-
-def _refuse_overlap(config: RaftConfig, training: Sequence[QAExample], held_out: Sequence[QAExample]) -> None:
-    tested = set(map(_asked, held_out))
-    shared = [e for e in training if _asked(e) in tested]
-    if shared:
-        listed = ", ".join(f"{_asked(e)[:60]!r} (id {e.id})" for e in shared[:MAX_LISTED])
-        more = f" and {len(shared) - MAX_LISTED} more" if len(shared) > MAX_LISTED else ""
-        raise InputError(
-            f"{config.questions}: {len(shared)} of its questions are in {config.held_out} too: {listed}{more}; "
-            "expected none, as held-out figures would mean nothing; take them out of one of the files"
-        )
+    different = list(dict.fromkeys(asked(e.question) for e in examples))
+    n = min(n, max(1, int(MAX_HELD_OUT_SHARE * len(different))), len(different))
+    drawn = set(random.Random(seed).sample(different, n))
+    held_out = {asked(e.question): e for e in examples if asked(e.question) in drawn}
+    return [e for e in examples if asked(e.question) not in drawn], list(held_out.values())
 
 
 @contextmanager

@@ -59,17 +59,16 @@ def test_few_questions_give_a_fifth_at_most(questions: Path) -> None:
 def test_questions_that_are_trained_on_and_held_out_are_listed(questions: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "test.nlpcc"
     write_nlpcc([QAExample("a", "另一个问题？", ("是",)), *EXAMPLES[3:5]], held_out)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(
+        InputError, match=r"2 of its questions are in .*test\.nlpcc too \(3 书3是谁写的？, 4 书4是谁写的？\)"
+    ):
         prepare_prompts(config(questions, held_out=held_out), progress=False)
-    assert str(error.value) == (
-        f"{questions}: 2 of its questions are in {held_out} too: '书3是谁写的？' (id 3), '书4是谁写的？' (id 4); "
-        "expected none, as held-out figures would mean nothing; take them out of one of the files"
-    )
+    assert (tmp_path / "out.overlap.tsv").read_text(encoding="utf-8") == "3\t书3是谁写的？\n4\t书4是谁写的？\n"
 
 
 def test_rows_that_are_prompts_already_are_compared_by_their_question(questions: Path, tmp_path: Path) -> None:
     write_text2text([("【书3】\n作者：人3\n问：书3是谁写的？\n答：", "人3")], tmp_path / "rows.json")
-    with pytest.raises(InputError, match=r"1 of its questions are in .*'书3是谁写的？' \(id 3\)"):
+    with pytest.raises(InputError, match=r"1 of its questions are in .*\(3 书3是谁写的？\)"):
         prepare_prompts(config(questions, held_out=tmp_path / "rows.json"), progress=False)
 
 
