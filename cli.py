@@ -449,7 +449,7 @@ def merge(model: str | None, adapter: Path, out: Path) -> None:
 @click.option("--limit", type=click.IntRange(2), help="Draw so many prompts, or questions, at random.")
 @click.option("--steps", "max_steps", type=click.IntRange(1), help="Optimizer steps; default: one epoch.")
 @click.option("--learning-rate", default=5e-4, show_default=True)
-@click.option("--rows-at-once", default=4, show_default=True, help="Prompts in memory together; of 8 a step.")
+@click.option("--rows-at-once", default=2, show_default=True, help="Prompts in memory together; of 8 a step.")
 @click.option("--max-tokens", default=512, show_default=True, help="Longest prompt with one answer.")
 @click.option("--held-out", "held_out_share", default=0.2, show_default=True, help="Share of prompts to measure by.")
 @click.option("--control/--no-control", default=None, help="Train on shuffled labels, too; default: to 1,000 pairs.")

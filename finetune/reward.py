@@ -163,7 +163,7 @@ def _train(
     checkpoint = last_checkpoint(out / "checkpoints") if config.resume else None
     metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if trainer.state.global_step % config.validate_every or trainer.margins is None:
+    if trainer.measured_at != trainer.state.global_step:
         trainer.evaluate()
     return trainer.state.global_step, metrics.seconds, trainer.margins
 

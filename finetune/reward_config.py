@@ -33,7 +33,7 @@ class RewardConfig:
     learning_rate: float = 5e-4
     rows_per_step: int = 8
     """Prompts with all their answers, of which one optimizer step learns."""
-    rows_at_once: int = 4
+    rows_at_once: int = 2
     """Prompts in memory together; a divisor of `rows_per_step`."""
     epochs: float = 1.0
     max_steps: int | None = None

@@ -70,6 +70,8 @@ class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         self._bf16 = fast_dtype() is torch.bfloat16
         self.margins: Margins | None = None
         """The held-out margins at the last evaluation."""
+        self.measured_at = -1
+        """The step of that evaluation."""
 
     def compute_loss(
         self,
@@ -98,6 +100,7 @@ class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure the held-out loss and accuracy, and log them."""
+        self.measured_at = self.state.global_step
         rows_at_once = self.args.per_device_eval_batch_size
         self.margins = measure_margins(self.model, self.eval_dataset, self._shared, rows_at_once, self._bf16)
         metrics = {"eval_loss": self.margins.loss, "eval_accuracy": pair_accuracy(self.margins)}

@@ -1,0 +1,67 @@
+"""`kbqa finetune reward` from its command line to scores, on files and on questions over an index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import cli
+from finetune.preferences import Preference, read_preferences, write_preferences
+from kb_index import build_index
+from kbqa_agent.qa_data import write_nlpcc
+from kbqa_agent.types import QAExample
+
+pytest.importorskip("torch", reason="needs the extra [models]")
+
+BOOKS = {"坛经": "惠能", "高等数学": "同济大学", "论语": "孔子", "史记": "司马迁"}
+
+
+def kbqa(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.main, ["finetune", "reward", *map(str, arguments)])
+
+
+@pytest.fixture
+def options(tiny_models: dict[str, Path], tmp_path: Path) -> tuple[object, ...]:
+    """A short training of the tiny GPT-2, into the folder `reward`."""
+    return ("--model", tiny_models["gpt2"], "--out", tmp_path / "reward", "--steps", 1, "--max-tokens", 128)
+
+
+def test_files_of_several_forms(options, tmp_path: Path) -> None:
+    write_preferences([Preference("问：谁？\n答：", "惠能", "神秀")], tmp_path / "own")
+    (tmp_path / "ranked").write_text('[{"instruction": "何时？", "output": ["唐", "宋", "元"]}]', encoding="utf-8")
+    result = kbqa("--preferences", tmp_path / "own", "--preferences", tmp_path / "ranked", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{tmp_path / 'reward'}: 1 steps on ")
+    assert "held-out pairs" in result.stdout
+    assert "after shuffled labels" in result.stdout
+    assert len(read_preferences(tmp_path / "reward" / "pairs.jsonl").pairs) == 4
+
+
+def test_questions_over_an_index(options, tmp_path: Path) -> None:
+    lines = [f"{name} ||| 作者 ||| {author}\n{name} ||| 页数 ||| 350" for name, author in BOOKS.items()]
+    (tmp_path / "facts.kb").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    build_index([tmp_path / "facts.kb"], tmp_path / "index", progress=False)
+    examples = [QAExample(name, f"{name}的作者是谁？", (author,), None) for name, author in BOOKS.items()]
+    write_nlpcc(examples, tmp_path / "questions.nlpcc")
+    questions = ("--questions", tmp_path / "questions.nlpcc")
+    result = kbqa(*questions, "--index", tmp_path / "index", "--limit", 3, "--no-control", *options)
+    assert result.exit_code == 0, result.output
+    assert "after shuffled labels" not in result.stdout
+    pairs = read_preferences(tmp_path / "reward" / "pairs.jsonl").pairs
+    assert {(pair.chosen, pair.rejected) for pair in pairs} <= {(author, "350") for author in BOOKS.values()}
+    assert len(pairs) == 3
+    assert pairs[0].prompt.endswith("的作者是谁？\n答：")
+    assert json.loads((tmp_path / "reward" / "record.json").read_text(encoding="utf-8"))["result"]["steps"] == 1
+    refused = kbqa(*questions, *options)
+    assert (refused.exit_code, "expected an --index" in refused.stderr) == (1, True)
+
+
+def test_wrong_use(options, tmp_path: Path) -> None:
+    assert kbqa(*options).exit_code == 2
+    missing = kbqa("--preferences", tmp_path / "none.jsonl", *options)
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith(f"kbqa: {tmp_path / 'none.jsonl'}: cannot be read (")
+    assert missing.stderr.count("\n") == 1
