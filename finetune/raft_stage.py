@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from finetune.json_rows import read_rows, write_rows
 from finetune.raft_config import RaftConfig
@@ -138,8 +139,9 @@ def _rewarded(run: StageRun, stage: int, drawn: Sequence[Drawn]) -> Rewarded:
     if not path.exists():
         reference: list[tuple[float, ...]] = [d.log_likelihoods for d in drawn]
         if stage > 1:
-            start = run.policy(0)
-            reference = [log_likelihoods(start, d.prompt.text, d.texts) for d in drawn]
+            start, hidden = run.policy(0), None if run.progress else True
+            bar = tqdm(drawn, "reference", unit="prompt", disable=hidden)
+            reference = [log_likelihoods(start, d.prompt.text, d.texts) for d in bar]
         weight, opening = run.config.rule_weight, run.tools.open_reward_model
         judge = opening() if weight < 1 and opening else None
         write_rewards(drawn, reward_samples(drawn, reference, judge, weight, run.config.kl_weight), path)
