@@ -25,6 +25,7 @@ PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
     ("diversity", {"distinct_1": ("distinct-1", "o-"), "distinct_2": ("distinct-2", "o--")}),
 )
 LOGARITHMIC = "loss (nats a token)"
+BREAK: dict[str, Any] = {"marker": "s", "linestyle": "none", "color": "black", "fillstyle": "none", "markersize": 9}
 
 
 def run_curves(runs: Mapping[str, Lines]) -> Any:
@@ -45,6 +46,8 @@ def run_curves(runs: Mapping[str, Lines]) -> Any:
     for axes, (title, curves) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
         for number, (name, lines) in enumerate(runs.items()):
             _draw_run(axes, lines, curves, name if len(runs) > 1 else "", f"C{number}")
+        if any(line.get("part", 0) for lines in runs.values() for line in lines):
+            axes.plot([], [], **BREAK, label="resumed")
         staged = any("stage" in line for lines in runs.values() for line in lines)
         axes.set(xlabel="stage" if staged else "step", ylabel=title)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -84,13 +87,7 @@ def _draw_run(axes: Any, lines: Lines, curves: Mapping[str, tuple[str, str]], na
         axes.plot([x for x, *_ in points], [y for _, y, _ in points], style, markersize=4, **shown)
         breaks = [before for before, after in pairwise(points) if after[2] != before[2]]
         for x, y, _ in breaks if key in ("loss", "learning_rate") else ():
-            axes.plot([x], [y], "s", color="black", fillstyle="none", markersize=9, label=None)
-    if any(line.get("part", 0) for line in lines) and not any(text == "resumed" for text in _labels(axes)):
-        axes.plot([], [], "s", color="black", fillstyle="none", markersize=9, label="resumed")
-
-
-def _labels(axes: Any) -> Sequence[str]:
-    return [str(line.get_label()) for line in axes.lines]
+            axes.plot([x], [y], **BREAK)
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:

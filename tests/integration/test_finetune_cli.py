@@ -59,3 +59,37 @@ def test_no_model_is_one_line(folder: Path) -> None:
     result = CliRunner().invoke(cli.main, ["finetune", "sft", *arguments], env={"KBQA_MODEL": "none"})
     assert result.exit_code == 1
     assert result.stderr == "kbqa: model 'none': training needs a model; name one with --model, such as 'embedded'\n"
+
+
+def test_a_plan_is_told_and_nothing_is_written(tiny_models: dict[str, Path], folder: Path) -> None:
+    options = ("--model", tiny_models["opt"], "--out", folder / "out", "--plan", "--lora-on", "attention")
+    printed = kbqa("finetune", "sft", "--questions", folder / "questions.nlpcc", "--index", folder / "index", *options)
+    assert "LoRA on       self_attn.k_proj, self_attn.out_proj, self_attn.q_proj, self_attn.v_proj\n" in printed
+    assert "rows          4, the longest of " in printed
+    assert "steps         1\n" in printed
+    assert not (folder / "out").exists()
+
+
+def test_a_preset_gives_way_to_what_the_user_chose(tiny_models: dict[str, Path], folder: Path) -> None:
+    questions = ("--questions", folder / "questions.nlpcc", "--closed-book", "--out", folder / "out")
+    chosen = ("--preset", "llama-7b", "--model", tiny_models["llama"], "--rank", 2, "--rows-per-step", 4, "--steps", 1)
+    kbqa("finetune", "sft", *questions, *chosen)
+    settings = json.loads((folder / "out" / "record.json").read_text(encoding="utf-8"))["config"]
+    assert settings | {"lora_on": "attention", "learning_rate": 3e-4, "rank": 2, "rows_per_step": 4} == settings
+
+
+def test_held_out_questions_are_not_trained_on(folder: Path) -> None:
+    questions = folder / "questions.nlpcc"
+    arguments = ["--questions", questions, "--closed-book", "--out", folder / "out", "--held-out", questions]
+    result = CliRunner().invoke(cli.main, ["finetune", "sft", *map(str, arguments)])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"kbqa: {questions}: 4 of its questions are in {questions} too (")
+    assert len((folder / "out.overlap.tsv").read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_a_run_is_drawn_and_its_adapter_merged(tiny_models: dict[str, Path], folder: Path) -> None:
+    model, out = tiny_models["gpt2"], folder / "out"
+    kbqa("finetune", "sft", "--questions", folder / "questions.nlpcc", "--closed-book", "--model", model, "--out", out)
+    assert kbqa("finetune", "plot", out, "--out", folder / "loss.svg") == f"{folder / 'loss.svg'}\n"
+    kbqa("finetune", "merge", "--model", model, "--adapter", out, "--out", folder / "whole")
+    assert (folder / "whole" / "model.safetensors").is_file()
