@@ -18,7 +18,7 @@ from kbqa_agent.types import Answer, EntityMention, Proposal
 
 __all__ = ["SURE_NO", "claim", "claim_by_asking"]
 
-SURE_NO = 0.7
+SURE_NO = 0.85
 """The knowledge base may not know all, so that a no is less sure than a yes."""
 MAX_ASKED = 3
 MAX_TRIPLES = 1000
