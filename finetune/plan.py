@@ -147,7 +147,7 @@ def _itemsize(network: Any) -> int:
 def _packed_weights(network: Any) -> int:
     """Count the weights that bitsandbytes packs: those of all linear layers but the output head."""
     names = set(lora_targets(network, "all")[0])
-    return sum(int(m.weight.numel()) for name, m in network.named_modules() if name.rpartition(".")[2] in names)
+    return int(sum(m.weight.numel() for name, m in network.named_modules() if name.rpartition(".")[2] in names))
 
 
 def _copies(config: SFTConfig, network: Any, n_trainable: int) -> int:
