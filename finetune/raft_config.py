@@ -19,7 +19,8 @@ class RaftConfig:
     """How a generator is aligned by Reward rAnked FineTuning.
 
     What differs from a supervised training of this package: a learning rate of 2e-4 (not 1e-3), since each stage goes
-    on from an adapter that is trained already.
+    on from an adapter that is trained already, and no warm-up, since a stage has few steps and the first would have a
+    rate of 0.
 
     Reference: Dong et al. 2023, arXiv:2304.06767, Algorithm 1.
     """
@@ -120,6 +121,7 @@ class RaftConfig:
             rows_at_once=self.rows_at_once,
             gradient_checkpointing=self.gradient_checkpointing,
             max_tokens=self.max_tokens,
+            warmup_share=0.0,
             validation_share=0.0,
             seed=seed,
             resume=True,

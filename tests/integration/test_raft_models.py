@@ -24,6 +24,7 @@ from finetune.reward_config import RewardConfig  # noqa: E402
 from kb_index import build_index  # noqa: E402
 from kb_index.errors import ModelError  # noqa: E402
 from kbqa_agent.generation import load_generator  # noqa: E402
+from kbqa_agent.gguf_cache import embedded_gguf  # noqa: E402
 from kbqa_agent.qa_data import write_nlpcc  # noqa: E402
 from kbqa_agent.text2text import Text2TextRow, write_text2text  # noqa: E402
 from kbqa_agent.types import QAExample  # noqa: E402
@@ -46,15 +47,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def tuned(model: Path, world: Path, out: Path) -> Path:
-    config = SFTConfig(data=world / "rows.json", out=out, model=str(model), rank=4, alpha=8, max_steps=12)
+def tuned(model: Path | str, world: Path, out: Path, steps: int = 12) -> Path:
+    config = SFTConfig(data=world / "rows.json", out=out, model=str(model), rank=4, alpha=8, max_steps=steps)
     sft.run(replace(config, max_tokens=128, learning_rate=1e-2), progress=False)
     return out
 
 
-def judge(model: Path, out: Path) -> Path:
+def judge(model: Path | str, out: Path, steps: int) -> Path:
     preferences = [Preference(row.input, "惠能", "唐") for row in ROWS]
-    train_reward_model(RewardConfig(out, str(model), max_steps=2, control=False), preferences, progress=False)
+    train_reward_model(RewardConfig(out, str(model), max_steps=steps, control=False), preferences, progress=False)
     return out
 
 
@@ -70,14 +71,27 @@ def rows_of(path: Path) -> list[dict]:
 
 @pytest.mark.slow
 def test_sft_reward_raft_eval(tiny_model: Path, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, reward_model, out = tuned(tiny_model, world, tmp_path / "sft"), tmp_path / "reward", tmp_path / "raft"
-    judge(tiny_model, reward_model)
-    seen = remembered_weights(monkeypatch)
-    asked = ("--questions", world / "train.nlpcc", "--index", world / "index", "--model", tiny_model)
+    go_through_all(tiny_model, world, tmp_path, remembered_weights(monkeypatch))
+
+
+@pytest.mark.slow
+def test_the_embedded_model_goes_through_all(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        embedded_gguf()
+    except ModelError as error:
+        pytest.skip(str(error))
+    monkeypatch.setenv("KBQA_CACHE", str(tmp_path / "cache"))
+    go_through_all("embedded", world, tmp_path, remembered_weights(monkeypatch), steps=3)
+
+
+def go_through_all(model: Path | str, world: Path, tmp_path: Path, seen: list[tuple], steps: int = 12) -> None:
+    start, out = tuned(model, world, tmp_path / "sft", steps), tmp_path / "raft"
+    reward_model = judge(model, tmp_path / "reward", steps=min(2, steps))
+    seen.clear()
+    asked = ("--questions", world / "train.nlpcc", "--index", world / "index", "--model", model)
     sizes = ("--stages", 1, "--batch", 6, "--samples", 3, "--held-out", world / "test.nlpcc", "--keep-decided")
     printed = kbqa(
         *("finetune", "raft", *asked, *sizes, "--adapter", start, "--reward-model", reward_model, "--out", out),
-        *("--learning-rate", 1e-2, "--epochs", 4),
     )
     assert printed.startswith(f"{out}: stage ")
     assert "F1 on 2 held-out questions: sft " in printed
@@ -86,13 +100,14 @@ def test_sft_reward_raft_eval(tiny_model: Path, world: Path, tmp_path: Path, mon
         *("curves.png", "stages", "training.jsonl", "held_out.jsonl"),
     }
     assert [row["stage"] for row in rows_of(out / "metrics.jsonl")] == [0, 1]
-    assert len(seen) == 1
-    for model, before in seen:
-        assert any(parameter.requires_grad for parameter in model.parameters())
-        for name, parameter in model.named_parameters():
+    training = json.loads((out / "stages" / "1" / "adapter" / "record.json").read_text(encoding="utf-8"))
+    assert (len(seen), training["result"]["steps"]) == (1, 1)  # one step must move everything
+    for trained, before in seen:
+        assert any(parameter.requires_grad for parameter in trained.parameters())
+        for name, parameter in trained.named_parameters():
             assert torch.equal(parameter, before[name]) != parameter.requires_grad, name
             assert ("lora_" in name) == parameter.requires_grad, name
-    system = ("--index", world / "index", "--model", tiny_model, "--adapter", out, "--generator", "always")
+    system = ("--index", world / "index", "--model", model, "--adapter", out, "--generator", "always")
     kbqa("eval", "--questions", world / "test.nlpcc", *system, "--out", tmp_path / "report")
     report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["n_questions"] == 2
