@@ -1,10 +1,15 @@
 """Measure what makes fine-tuning fast, each against the plain way in the same run.
 
     python benchmarks/finetune_speed.py sampling [--model embedded] [--adapter none] [--prompts 32] [--k 8]
+    python benchmarks/finetune_speed.py training [--model embedded] [--rows 64]
 
 `sampling`: answers a second when K answers of a prompt share its pass through the model and prompts go in batches, as
 RAFT draws them, against one `generate(do_sample=True)` of transformers for each answer. Prompts hold 10 triples of the
-packaged sample. Writes benchmarks/results/finetune-speed-MEASURE.json.
+packaged sample.
+
+`training`: tokens a second of a supervised training against a plain Trainer with padding (see finetune_training.py).
+
+Writes benchmarks/results/finetune-speed-MEASURE.json.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from typing import Any
 
 import torch
 from adapter_ranking import sample_cases
+from finetune_training import training
 from recording import record
 from transformers import GenerationConfig
 
@@ -77,7 +83,7 @@ def one_by_one(model: Any, tokenizer: Any, prompts: list[str]) -> list[int]:
     return counts
 
 
-MEASURES = {"sampling": sampling}
+MEASURES = {"sampling": sampling, "training": training}
 
 
 def main() -> None:
@@ -88,6 +94,7 @@ def main() -> None:
     parser.add_argument("--adapter", help="folder; default: the shipped one")
     parser.add_argument("--prompts", type=int, default=32)
     parser.add_argument("--k", type=int, default=8)
+    parser.add_argument("--rows", type=int, default=64)
     options = parser.parse_args()
     record(f"finetune-speed-{options.measure}", MEASURES[options.measure](options), "the packaged sample")
 

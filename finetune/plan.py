@@ -174,7 +174,7 @@ def _activations(network: Any, config: SFTConfig, rows: EncodedRows) -> int:
         states = config.rows_at_once * longest * causal.config.hidden_size * _itemsize(causal)
         kept = states * n_layers + kept // n_layers
     vocabulary = causal.get_output_embeddings().weight.shape[0]
-    return kept + round(config.rows_at_once * labelled * vocabulary * FLOAT32 * LOGIT_COPIES)
+    return int(kept + config.rows_at_once * labelled * vocabulary * FLOAT32 * LOGIT_COPIES)
 
 
 def _kept_bytes(causal: Any, n_rows: int, length: int) -> int:
