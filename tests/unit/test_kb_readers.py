@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import cli
+from cli.options import TRIPLE_FORMATS
 from kb_index.errors import InputError, TripleFileError
 from kb_index.readers.byte_pass import CHUNK_BYTES
 from kb_index.readers.formats import FORMATS
@@ -217,7 +217,7 @@ def test_a_missing_file_and_a_folder_are_refused_before_anything_is_read(tmp_pat
 
 
 def test_the_command_line_offers_all_formats():
-    assert ["auto", *FORMATS] == cli.TRIPLE_FORMATS  # written twice, so that `--help` need not import the readers
+    assert ["auto", *FORMATS] == TRIPLE_FORMATS  # written twice, so that `--help` need not import the readers
 
 
 def test_a_format_that_is_not_known(tmp_path, connection):

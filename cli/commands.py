@@ -1,0 +1,330 @@
+"""The commands of `kbqa`, but for `finetune`: each parses, calls the library once and prints.
+
+Results go to standard output; progress and logs to standard error. Exit status 0 is done, 1 an error of the kind a user
+can mend (one line that says how), 2 wrong usage. Heavy packages load inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.groups import Commands
+from cli.options import FILE, QUESTION_FORMATS, TRIPLE_FORMATS, generator_options, index_option, questions_option
+from cli.training import finetune
+from kb_index.errors import QuestionError
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.types import Answer
+
+__all__ = ["main"]
+
+DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本呢？", "格鲁吉亚用什么货币？", "法国的总统是谁？")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="kbqa", prog_name="kbqa")
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens to standard error.")
+def main(verbose: bool) -> None:
+    """Answer questions from a knowledge base of triples, with evidence and calibrated confidence."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+@main.command()
+@click.argument("files", nargs=-1)
+@click.option("--out", type=FILE, help="Index folder; one that is there is replaced by the whole new one.")
+@click.option("--format", "file_format", type=click.Choice(TRIPLE_FORMATS), default="auto", show_default=True)
+@click.option("--columns", metavar="S,P,O", help="Names of the columns of subject, predicate and object.")
+@click.option(
+    "--encoder", help="model2vec folder or SentenceTransformer name; default: made from the characters of names."
+)
+@click.option("--memory-limit", default="3GB", show_default=True, help="What DuckDB takes before it spills to disk.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--update", is_flag=True, help="Add the triples to the index that is there.")
+@click.option(
+    "--delete",
+    is_flag=True,
+    help="Remove the triples of the files; or, without files, what --subject or --where names.",
+)
+@click.option(
+    "--subject", "subjects", multiple=True, help="With --delete: all triples of this subject; may be repeated."
+)
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="With --delete: what only lines with this value (of each column, if repeated) state.",
+)
+@click.option("--stats", type=FILE, metavar="DIR", help="Tell what an index holds, and do nothing else.")
+@click.option("--plot", type=FILE, help="With --stats: draw it too, as .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="With --stats: print one JSON object.")
+def index(files: tuple[str, ...], out: Path | None, **options: Any) -> None:
+    """Build an index from files of triples, or change the one that is there.
+
+    Formats: lines of `subject ||| predicate ||| object`, TSV, CSV, JSON lines, Parquet, N-Triples, Turtle; packed by
+    gzip, bzip2 or zstd; a pattern in quotation marks; `-` for standard input.
+
+    \b
+    Example: kbqa index my.kb --out my-index
+             kbqa index 'parts/*.csv.gz' --columns who,what,value --out my-index
+             kbqa index new.tsv --out my-index --update
+             kbqa index --out my-index --delete --where source=wiki-2020
+             kbqa index --stats my-index --plot my-index.png
+    """  # noqa: D301 - click's mark
+    if options["stats"]:
+        if files or out:
+            raise click.UsageError("--stats takes no files and no --out")
+        _show_stats(options["stats"], options["plot"], options["as_json"])
+    elif out is None:
+        raise click.UsageError("Missing option '--out'.")
+    else:
+        _check_usage(**options)
+        click.echo(_write_index(files, out, **options))
+
+
+def _check_usage(update: bool, delete: bool, **options: Any) -> None:
+    problems = (
+        (update and delete, "--update and --delete exclude each other"),
+        ((options["subjects"] or options["where"]) and not delete, "--subject and --where need --delete"),
+        (
+            (options["encoder"] or options["seed"]) and (update or delete),
+            "--encoder and --seed are for a new index; --update and --delete keep those it was built with",
+        ),
+        (options["plot"] or options["as_json"], "--plot and --json need --stats"),
+    )
+    for is_wrong, text in problems:
+        if is_wrong:
+            raise click.UsageError(text)
+
+
+def _write_index(files: Sequence[str], out: Path, update: bool, delete: bool, **options: Any) -> str:
+    from kb_index import ReadOptions, build_index, delete_triples, update_index
+    from kb_index.summaries import build_summary, update_summary
+
+    where = _conditions(options["where"])
+    read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
+    if update:
+        return update_summary(update_index(files, out, options=read), out)
+    if delete:
+        info = delete_triples(out, sources=files, subjects=options["subjects"], where=where, options=read)
+        return update_summary(info, out)
+    manifest = build_index(files, out, options=read, encoder=options["encoder"], seed=options["seed"])
+    return build_summary(manifest, out)
+
+
+def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:
+    from kb_index.stats.forms import stats_to_json, stats_to_text
+    from kb_index.stats.numbers import index_stats
+    from kb_index.stats.plot import write_stats_plot
+
+    found = index_stats(index)
+    click.echo(stats_to_json(found) if as_json else stats_to_text(found))
+    if plot:
+        write_stats_plot(found, plot)
+
+
+def _columns(text: str | None) -> tuple[str, str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if len(set(names)) != 3 or len(names) != 3 or not all(names):
+        raise click.BadParameter(f"{text!r}: expected three different names: --columns subject,predicate,object")
+    return names[0], names[1], names[2]
+
+
+def _conditions(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        column, equals, value = text.partition("=")
+        if not (equals and column) or column in found:
+            raise click.BadParameter(f"{text!r}: expected one value for a column: --where source=wiki-2020")
+        found[column] = value
+    return found
+
+
+@main.command()
+@click.argument("question")
+@index_option
+@generator_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def ask(question: str, index: Path, as_json: bool, **options: Any) -> None:
+    """Answer one question, with the triples that the answer rests on.
+
+    Example: kbqa ask 法国的首都是哪里？ --index my-index
+    """
+    with _open(index, **options) as agent:
+        _print_answer(agent.ask(question), as_json)
+
+
+@main.command()
+@index_option
+@generator_options
+def chat(index: Path, **options: Any) -> None:
+    """Ask one question after the other; follow-ups such as 那人口呢？ are understood. Ends with Ctrl-D.
+
+    Example: kbqa chat --index my-index
+    """
+    from kbqa_agent.dialogue import Dialogue
+
+    dialogue = Dialogue()
+    with _open(index, **options) as agent, _settled(agent):
+        for line in iter(_prompted, None) if sys.stdin.isatty() else sys.stdin:
+            try:
+                if line.strip():
+                    _print_answer(agent.ask(line.strip(), dialogue), as_json=False)
+            except QuestionError as error:
+                click.echo(f"kbqa: {error}", err=True)
+
+
+@main.command(name="eval")
+@index_option
+@questions_option
+@click.option("--format", "format_", type=QUESTION_FORMATS, default="auto", show_default=True, help="Of the questions.")
+@click.option("--out", required=True, type=FILE, help="Folder for the report, the predictions and the plots.")
+@click.option("--limit", type=click.IntRange(1), help="Draw so many questions at random.")
+@click.option("--seed", default=0, show_default=True)
+@click.option(
+    "--unanswerable",
+    is_flag=True,
+    help="Hide from half of the questions what they ask for: test silence. --answerable is 0.5 then by default.",
+)
+@generator_options
+def evaluate(index: Path, questions: Path, format_: str, out: Path, **options: Any) -> None:
+    """Ask every question of a file and report MRR, MAP, averaged F1, BLEU, ROUGE and their intervals.
+
+    Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
+    """
+    from eval.report import SystemInfo, report_markdown
+    from eval.runner import EvalOptions
+    from eval.runner import evaluate as run
+    from eval.unanswerable import ANSWERABLE
+    from kbqa_agent.qa_data import read_questions
+
+    examples = read_questions(questions, format_)
+    chosen = {name: options.pop(name) for name in ("limit", "seed", "unanswerable")}
+    if chosen["unanswerable"] and options["answerable"] is None:
+        options["answerable"] = ANSWERABLE
+    with _open(index, **options) as agent, _settled(agent):
+        name = agent.generator.name if agent.generator else "none"
+        system = SystemInfo(model=name, adapter=getattr(agent.generator, "adapter", None), index=str(index))
+        report = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
+    click.echo(report_markdown(report))
+
+
+main.add_command(finetune)
+
+
+@main.command()
+@click.option("--out", default="kbqa-demo", show_default=True, type=FILE, help="Folder for index, adapter and report.")
+@click.option("--steps", default=10, show_default=True, help="Steps of the short fine-tuning.")
+def demo(out: Path, steps: int) -> None:
+    """Build the embedded sample, ask it, fine-tune a generator briefly, and evaluate.
+
+    Example: kbqa demo --out kbqa-demo
+    """
+    from kbqa_agent.sample import sample_test, sample_train, sample_triples
+
+    index, adapter, tuned, report = (str(out / name) for name in ("index", "adapter", "ranker", "report"))
+    train, test = str(sample_train()), str(sample_test())
+    click.echo("1. Build an index of the embedded sample.")
+    _run("index", str(sample_triples()), "--out", index)
+    click.echo("\n2. Ask, with a follow-up question.")
+    _conversation(index, DEMO_QUESTIONS)
+    click.echo("\n3. Tune a ranker and, briefly, a new LoRA adapter. Both are only shown: what is shipped saw more.")
+    _run("finetune", "ranker", "--questions", train, "--index", index, "--out", tuned)
+    if _embedded_is_installed():
+        _run("finetune", "sft", "--questions", train, "--index", index, "--out", adapter, "--steps", str(steps))
+    click.echo("\n4. Evaluate on the sample's test questions.")
+    _run("eval", "--questions", test, "--index", index, "--out", report)
+    click.echo(f"Everything is in {out}/. Ask on: {sys.argv[0]} chat --index {index}")
+
+
+def _open(
+    index: Path, model: str | None, adapter: str | None, answerable: float | None = None, **options: Any
+) -> KBQAgent:
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.config import AgentConfig
+
+    if options["closed_book"]:
+        options["generator"] = "always"
+    if answerable is not None:
+        options["answerable_share"] = answerable
+    config = AgentConfig(**options)
+    return KBQAgent.open(index, model=model, adapter=adapter, config=config)
+
+
+@contextmanager
+def _settled(agent: KBQAgent) -> Iterator[None]:
+    """Load first what a later question would wait for, and keep all that is loaded out of garbage collections.
+
+    Python would go through it again and again, tens of milliseconds each. Only a program may decide that, no library.
+    """
+    agent.kb.preload()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # what the process still holds at its end is freed in order only if it can be collected
+
+
+def _run(*arguments: str) -> None:
+    click.echo("$ kbqa " + " ".join(arguments))
+    if status := main.main(arguments, standalone_mode=False):
+        click.get_current_context().exit(status)
+
+
+def _conversation(index: str, questions: Sequence[str]) -> None:
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.dialogue import Dialogue
+
+    dialogue = Dialogue()
+    with KBQAgent.open(index) as agent:
+        for question in questions:
+            click.echo(f"> {question}")
+            _print_answer(agent.ask(question, dialogue), as_json=False)
+
+
+@main.command()
+@click.option("--index", type=FILE, help="Read every byte of this index and tell what is damaged.")
+@click.option("--adapter", type=FILE, help="Tell which model this adapter needs.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def doctor(context: click.Context, index: Path | None, adapter: Path | None, as_json: bool) -> None:
+    """Tell what is installed and what is missing, or whether an index is whole. Status 1 where something is wrong.
+
+    Example: kbqa doctor --index my-index
+    """
+    from kbqa_agent.doctor import examine
+
+    report = examine(index, adapter)
+    click.echo(json.dumps(report.as_json(), ensure_ascii=False) if as_json else "\n".join(report.lines()))
+    context.exit(0 if report.is_sound else 1)
+
+
+def _embedded_is_installed() -> bool:
+    from kbqa_agent.gguf_cache import embedded_is_installed
+
+    return embedded_is_installed()
+
+
+def _prompted() -> str | None:
+    try:
+        return input("> ")
+    except EOFError:
+        return None
+
+
+def _print_answer(answer: Answer, as_json: bool) -> None:
+    from kbqa_agent.answer_forms import answer_to_json, answer_to_text
+
+    click.echo(json.dumps(answer_to_json(answer), ensure_ascii=False) if as_json else answer_to_text(answer))

@@ -1,0 +1,245 @@
+"""`kbqa finetune`: each command parses, calls a training and prints what it did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import FILE, index_option, questions_option, training_options
+
+__all__ = ["finetune"]
+
+
+@click.group()
+def finetune() -> None:
+    """Train the ranker or a generator on question-answer pairs."""
+
+
+@finetune.command()
+@index_option
+@questions_option
+@click.option("--out", type=FILE, help="Folder for the ranker; default: the index's own, where ask and eval find it.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--model", envvar="KBQA_MODEL", help="Also fit how much this generator counts; 'embedded' for ours.")
+@click.option("--adapter", help="LoRA adapter folder of that generator.")
+@click.option(
+    "--encoder", help="Transformer encoder, folder or hub name, that compares questions with attributes; default: none."
+)
+def ranker(
+    index: Path, questions: Path, out: Path | None, model: str | None, adapter: str | None, **options: Any
+) -> None:
+    """Train the ranker that orders triples, and calibrate its probabilities.
+
+    With --encoder, such as a small Chinese sentence encoder, the ranker also compares the question with each attribute
+    in meaning. It then needs that encoder, unchanged and in its place, for every question.
+
+    \b
+    Example: kbqa finetune ranker --questions train.nlpcc --index my-index
+             kbqa finetune ranker --questions train.nlpcc --index my-index --encoder ./my-encoder
+    """  # noqa: D301 - click's mark
+    from finetune.ranker import RankerConfig, train_ranker
+    from kb_index import KnowledgeBase
+    from kbqa_agent.generation import open_generator
+    from kbqa_agent.qa_data import read_questions
+
+    generator = open_generator(model, adapter) if model not in (None, "none") else None
+    config = RankerConfig(**options)
+    with KnowledgeBase.open(index) as kb:
+        result = train_ranker(kb, read_questions(questions), out or index / "ranker", config, generator)
+    click.echo(
+        f"{result.n_questions:,} questions in {result.seconds:.0f} s; the answer was among the candidates of "
+        f"{result.recall:.1%}; held-out MRR {result.validation_mrr:.3f}"
+    )
+
+
+@finetune.command()
+@questions_option
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
+@click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")
+@click.option("--preset", type=click.Choice(["gpt2", "gpt2-xl", "galactica-1.3b", "llama-7b"]), help="Model, settings.")
+@click.option(
+    "--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded model."
+)
+@click.option("--adapter", type=FILE, help="Adapter to go on from; default: a new one.")
+@click.option("--out", required=True, type=FILE, help="Folder for the adapter, metrics.jsonl, loss.png, record.json.")
+@click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
+@click.option("--held-out", type=FILE, help="Questions kept for evaluation: refuse to train on any of them.")
+@click.option("--plan", "planned", is_flag=True, help="Tell parameters, memory and tokens, and do nothing else.")
+@training_options
+def sft(questions: Path, out: Path, held_out: Path | None, planned: bool, **options: Any) -> None:
+    """Fine-tune a generator with LoRA on questions and their answers, with triples in the prompts.
+
+    A text2text file is trained on as it stands, also with --index.
+
+    \b
+    Example: kbqa finetune sft --questions train.nlpcc --index my-index --out my-adapter --limit 1000
+             kbqa finetune sft --questions train.nlpcc --closed-book --preset galactica-1.3b --out galactica --plan
+    """  # noqa: D301 - click's mark
+    from finetune.config import SFTConfig
+    from finetune.data import RowOptions
+    from finetune.overlap import refuse_overlap
+    from finetune.plan import plan_lines, plan_training
+    from finetune.processes import is_main
+    from finetune.questions import sample_rows, training_rows
+    from finetune.sft import run
+
+    if held_out is not None:
+        refuse_overlap(questions, held_out, out.with_name(f"{out.name}.overlap.tsv"))
+    asked = questions, options.pop("index"), RowOptions(closed_book=options.pop("closed_book"), seed=options["seed"])
+    limit, settings = options.pop("limit"), _training_settings(**options)
+    if planned:
+        rows, n_rows = sample_rows(*asked, limit)
+        plan = plan_training(SFTConfig(data=questions, out=out, **settings), [(row,) for row in rows], n_rows)
+        click.echo("\n".join(plan_lines(plan)))
+        return
+    config = SFTConfig(data=training_rows(questions, out / "rows.json", *asked[1:], limit), out=out, **settings)
+    result = run(config)
+    if is_main():
+        click.echo(_losses(result))
+
+
+def _training_settings(preset: str | None, **options: Any) -> dict[str, Any]:
+    """Give what the user chose, and the preset's settings for the rest; a preset's model goes before KBQA_MODEL."""
+    from finetune.families import PRESETS
+
+    chosen = {name: value for name, value in options.items() if value is not None and value is not False}
+    if preset is None:
+        return chosen
+    source = click.get_current_context().get_parameter_source("model")
+    if source is not click.core.ParameterSource.COMMANDLINE:
+        chosen["model"] = PRESETS[preset].model
+    return {**PRESETS[preset].settings, **chosen}
+
+
+@finetune.command()
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option("--out", required=True, type=FILE, help="Picture to write: .png, .svg or .pdf.")
+def plot(runs: tuple[Path, ...], out: Path) -> None:
+    """Draw the curves of trainings into one picture; where a run was resumed, its line is marked.
+
+    Example: kbqa finetune plot gpt2 galactica llama --out losses.png
+    """
+    from finetune.plots import write_run_plot
+
+    write_run_plot(runs, out)
+    click.echo(out)
+
+
+@finetune.command()
+@click.option("--model", envvar="KBQA_MODEL", help="The adapter's model; default: the embedded one.")
+@click.option("--adapter", required=True, type=FILE)
+@click.option("--out", required=True, type=FILE, help="Folder for the whole model.")
+def merge(model: str | None, adapter: Path, out: Path) -> None:
+    """Add an adapter to its model's weights and write the whole model, which other programs open without peft.
+
+    Example: kbqa finetune merge --adapter my-adapter --out my-model
+    """
+    from finetune.models import merge_adapter
+
+    merge_adapter(model, adapter, out)
+    click.echo(out)
+
+
+@finetune.command()
+@click.option(
+    "--preferences", multiple=True, type=FILE, help="File of preferences, of whichever form; may be repeated."
+)
+@click.option("--questions", type=FILE, help="Question file: the gold answer against the ranker's best wrong ones.")
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index with a trained ranker, for --questions.")
+@click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded.")
+@click.option("--adapter", type=FILE, help="Tuned generator's adapter to begin from, or 'shipped'; default: none.")
+@click.option("--out", required=True, type=FILE, help="Folder for the reward model, metrics.jsonl and reward.png.")
+@click.option("--limit", type=click.IntRange(2), help="Draw so many prompts, or questions, at random.")
+@click.option("--steps", "max_steps", type=click.IntRange(1), help="Optimizer steps; default: one epoch.")
+@click.option("--learning-rate", default=5e-4, show_default=True)
+@click.option("--rows-at-once", default=2, show_default=True, help="Prompts in memory together; of 8 a step.")
+@click.option("--max-tokens", default=512, show_default=True, help="Longest prompt with one answer.")
+@click.option("--held-out", "held_out_share", default=0.2, show_default=True, help="Share of prompts to measure by.")
+@click.option("--control/--no-control", default=None, help="Train on shuffled labels, too; default: to 1,000 pairs.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
+@click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
+def reward(
+    preferences: tuple[Path, ...], questions: Path | None, index: Path | None, limit: int | None, **options: Any
+) -> None:
+    """Train a model that tells the better of two answers, and measure it on held-out prompts.
+
+    \b
+    Example: kbqa finetune reward --preferences feedback.jsonl --out my-reward
+             kbqa finetune reward --questions train.nlpcc --index my-index --limit 500 --out my-reward
+    """  # noqa: D301 - click's mark
+    from finetune.pairs import gather_preferences
+    from finetune.reward import train_reward_model
+    from finetune.reward_config import RewardConfig
+
+    if not preferences and questions is None:
+        raise click.UsageError("Missing option '--preferences' or '--questions'.")
+    config = RewardConfig(**options)
+    click.echo(train_reward_model(config, gather_preferences(preferences, questions, index, limit, config.seed)))
+
+
+@finetune.command()
+@questions_option
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
+@click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")
+@click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded.")
+@click.option("--adapter", type=FILE, help="Adapter to start from; default: the shipped one of the embedded model.")
+@click.option("--reward-model", type=FILE, help="Folder from `kbqa finetune reward`.")
+@click.option(
+    "--rule-weight", type=click.FloatRange(0, 1), help="The rule's share of the reward; default: all or half."
+)
+@click.option("--out", required=True, type=FILE, help="Folder for the best adapter, metrics, curves and stages.")
+@click.option("--held-out", type=FILE, help="Questions to measure on; default: some of --questions, not trained on.")
+@click.option("--held-out-questions", default=200, show_default=True, help="How many questions to measure on.")
+@click.option("--stages", default=4, show_default=True, help="T: how often to sample, reward, rank and fine-tune.")
+@click.option("--batch", default=256, show_default=True, help="b: prompts of a stage.")
+@click.option("--samples", default=8, show_default=True, help="K: answers drawn for a prompt.")
+@click.option("--temperature", default=1.0, show_default=True)
+@click.option("--ranking", type=click.Choice(["prompt", "batch"]), default="prompt", show_default=True)
+@click.option("--accept-one-in", default=4, show_default=True, help="k: --ranking batch keeps the floor(b/k) best.")
+@click.option("--kl-weight", default=0.0, show_default=True, help="Penalty for drifting from the start, per nat.")
+@click.option("--skip-decided/--keep-decided", default=True, help="Prompts whose samples are all right or all wrong.")
+@click.option("--replay-share", default=0.1, show_default=True, help="Share of gold answers among a stage's rows.")
+@click.option("--learning-rate", default=2e-4, show_default=True)
+@click.option("--epochs", default=1.0, show_default=True, help="How often a stage trains on what it kept.")
+@click.option("--rows-at-once", default=8, show_default=True, help="Rows in memory together, of 8 a step.")
+@click.option("--gradient-checkpointing", is_flag=True, help="Train in less memory, about a third slower.")
+@click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on at the first step that is not finished in --out.")
+@click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
+def raft(rule_weight: float | None, **options: Any) -> None:
+    """Align a fine-tuned generator with RAFT (arXiv:2304.06767): sample answers, reward, rank, fine-tune on the best.
+
+    The reward is a rule (a gold answer that a triple backs is right, an unsupported one is punished), a reward model,
+    or both. --out gets the adapter of the stage that is best on held-out questions.
+
+    Example: kbqa finetune raft --questions train.nlpcc --index my-index --adapter my-adapter --out my-aligned
+    """
+    from finetune.raft import run
+    from finetune.raft_config import RaftConfig
+
+    weight = rule_weight if rule_weight is not None else (0.5 if options["reward_model"] else 1.0)
+    click.echo(_stages(run(RaftConfig(rule_weight=weight, **options))))
+
+
+def _stages(result: Any) -> str:
+    compared = result.comparison
+    rows = {name: compared[name] for name in ("sft", "sft_best_of_k", "raft")}
+    figures = ", ".join(f"{name} {row['f1']:.4f} (exact match {row['exact_match']:.4f})" for name, row in rows.items())
+    stopped = "; stopped, as the reward rose while held-out F1 fell" if result.alarm else ""
+    return (
+        f"{result.out}: stage {result.best} of {len(result.stages) - 1} is best{stopped}; "
+        f"F1 on {compared['questions']} held-out questions: {figures}"
+    )
+
+
+def _losses(result: Any) -> str:
+    cut = f" ({result.n_cut:,} cut, {result.n_dropped:,} dropped)" if result.n_cut or result.n_dropped else ""
+    losses = f"{result.loss_before:.3f} -> {result.loss_after:.3f} nats a token" if result.loss_after else "none"
+    return (
+        f"{result.out}: {result.steps} steps on {result.n_rows:,} rows{cut} in {result.seconds:.0f} s; "
+        f"validation loss {losses}"
+    )
