@@ -38,7 +38,7 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         config = SFTConfig(data=Path("rows.json"), out=out, model=options.model, max_steps=1, validation_share=0.0)
-        rows = encoded_rows(config, Path(folder), options.rows // ROWS_AT_ONCE * ROWS_AT_ONCE)
+        rows = encoded_rows(config, Path(folder), options.rows)
         trainer, plain = sft._trainer(open_trainable(config)[0], config, rows, []), plain_trainer(config, rows)
         lengths = [len(row.input_ids) for row in rows]
         grouped = length_grouped(lengths, ROWS_AT_ONCE, len(rows), seed=0)
@@ -67,11 +67,12 @@ def training(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def encoded_rows(config: SFTConfig, folder: Path, n_rows: int) -> list[TokenRow]:
-    """Make rows with triples of the packaged sample, as `kbqa finetune sft` does."""
+    """Make rows with triples of the packaged sample, as `kbqa finetune sft` does, as many as fill whole batches."""
     build_index([sample_triples()], folder / "index", progress=False)
     path = training_rows(sample_train(), folder / "rows" / "rows.json", folder / "index", RowOptions(), n_rows)
     tokenizer = open_trainable(config)[1]
-    return encode_rows(tokenizer, [(row,) for row in read_text2text(path)], config.max_tokens).rows
+    rows = encode_rows(tokenizer, [(row,) for row in read_text2text(path)], config.max_tokens).rows
+    return rows[: len(rows) // ROWS_AT_ONCE * ROWS_AT_ONCE]
 
 
 def seconds_of(trainer: Trainer, batch: dict[str, torch.Tensor]) -> tuple[float, float]:
