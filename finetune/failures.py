@@ -10,7 +10,7 @@ from finetune.checkpoints import last_checkpoint
 from finetune.config import SFTConfig
 from kb_index.errors import TrainingError
 
-__all__ = ["memory_errors", "no_number"]
+__all__ = ["is_out_of_memory", "memory_errors", "no_number"]
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def memory_errors(config: SFTConfig) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         raise TrainingError(
             f"out of memory with --rows-at-once {config.rows_at_once} and --max-tokens {config.max_tokens}; "
@@ -36,7 +36,8 @@ def no_number(step: int, checkpoints: Path) -> TrainingError:
     return TrainingError(f"step {step + 1}: the loss or its gradient is not a number; {kept}; {advice}")
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether torch or Python could not get memory, on a GPU or not."""
     import torch
 
     texts = ("can't allocate memory", "not enough memory", "out of memory")

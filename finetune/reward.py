@@ -18,13 +18,20 @@ from finetune.checkpoints import last_checkpoint, step_of
 from finetune.comparisons import Comparison, EncodedComparisons, encode_comparisons, grouped, hold_out, shuffled
 from finetune.preferences import Preference, write_preferences
 from finetune.processes import n_processes
-from finetune.record import read_metrics, read_record, sha256_of, training_record
+from finetune.record import read_metrics, sha256_of, training_record
 from finetune.reward_config import CONTROL_UP_TO, RewardConfig
 from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval, reward_curve
 from finetune.reward_model import RewardModel, load_reward_model, save_reward_model
 from finetune.reward_network import open_reward_base, with_reward_adapter
 from finetune.trackers import check_tracker
-from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
+from finetune.training_folder import (
+    CHECKPOINTS,
+    PACKAGES,
+    RECORD_FILE,
+    begin_record,
+    check_training_folder,
+    write_json,
+)
 from kb_index.atomic import replacing, storage_errors
 from kb_index.errors import InputError, MissingExtraError
 from kbqa_agent.generation import SHIPPED, shipped_adapter
@@ -36,20 +43,9 @@ logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
 CONTROL = "control"
-PACKAGES = ("torch", "transformers", "peft")
 SAME_ON_RESUME = (
-    *(
-        "model",
-        "adapter",
-        "rank",
-        "alpha",
-        "learning_rate",
-        "rows_per_step",
-        "max_tokens",
-        "held_out_share",
-        "max_held_out",
-    ),
-    "seed",
+    *("model", "adapter", "rank", "alpha", "learning_rate", "rows_per_step", "max_tokens"),
+    *("held_out_share", "max_held_out", "seed"),
 )
 
 
@@ -160,7 +156,7 @@ def _train(
     tokens = [0, *accumulate(row.length for row in trainer.train_dataset)][:: config.rows_per_step]
     metrics = RewardMetrics(out / METRICS_FILE, tokens, progress)
     trainer.add_callback(metrics)
-    checkpoint = last_checkpoint(out / "checkpoints") if config.resume else None
+    checkpoint = last_checkpoint(out / CHECKPOINTS) if config.resume else None
     metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.measured_at != trainer.state.global_step:
@@ -171,8 +167,8 @@ def _train(
 def _prepare_folder(config: RewardConfig) -> None:
     """Make the folder; a new training there replaces the metrics and checkpoints of an old one."""
     for folder in (config.out, config.out / CONTROL):
-        if not (config.resume and (folder / "checkpoints").is_dir()):
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        if not (config.resume and (folder / CHECKPOINTS).is_dir()):
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
             (folder / METRICS_FILE).unlink(missing_ok=True)
     config.out.mkdir(parents=True, exist_ok=True)
     if config.control is not False:
@@ -183,18 +179,7 @@ def _record(config: RewardConfig, preferences: Sequence[Preference]) -> dict[str
     """Put on record what is trained; a resumed training must be the recorded one."""
     data = {"rows_sha256": sha256_of([pair.prompt, pair.chosen, pair.rejected] for pair in preferences)}
     record = training_record(asdict(config), data, PACKAGES)
-    path = config.out / RECORD_FILE
-    if config.resume and path.is_file() and (config.out / "checkpoints").is_dir():
-        before = read_record(path)
-        changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != record["config"][name]]
-        if before["rows_sha256"] != record["rows_sha256"]:
-            changed.append("pairs")
-        if changed:
-            raise InputError(
-                f"{config.out}: resumed with other {', '.join(changed)} than it was begun with; "
-                "give the same ones, or begin anew without --resume"
-            )
-    write_json(path, record)
+    begin_record(config.out, record, config.resume, SAME_ON_RESUME, rows_are="pairs")
     return record
 
 

@@ -21,16 +21,16 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from finetune.checkpoints import last_checkpoint
 from finetune.comparisons import EncodedComparisons, TokenComparison, collate_comparisons
 from finetune.data import length_grouped
+from finetune.failures import is_out_of_memory
 from finetune.reward_config import RewardConfig
 from finetune.reward_figures import Margins, pair_accuracy
 from finetune.reward_network import can_share_prompts, rewards_of
 from finetune.trainer import MetricsFile
+from finetune.training_folder import CHECKPOINTS
 from kb_index.errors import TrainingError
 from kbqa_agent.causal_models import fast_dtype
 
 __all__ = ["RewardMetrics", "RewardTrainer", "full_memory", "make_trainer", "measure_margins", "pairwise_loss"]
-
-FULL_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def pairwise_loss(rewards: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -131,7 +131,7 @@ def full_memory(advice: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if isinstance(error, MemoryError) or any(text in str(error) for text in FULL_MEMORY):
+        if is_out_of_memory(error):
             raise TrainingError(f"the memory is full; {advice}") from error
         raise
 
@@ -158,7 +158,7 @@ def make_trainer(
 
 def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
     arguments = TrainingArguments(
-        output_dir=str(out / "checkpoints"),
+        output_dir=str(out / CHECKPOINTS),
         max_steps=steps,
         per_device_train_batch_size=config.rows_at_once,
         per_device_eval_batch_size=config.rows_at_once,

@@ -14,13 +14,24 @@ from finetune.record import read_record, sha256_of, training_record
 from kb_index.atomic import replacing_text, storage_errors
 from kb_index.errors import InputError, StorageError
 
-__all__ = ["RECORD_FILE", "check_training_folder", "checkpoints_of", "prepare_folder", "record_of", "write_json"]
+__all__ = [
+    "CHECKPOINTS",
+    "PACKAGES",
+    "RECORD_FILE",
+    "begin_record",
+    "check_training_folder",
+    "checkpoints_of",
+    "prepare_folder",
+    "record_of",
+    "write_json",
+]
 
 SAME_ON_RESUME = (
     *("model", "full", "lora_on", "four_bit", "rank", "alpha", "dropout", "learning_rate", "weight_decay"),
     *("rows_per_step", "max_tokens", "validation_share", "seed"),
 )
 RECORD_FILE = "record.json"
+CHECKPOINTS = "checkpoints"
 BEFORE_RECORD = {"rows.json", "metrics.jsonl"}
 """What may be in a folder before its training is on record."""
 
@@ -39,7 +50,7 @@ def check_training_folder(out: Path) -> None:
 
 def checkpoints_of(config: SFTConfig) -> Path:
     """Name the folder of a training's checkpoints."""
-    return config.out / "checkpoints"
+    return config.out / CHECKPOINTS
 
 
 def prepare_folder(config: SFTConfig) -> None:
@@ -55,17 +66,25 @@ def record_of(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str
     """Put on record what is trained, and write it; a resumed training must be the recorded one. Raises: InputError."""
     data = {"rows_sha256": sha256_of([tuple(pair) for pair in pairs] for pairs in conversations)}
     record = training_record(asdict(config), data, PACKAGES)
-    path = config.out / RECORD_FILE
-    if config.resume and path.is_file() and checkpoints_of(config).is_dir():
-        _require_same(config.out, read_record(path), record)
-    write_json(path, record)
+    begin_record(config.out, record, config.resume, SAME_ON_RESUME)
     return record
 
 
-def _require_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    changed = [name for name in SAME_ON_RESUME if before["config"].get(name) != now["config"][name]]
+def begin_record(out: Path, record: dict[str, Any], resumes: bool, same: Sequence[str], rows_are: str = "rows") -> None:
+    """Write the record of a training that begins or is resumed; then it must be the recorded one.
+
+    The settings in `same` and the rows, which the user knows as `rows_are`, may not differ. Raises: InputError.
+    """
+    path = out / RECORD_FILE
+    if resumes and path.is_file() and (out / CHECKPOINTS).is_dir():
+        _require_same(out, read_record(path), record, same, rows_are)
+    write_json(path, record)
+
+
+def _require_same(out: Path, before: dict[str, Any], now: dict[str, Any], same: Sequence[str], rows_are: str) -> None:
+    changed = [name for name in same if before["config"].get(name) != now["config"][name]]
     if before["rows_sha256"] != now["rows_sha256"]:
-        changed.append("rows")
+        changed.append(rows_are)
     if changed:
         raise InputError(
             f"{out}: resumed with other {', '.join(changed)} than it was begun with; "
