@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from finetune.ranges import Range, at_least, check_ranges, one_of, over_zero, shares
 from kb_index.errors import InputError
 
 __all__ = ["LORA_ON", "TRACKERS", "SFTConfig"]
 
 LORA_ON = ("all", "attention")
 TRACKERS = ("none", "wandb", "tensorboard", "trackio")
+RANGES: tuple[Range, ...] = (
+    *at_least(1, "rank", "alpha", "rows_per_step", "rows_at_once", "max_validation_rows"),
+    *at_least(1, "log_every", "validate_every", "save_every", "max_steps", "patience"),
+    *over_zero("learning_rate", "epochs", "max_grad_norm"),
+    *shares("dropout", "warmup_share", "validation_share"),
+    ("weight_decay", lambda value: value >= 0, "0 or more"),
+    *at_least(16, "max_tokens", why=", for a question and an answer"),
+    one_of("lora_on", LORA_ON),
+    one_of("report_to", TRACKERS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +79,7 @@ class SFTConfig:
     """Where else metrics go: one of `TRACKERS`."""
 
     def __post_init__(self) -> None:
-        for name, fits, expected in RANGES:
-            if not fits(getattr(self, name)):
-                raise InputError(f"{name}={getattr(self, name)}: expected {expected}")
+        check_ranges(self, RANGES)
         if self.rows_per_step % self.rows_at_once:
             raise InputError(
                 f"rows_at_once={self.rows_at_once}: expected a divisor of rows_per_step={self.rows_per_step}"
@@ -83,24 +90,3 @@ class SFTConfig:
             raise InputError("full=True with four_bit=True: weights of 4 bits cannot be trained; leave one of them out")
         if self.patience is not None and not self.validation_share:
             raise InputError(f"patience={self.patience} without validation rows: expected a validation_share over 0")
-
-
-def _at_least(least: int) -> Callable[[Any], bool]:
-    return lambda value: value is None or value >= least
-
-
-def _is_share(value: float) -> bool:
-    return 0.0 <= value < 1.0
-
-
-POSITIVE = ("rank", "alpha", "rows_per_step", "rows_at_once", "max_validation_rows")
-COUNTED = ("log_every", "validate_every", "save_every", "max_steps", "patience")
-RANGES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    *((name, _at_least(1), "at least 1") for name in (*POSITIVE, *COUNTED)),
-    *((name, lambda value: value > 0, "a number over 0") for name in ("learning_rate", "epochs", "max_grad_norm")),
-    *((name, _is_share, "a share from 0 to under 1") for name in ("dropout", "warmup_share", "validation_share")),
-    ("weight_decay", lambda value: value >= 0, "0 or more"),
-    ("max_tokens", _at_least(16), "at least 16, for a question and an answer"),
-    ("lora_on", lambda value: value in LORA_ON, f"one of {', '.join(LORA_ON)}"),
-    ("report_to", lambda value: value in TRACKERS, f"one of {', '.join(TRACKERS)}"),
-)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, NamedTuple
 
 from kb_index.errors import InputError
@@ -26,6 +27,7 @@ __all__ = [
     "collate",
     "encode_rows",
     "length_grouped",
+    "n_steps",
     "rows_from_questions",
     "split_validation",
 ]
@@ -147,6 +149,15 @@ def split_validation(
     n_validation = min(most, max(1, round(share * len(rows)))) if share else 0
     drawn = set(random.Random(seed).sample(range(len(rows)), min(n_validation, len(rows) - 1)))
     return [row for i, row in enumerate(rows) if i not in drawn], [rows[i] for i in sorted(drawn)]
+
+
+def n_steps(max_steps: int | None, epochs: float, n_rows: int, rows_per_step: int) -> int:
+    """Count the optimizer steps of a training: as many as are asked for, or those of its epochs.
+
+    >>> n_steps(None, 1.5, n_rows=10, rows_per_step=4), n_steps(7, 1.5, n_rows=10, rows_per_step=4)
+    (4, 7)
+    """
+    return max_steps or ceil(epochs * n_rows / rows_per_step)
 
 
 def length_grouped(lengths: Sequence[int], batch: int, n_rows: int, seed: int) -> list[int]:

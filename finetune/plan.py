@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from finetune.config import SFTConfig
-from finetune.data import IGNORED, EncodedRows, encode_rows
+from finetune.data import IGNORED, EncodedRows, encode_rows, n_steps
 from finetune.families import ModelFacts, facts_of
 from finetune.models import lora_targets, with_new_adapter
 from kb_index.errors import MissingExtraError, ModelError
@@ -92,7 +91,7 @@ def plan_training(
         n_tokens=_scaled([len(row.input_ids) for row in rows.rows], n_trained_rows),
         n_answer_tokens=_scaled([_n_labelled(row.labels) for row in rows.rows], n_trained_rows),
         longest=max((len(row.input_ids) for row in rows.rows), default=0),
-        steps=config.max_steps or ceil(config.epochs * n_trained_rows / config.rows_per_step),
+        steps=n_steps(config.max_steps, config.epochs, n_trained_rows, config.rows_per_step),
     )
 
 

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from finetune.config import TRACKERS, SFTConfig
+from finetune.ranges import Range, at_least, check_ranges, over_zero, shares
 from kb_index.errors import InputError
 
 __all__ = ["RaftConfig", "Ranking"]
 
 Ranking = Literal["prompt", "batch"]
+RANGES: tuple[Range, ...] = (
+    *at_least(1, "stages", "batch", "samples", "accept_one_in", "max_new_tokens", "held_out_questions"),
+    *over_zero("temperature", "top_p"),
+    *shares("replay_share"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +89,7 @@ class RaftConfig:
     """Where else the stages' figures go: one of `TRACKERS`."""
 
     def __post_init__(self) -> None:
-        for name in ("stages", "batch", "samples", "accept_one_in", "max_new_tokens", "held_out_questions"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
-        for name in ("temperature", "top_p"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
+        check_ranges(self, RANGES)
         if self.ranking not in get_args(Ranking):
             raise InputError(f"ranking={self.ranking!r}: expected one of {', '.join(get_args(Ranking))}")
         if self.report_to not in TRACKERS:
@@ -99,8 +100,6 @@ class RaftConfig:
             raise InputError(
                 f"rule_weight={self.rule_weight} without a reward model; name one, or leave the weight at 1"
             )
-        if not 0 <= self.replay_share < 1:
-            raise InputError(f"replay_share={self.replay_share}: expected a share from 0 to under 1")
         if self.kl_weight < 0 or self.alarm_stages < 0:
             raise InputError(
                 f"kl_weight={self.kl_weight}, alarm_stages={self.alarm_stages}: expected numbers of 0 or more"

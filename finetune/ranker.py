@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from finetune.likelihood import collect, fit_likelihood_weight
 from finetune.presence import fit_presence
+from finetune.ranges import at_least, check_ranges
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
 from kb_index.atomic import check_replaceable, replacing_folder
@@ -69,9 +70,7 @@ class RankerConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.validation_share < 1.0:
             raise InputError(f"validation_share={self.validation_share}: expected a share between 0 and 1")
-        for name in ("folds", "negatives", "trees", "leaves"):
-            if getattr(self, name) < 2:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least 2")
+        check_ranges(self, at_least(2, "folds", "negatives", "trees", "leaves"))
 
 
 @dataclass(frozen=True, slots=True)

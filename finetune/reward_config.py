@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finetune.config import TRACKERS
+from finetune.ranges import Range, at_least, check_ranges, one_of, over_zero, shares
 from kb_index.errors import InputError
 
 __all__ = ["CONTROL_UP_TO", "RewardConfig"]
 
 CONTROL_UP_TO = 1000
 """Up to so many pairs, the control on shuffled labels is trained unless it is said not to: it doubles the cost."""
+RANGES: tuple[Range, ...] = (
+    *at_least(1, "rank", "alpha", "rows_per_step", "rows_at_once", "max_held_out"),
+    *at_least(1, "log_every", "validate_every", "save_every", "max_steps"),
+    *over_zero("learning_rate", "epochs", "max_grad_norm"),
+    *shares("warmup_share"),
+    ("held_out_share", lambda value: 0.0 < value < 1.0, "a share over 0 and under 1"),
+    *at_least(16, "max_tokens", why=", for a question and an answer"),
+    one_of("report_to", TRACKERS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +67,7 @@ class RewardConfig:
     """Where else metrics go: one of `finetune.config.TRACKERS`."""
 
     def __post_init__(self) -> None:
-        at_least_one = ("rank", "alpha", "rows_per_step", "rows_at_once", "max_held_out", "log_every")
-        for name in (*at_least_one, "validate_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
-        for name in ("learning_rate", "epochs", "max_grad_norm"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)}: expected a number over 0")
-        if not 0.0 <= self.warmup_share < 1.0:
-            raise InputError(f"warmup_share={self.warmup_share}: expected a share from 0 to under 1")
-        if not 0.0 < self.held_out_share < 1.0:
-            raise InputError(f"held_out_share={self.held_out_share}: expected a share over 0 and under 1")
-        if self.max_steps is not None and self.max_steps < 1:
-            raise InputError(f"max_steps={self.max_steps}: expected at least 1")
-        if self.max_tokens < 16:
-            raise InputError(f"max_tokens={self.max_tokens}: expected at least 16, for a question and an answer")
-        if self.report_to not in TRACKERS:
-            raise InputError(f"report_to={self.report_to}: expected one of {', '.join(TRACKERS)}")
+        check_ranges(self, RANGES)
         if self.rows_per_step % self.rows_at_once:
             raise InputError(
                 f"rows_at_once={self.rows_at_once}: expected a divisor of rows_per_step={self.rows_per_step}"

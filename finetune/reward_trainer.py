@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments
-from transformers.trainer_callback import PrinterCallback, ProgressCallback
+from transformers import TrainingArguments
 
 from finetune.checkpoints import last_checkpoint
 from finetune.comparisons import EncodedComparisons, TokenComparison, collate_comparisons
-from finetune.data import length_grouped
+from finetune.data import length_grouped, n_steps
 from finetune.failures import is_out_of_memory
 from finetune.reward_config import RewardConfig
 from finetune.reward_figures import Margins, pair_accuracy
 from finetune.reward_network import can_share_prompts, rewards_of
-from finetune.trainer import MetricsFile
+from finetune.trainer import CheckedTrainer, MetricsFile
 from finetune.training_folder import CHECKPOINTS
 from kb_index.errors import TrainingError
 from kbqa_agent.causal_models import fast_dtype
@@ -59,7 +58,7 @@ def measure_margins(
     return Margins.of(margins, prompts)
 
 
-class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+class RewardTrainer(CheckedTrainer):
     """Trains on `pairwise_loss`; an evaluation measures the held-out loss and accuracy."""
 
     control: Any
@@ -86,17 +85,14 @@ class RewardTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         loss = pairwise_loss(rewards, inputs)
         return (loss, {}) if return_outputs else loss
 
-    def _clip_grad_norm(self, model: Any) -> Any:
-        """Clip as the Trainer does, and stop before a step that would make all weights NaN. Raises: TrainingError."""
-        norm = super()._clip_grad_norm(model)
-        if not torch.isfinite(norm):
-            good = last_checkpoint(Path(self.args.output_dir))
-            raise TrainingError(
-                f"step {self.state.global_step + 1}: the loss or its gradient is not a number; "
-                f"{f'{good} is the last good checkpoint' if good else 'there is no checkpoint before it'}; "
-                "begin anew with a lower --learning-rate"
-            )
-        return norm
+    def no_number(self, step: int, checkpoints: Path) -> TrainingError:
+        """Advise to begin anew: a reward model does not go on from a checkpoint with another learning rate."""
+        good = last_checkpoint(checkpoints)
+        return TrainingError(
+            f"step {step + 1}: the loss or its gradient is not a number; "
+            f"{f'{good} is the last good checkpoint' if good else 'there is no checkpoint before it'}; "
+            "begin anew with a lower --learning-rate"
+        )
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure the held-out loss and accuracy, and log them."""
@@ -141,19 +137,16 @@ def make_trainer(
 ) -> Any:
     """Make the Trainer of the training rows and the held-out rows, in the order of their batches."""
     training, held_out = (part.rows for part in parts)
-    steps = config.max_steps or ceil(config.epochs * len(training) / config.rows_per_step)
+    steps = n_steps(config.max_steps, config.epochs, len(training), config.rows_per_step)
     lengths = [row.length for row in training]
     order = length_grouped(lengths, config.rows_per_step, steps * config.rows_per_step, config.seed)
-    trainer = RewardTrainer(
+    return RewardTrainer(
         network,
         _arguments(config, out, steps),
         shared=can_share_prompts(network, max(row.length for row in [*training, *held_out])),
         train_dataset=[training[i] for i in order],
         eval_dataset=held_out,
     )
-    for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
-        trainer.remove_callback(callback)
-    return trainer
 
 
 def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:

@@ -10,14 +10,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 from finetune.arguments import training_arguments
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.config import SFTConfig
-from finetune.data import TokenRow, collate, encode_rows, length_grouped, split_validation
+from finetune.data import TokenRow, collate, encode_rows, length_grouped, n_steps, split_validation
 from finetune.failures import memory_errors
 from finetune.models import open_trainable, save_adapter, save_full
 from finetune.plots import write_run_plot
@@ -152,11 +151,9 @@ def _lacks_validation(state: Any, config: SFTConfig) -> bool:
 
 
 def _trainer(model: Any, config: SFTConfig, training: list[TokenRow], validation: list[TokenRow]) -> Any:
-    from transformers.trainer_callback import PrinterCallback, ProgressCallback
-
     from finetune.trainer import AnswerTrainer, EarlyStop
 
-    steps = config.max_steps or ceil(config.epochs * len(training) / config.rows_per_step)
+    steps = n_steps(config.max_steps, config.epochs, len(training), config.rows_per_step)
     lengths = [len(row.input_ids) for row in training]
     order = length_grouped(lengths, config.rows_per_step, steps * config.rows_per_step, config.seed)
     trainer = AnswerTrainer(
@@ -167,8 +164,6 @@ def _trainer(model: Any, config: SFTConfig, training: list[TokenRow], validation
         eval_dataset=validation or None,
         bf16_compute=_computes_in_bf16(),
     )
-    for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
-        trainer.remove_callback(callback)
     if config.patience:
         trainer.add_callback(EarlyStop(config.patience))
     return trainer

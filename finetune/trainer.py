@@ -16,12 +16,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from finetune.data import IGNORED
 from finetune.failures import no_number
 from finetune.record import read_metrics, write_metrics
+from kb_index.errors import TrainingError
 
-__all__ = ["AnswerTrainer", "EarlyStop", "MetricsFile", "answer_loss"]
+__all__ = ["AnswerTrainer", "CheckedTrainer", "EarlyStop", "MetricsFile", "answer_loss"]
 
 
 def answer_loss(model: Any, inputs: dict[str, torch.Tensor], through_head: bool) -> torch.Tensor:
@@ -54,7 +56,26 @@ def _causal(model: Any) -> Any:
     return inner.get_base_model() if hasattr(inner, "get_base_model") else inner
 
 
-class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+class CheckedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
+    """A Trainer that prints nothing, and stops before a step that would make all weights NaN."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for callback in (PrinterCallback, ProgressCallback):  # both print to standard output
+            self.remove_callback(callback)
+
+    def no_number(self, step: int, checkpoints: Path) -> TrainingError:
+        """Make the error of a gradient that is no number."""
+        return no_number(step, checkpoints)
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)
+        if not torch.isfinite(norm):
+            raise self.no_number(self.state.global_step, Path(self.args.output_dir))
+        return norm
+
+
+class AnswerTrainer(CheckedTrainer):
     """Trains on `answer_loss`, divided by the labelled tokens of the whole step, however it is split up."""
 
     def __init__(self, *args: Any, bf16_compute: bool, **kwargs: Any) -> None:
@@ -80,13 +101,6 @@ class AnswerTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
         else:  # the tokens of all processes, whose gradients and losses are averaged
             mean = loss * self.accelerator.num_processes / num_items_in_batch
         return (mean, {}) if return_outputs else mean
-
-    def _clip_grad_norm(self, model: Any) -> Any:
-        """Clip as the Trainer does, and stop before a step that would make all weights NaN."""
-        norm = super()._clip_grad_norm(model)
-        if not torch.isfinite(norm):
-            raise no_number(self.state.global_step, Path(self.args.output_dir))
-        return norm
 
     def _head_is_all(self) -> bool:
         """Tell whether the logits are the output head's: some architectures scale or cap them after it."""
