@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,6 +131,25 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def tiny_model(request: pytest.FixtureRequest, tiny_models: dict[str, Path]) -> Path:
     """Each of the small models in turn."""
     return tiny_models[request.param]
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_model: Path) -> tuple[Any, Any]:
+    """One of the small models in float32, and its tokenizer."""
+    import torch
+
+    from kbqa_agent.causal_models import load_model
+
+    network, tokenizer = load_model(tiny_model, dtype=torch.float32)
+    return network.eval(), tokenizer
+
+
+@pytest.fixture(scope="module")
+def generator(loaded: tuple[Any, Any]) -> Any:
+    """The same as a generator."""
+    from kbqa_agent.generation import HuggingFaceGenerator
+
+    return HuggingFaceGenerator(*loaded, "tiny")
 
 
 @pytest.fixture

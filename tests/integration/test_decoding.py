@@ -9,24 +9,12 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from kbqa_agent import decoding  # noqa: E402 - after the check for torch
-from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
 
 PROMPTS = ["【坛经】\n作者：惠能\n朝代：唐\n问：《坛经》的作者是谁？\n答：", "问：《坛经》是谁写的？\n答：", "答："]
 ANSWERS = ["惠能", "惠", "唐", "唐朝", "高等教育出版社", "350", "", "不知道"]
 SOME = st.lists(st.text("惠能唐朝3 5\n", max_size=6), min_size=1, max_size=6)
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_model):
-    network, tokenizer = load_model(tiny_model, dtype=torch.float32)
-    return network.eval(), tokenizer
-
-
-@pytest.fixture(scope="module")
-def generator(loaded):
-    return HuggingFaceGenerator(*loaded, "tiny")
 
 
 def likeliest_path(model, tokenizer, prompt, candidates):

@@ -10,21 +10,9 @@ torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from kb_index.errors import InputError  # noqa: E402 - after the check for torch
 from kbqa_agent import sampling  # noqa: E402
-from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
 
 PROMPTS = ["【坛经】\n作者：惠能\n朝代：唐\n问：《坛经》的作者是谁？\n答：", "问：《坛经》是谁写的？\n答：", "答："]
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_model):
-    network, tokenizer = load_model(tiny_model, dtype=torch.float32)
-    return network.eval(), tokenizer
-
-
-@pytest.fixture(scope="module")
-def generator(loaded):
-    return HuggingFaceGenerator(*loaded, "tiny")
 
 
 def texts(samples):

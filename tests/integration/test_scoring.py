@@ -8,18 +8,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from kbqa_agent import scoring  # noqa: E402 - after the check for torch
-from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
 from kbqa_agent.scoring import score_answers  # noqa: E402
 
 PROMPT = "【坛经】\n作者：惠能\n朝代：唐\n问：《坛经》是谁写的？\n答："
 ANSWERS = ["惠能", "唐", "同济大学数学系", "1232万", "惠能", "x" * 70]
-
-
-@pytest.fixture(scope="module")
-def loaded(tiny_model):
-    model, tokenizer = load_model(str(tiny_model), dtype=torch.float32)
-    return model.eval(), tokenizer
 
 
 def one_by_one(model, tokenizer, prompt: str, answer: str) -> float:
