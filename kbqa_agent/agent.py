@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -163,8 +162,7 @@ class KBQAgent:
         if text is not None:
             answer = written(question, found, mentions, text, self.config.min_confidence, clock.laps)
         else:
-            presence = partial(self._presence, question, ranked)
-            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, presence)
+            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, ranked.presence)
         return replace(answer, values=values_of(answer.text, found, ranked.triples))
 
     def _other_kind(
@@ -195,14 +193,13 @@ class KBQAgent:
         clock.lap("link")
         triples = retrieve(self.kb, mentions)
         clock.lap("retrieve")
-        _, probabilities = self.ranker.rank(question, mentions, triples)
+        presence = None
+        if isinstance(self.ranker, TrainedRanker):
+            _, probabilities, presence = self.ranker.judge(question, mentions, triples)
+        else:
+            _, probabilities = self.ranker.rank(question, mentions, triples)
         clock.lap("rank")
-        return _Ranked(mentions, triples, probabilities)
-
-    def _presence(self, question: str, ranked: _Ranked) -> Presence | None:
-        if not isinstance(self.ranker, TrainedRanker):
-            return None
-        return self.ranker.judge_presence(question, ranked.mentions, ranked.triples)
+        return _Ranked(mentions, triples, probabilities, presence)
 
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""
@@ -278,6 +275,7 @@ class _Ranked(NamedTuple):
     mentions: tuple[EntityMention, ...]
     triples: list[Triple]
     probabilities: NDArray[np.float32]
+    presence: Presence | None
 
 
 class _Clock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +51,13 @@ def decide(
     mentions: tuple[EntityMention, ...],
     min_confidence: float,
     timings: Mapping[str, float],
-    presence: Callable[[], Presence | None] = lambda: None,
+    presence: Presence | None = None,
 ) -> Answer:
-    """Answer with the first candidate, or say why not; `presence` is asked only then."""
+    """Answer with the first candidate, or say why not, for which `presence` counts."""
     confidence = min(1.0, candidates[0].score) if candidates else 0.0
     if candidates and confidence >= min_confidence:
         return Answer(question, candidates[0].answer, confidence, None, tuple(candidates), mentions, timings)
-    reason = reason_for_silence(candidates, mentions, presence())
+    reason = reason_for_silence(candidates, mentions, presence)
     return Answer(question, None, confidence, reason, tuple(candidates), mentions, timings)
 
 

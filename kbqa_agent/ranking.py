@@ -97,14 +97,24 @@ class TrainedRanker:
         self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Score each triple as the one that answers the question: raw scores and probabilities, both (n_triples,)."""
+        scores, probabilities, _ = self.judge(question, mentions, triples)
+        return scores, probabilities
+
+    def judge(
+        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], Presence | None]:
+        """What `rank` gives, and how probable it is that any triple answers and what is missing otherwise.
+
+        The last is None where that was never learnt, and without triples.
+        """
         if not triples:
-            return np.zeros(0, np.float32), np.zeros(0, np.float32)
+            return np.zeros(0, np.float32), np.zeros(0, np.float32), None
         if self.presence is None:
             _, scores = self._scored(question, mentions, triples)
-            return scores, self.calibration.probabilities(scores)
+            return scores, self.calibration.probabilities(scores), None
         rows, scores, shares = self.shares(question, mentions, triples)
-        inputs = presence_inputs(scores, rows, triples, shares, len(mentions))
-        return scores, (shares * self.presence.predict(inputs).present).astype(np.float32)
+        presence = self.presence.predict(presence_inputs(scores, rows, triples, shares, len(mentions)))
+        return scores, (shares * presence.present).astype(np.float32), presence
 
     def shares(
         self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
@@ -113,15 +123,6 @@ class TrainedRanker:
         rows, scores = self._scored(question, mentions, triples)
         probabilities = self.calibration.probabilities(scores)
         return rows, scores, probabilities / probabilities.sum()
-
-    def judge_presence(
-        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
-    ) -> Presence | None:
-        """How probable it is that any of the triples answers, and what is missing otherwise; None if never learnt."""
-        if self.presence is None or not triples:
-            return None
-        rows, scores, shares = self.shares(question, mentions, triples)
-        return self.presence.predict(presence_inputs(scores, rows, triples, shares, len(mentions)))
 
     def expecting(self, share: float) -> TrainedRanker:
         """The same ranker for questions of which this share has an answer; it counts only where presence was learnt."""

@@ -52,7 +52,7 @@ def test_a_question_without_its_entity_or_attribute_is_noticed(kb: KnowledgeBase
             removal = removal_of(kb, example, kind) if kind else None
             seen = Without(kb, removal) if removal else kb
             mentions = link(seen, example.question)
-            presence = ranker.judge_presence(example.question, mentions, retrieve(seen, mentions))
+            presence = ranker.judge(example.question, mentions, retrieve(seen, mentions))[2]
             if presence is not None:
                 assert sum(presence) == pytest.approx(1.0)
                 found.append(presence)
@@ -66,10 +66,10 @@ def test_the_probabilities_of_all_triples_sum_to_that_of_presence(kb: KnowledgeB
     mentions = link(kb, question)
     triples = retrieve(kb, mentions)
     _, probabilities = ranker.rank(question, mentions, triples)
-    presence = ranker.judge_presence(question, mentions, triples)
+    presence = ranker.judge(question, mentions, triples)[2]
     assert presence is not None
     assert probabilities.sum() == pytest.approx(presence.present, abs=1e-5)
-    assert ranker.judge_presence("？", (), []) is None
+    assert ranker.judge("？", (), [])[2] is None
 
 
 def test_risk_rises_as_confidence_falls(ranker: TrainedRanker) -> None:
@@ -82,7 +82,7 @@ def test_confidence_grows_with_the_share_that_is_expected(kb: KnowledgeBase, ran
     mentions = link(kb, question)
     triples = retrieve(kb, mentions)
     first, half, most, always = (
-        ranker.expecting(share).judge_presence(question, mentions, triples) for share in (0.1, 0.5, 0.9, 1.0)
+        ranker.expecting(share).judge(question, mentions, triples)[2] for share in (0.1, 0.5, 0.9, 1.0)
     )
     assert first is not None
     assert half is not None
@@ -104,7 +104,7 @@ def test_a_saved_model_judges_alike_and_sets_the_threshold(kb: KnowledgeBase, ra
     question = "法国的首都是哪里？"
     mentions = link(kb, question)
     triples = retrieve(kb, mentions)
-    assert loaded.judge_presence(question, mentions, triples) == ranker.judge_presence(question, mentions, triples)
+    assert loaded.judge(question, mentions, triples)[2] == ranker.judge(question, mentions, triples)[2]
     with KBQAgent.open(kb.path, model="none", config=AgentConfig(max_risk=0.1)) as agent:
         assert agent.expected_share == 0.9
         expecting = loaded.expecting(0.9).threshold(0.1)
