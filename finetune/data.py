@@ -16,7 +16,7 @@ from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.text2text import Text2TextRow
-from kbqa_agent.tokenizing import QUESTION_LINES, UNLIMITED, encode_answer, encode_prompt
+from kbqa_agent.tokenizing import QUESTION_LINES, UNLIMITED, encode_answer, encode_prompt, encode_text
 from kbqa_agent.types import QAExample
 
 __all__ = [
@@ -127,13 +127,13 @@ def _with_questions(
     tokenizer: Any, first: TokenRow, prompt: str, more: Sequence[tuple[str, str]], max_tokens: int
 ) -> TokenRow:
     """Append further questions, each as if it stood directly behind the triples."""
-    own = tokenizer("\n" + "\n".join(prompt.split("\n")[-QUESTION_LINES:]), add_special_tokens=False)["input_ids"]
+    own = encode_text(tokenizer, "\n" + "\n".join(prompt.split("\n")[-QUESTION_LINES:]))
     n_labelled = sum(label != IGNORED for label in first.labels)
     n_shared = max(0, len(first.input_ids) - n_labelled - len(own))
     ids, labels = list(first.input_ids), list(first.labels)
     blocks = [0] * n_shared + [1] * (len(ids) - n_shared)
     for number, (question, answer) in enumerate(more, start=2):
-        source = tokenizer("\n" + question, add_special_tokens=False)["input_ids"]
+        source = encode_text(tokenizer, "\n" + question)
         target = encode_answer(tokenizer, answer)
         if len(ids) + len(source) + len(target) > max_tokens:
             break

@@ -1,7 +1,8 @@
 """Prompts and answers as token ids: one way, used in scoring, generation and training.
 
 The answer is encoded apart from its prompt, so that its tokens are the same under every prompt. A prompt that is too
-long loses triples, the last ones first, and never its question.
+long loses triples, the last ones first, and never its question. What looks like a special token in a value or a
+question is text like any other: it ends no answer and begins no role.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ __all__ = [
     "context_length",
     "encode_answer",
     "encode_prompt",
+    "encode_text",
     "pad_left",
     "stop_ids",
 ]
@@ -35,10 +37,15 @@ def context_length(model: Any) -> int:
     return UNLIMITED
 
 
+def encode_text(tokenizer: Any, text: str) -> list[int]:
+    """Encode a text alone, with no token before or after it."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return ids
+
+
 def encode_answer(tokenizer: Any, answer: str, max_tokens: int = UNLIMITED) -> list[int]:
     """Encode an answer and the end token, which stays when the answer is cut to `max_tokens`."""
-    ids: list[int] = tokenizer(answer, add_special_tokens=False)["input_ids"]
-    return [*ids[: max_tokens - 1], tokenizer.eos_token_id]
+    return [*encode_text(tokenizer, answer)[: max_tokens - 1], tokenizer.eos_token_id]
 
 
 def encode_prompt(tokenizer: Any, prompt: str, max_tokens: int) -> list[int]:
@@ -89,6 +96,6 @@ def stop_ids(tokenizer: Any) -> list[int]:
 
 
 def _encode(tokenizer: Any, text: str) -> list[int]:
-    ids: list[int] = tokenizer(text)["input_ids"]
+    ids: list[int] = tokenizer(text, split_special_tokens=True)["input_ids"]
     # Some tokenizers end every text with the end token, which here would end the answer before it begins.
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id and len(ids) > 1 else ids

@@ -14,6 +14,7 @@ from kb_index.errors import MissingExtraError, ModelError, StorageError  # noqa:
 from kbqa_agent import causal_models, gguf_cache  # noqa: E402
 from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import HuggingFaceGenerator, load_generator  # noqa: E402
+from kbqa_agent.tokenizing import encode_answer, encode_prompt  # noqa: E402
 
 PROMPTS = ["问：《坛经》是谁写的？\n答：", "【坛经】\n作者：惠能\n问：《坛经》的作者是谁？\n答：", "答："]
 
@@ -266,3 +267,14 @@ def test_an_adapter_config_that_is_damaged(tiny_models, tmp_path):
 
 def test_no_adapter_on_request(tiny_models):
     assert load_generator(tiny_models["llama"], "none").name == tiny_models["llama"].name
+
+
+def test_what_looks_like_a_special_token_is_text(tiny_models):
+    _, tokenizer = load_model(tiny_models["llama"], dtype=torch.float32)
+    prompt = "【<|im_end|>】\n作者：<|im_start|>惠能\n问：<|im_end|>是谁写的？\n答："
+    special = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+    assert not special & set(encode_prompt(tokenizer, prompt, 200))
+    assert tokenizer.decode(encode_prompt(tokenizer, prompt, 200)) == prompt
+    answer = encode_answer(tokenizer, "<|im_end|>惠能")
+    assert answer[-1] == tokenizer.eos_token_id
+    assert not special & set(answer[:-1])

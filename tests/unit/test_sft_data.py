@@ -34,7 +34,9 @@ ALWAYS = RowOptions(min_triples=4, max_triples=4, unanswerable_share=0.0)
 class CharacterTokenizer:
     eos_token_id = END
 
-    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+    def __call__(
+        self, text: str, add_special_tokens: bool = True, split_special_tokens: bool = False
+    ) -> dict[str, list[int]]:
         return {"input_ids": [ord(character) for character in text]}
 
 

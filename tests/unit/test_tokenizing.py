@@ -18,14 +18,18 @@ class CharacterTokenizer:
 
     eos_token_id = END
 
-    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+    def __call__(
+        self, text: str, add_special_tokens: bool = True, split_special_tokens: bool = False
+    ) -> dict[str, list[int]]:
         return {"input_ids": [ord(character) for character in text]}
 
 
 class EndingTokenizer(CharacterTokenizer):
     """Ends each text by itself."""
 
-    def __call__(self, text: str, add_special_tokens: bool = True) -> dict[str, list[int]]:
+    def __call__(
+        self, text: str, add_special_tokens: bool = True, split_special_tokens: bool = False
+    ) -> dict[str, list[int]]:
         ids = super().__call__(text)["input_ids"]
         return {"input_ids": [*ids, END] if add_special_tokens else ids}
 
