@@ -3,9 +3,10 @@
     python benchmarks/nlpcc2016.py --data ../shared/data/nlpcc2016 --work runs/nlpcc2016 [--only index default ...]
 
 Each step is one `kbqa` command, and writes one JSON row (command, commit, machine, data, figures) into
-benchmarks/results/. `always` and `never` ask the same questions, drawn at random, with and without the generator. With
-`--encoder FOLDER`, `ranker-encoder` and `trained-encoder` train and ask a ranker with that transformer encoder, over
-an index of its own.
+benchmarks/results/. `always` and `never` ask the same questions, drawn at random, with and without the generator.
+`kgclue` asks KgCLUE's dev questions of the ranker that the task's questions trained, `trained-kgclue` of one that its
+own did. With `--encoder FOLDER`, `ranker-encoder` and `trained-encoder` train and ask a ranker with that transformer
+encoder, over an index of its own.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def main() -> None:
     options.add_argument("--only", nargs="*", help="names of steps; default: all")
     options.add_argument("--index", type=Path, help="ask this index, with the ranker in it, and do nothing else")
     args = options.parse_args()
-    commands = steps(args.data, args.work, args.drawn)
+    commands = steps(args.data, args.work, args.drawn) | kgclue_steps(args.data.parent / "kgclue", args.data, args.work)
+    if args.encoder:
+        commands |= encoder_steps(args.data, args.work, args.encoder)
     if args.index:
         name = f"trained-on-{args.index.name}"
         asked = ["--questions", str(args.data / TEST), "--limit", args.drawn, "--model", "none"]
         commands = {name: ["eval", "--index", str(args.index), *asked, "--out", str(args.work / name)]}
-    if args.encoder:
-        commands |= encoder_steps(args.data, args.work, args.encoder)
     for name, command in commands.items():
         if args.only is None or name in args.only:
             record(name, command)
@@ -77,6 +78,18 @@ def steps(data: Path, work: Path, drawn: str) -> dict[str, list[str]]:
     }
 
 
+def kgclue_steps(kgclue: Path, data: Path, work: Path) -> dict[str, list[str]]:
+    """The commands over the same triples with the questions of KgCLUE."""
+    asked = ("--questions", str(kgclue / "dev.json"), "--model", "none", "--answerable", ANSWERABLE)
+    own = ("--index", str(work / "index-kgclue"))
+    return {
+        "kgclue": ["eval", "--index", str(work / "index"), *asked, "--out", str(work / "kgclue")],
+        "index-kgclue": ["index", str(data / KB), "--out", str(work / "index-kgclue")],
+        "ranker-kgclue": ["finetune", "ranker", "--questions", str(kgclue / "train.json"), *own],
+        "trained-kgclue": ["eval", *own, *asked, "--out", str(work / "trained-kgclue")],
+    }
+
+
 def encoder_steps(data: Path, work: Path, encoder: str) -> dict[str, list[str]]:
     """The commands of a ranker that has a transformer encoder; `index-encoder` is built like `index`."""
     index = ("--index", str(work / "index-encoder"))
@@ -92,16 +105,17 @@ def encoder_steps(data: Path, work: Path, encoder: str) -> dict[str, list[str]]:
 def record(name: str, command: list[str]) -> None:
     """Run one command and write its row."""
     print("$ kbqa", *command, flush=True)
+    describe = ["git", "describe", "--always", "--abbrev=40", "--dirty"]
+    commit = subprocess.run(describe, check=True, capture_output=True, text=True).stdout.strip()
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "cli", *command], check=True, stdout=subprocess.PIPE, text=True)
+    questions = [Path(command[command.index("--questions") + 1]).name] if "--questions" in command else []
     row: dict[str, Any] = {
         "command": " ".join(["kbqa", *command]),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True
-        ).stdout.strip(),
+        "commit": commit,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "data": TEST if name.startswith("trained-on-") else f"{KB}, {TEST}",
+        "data": ", ".join(([] if name.startswith("trained-on-") else [KB]) + questions),
         "wall_seconds": round(time.perf_counter() - started, 1),
         "output": done.stdout.strip().splitlines()[-1] if command[0] != "eval" else None,
     }

@@ -130,7 +130,7 @@ def threshold_at_risk(confidence: NDArray[np.float64], correct: NDArray[np.float
     """
     order = np.argsort(-confidence, kind="stable")
     sorted_confidence = confidence[order]
-    risk = 1.0 - np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
+    risk = np.cumsum(1.0 - correct[order]) / np.arange(1, len(order) + 1)
     # Questions of equal confidence are let in together or not at all.
     is_last = np.append(sorted_confidence[1:] != sorted_confidence[:-1], True)[: len(order)]
     kept = np.flatnonzero((risk <= tolerated) & is_last)

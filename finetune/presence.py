@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kb_index.knowledge_base import KnowledgeBase
+from kb_index.types import Triple
 from kbqa_agent.candidates import candidates_of
 from kbqa_agent.linking import link
-from kbqa_agent.presence import SPREAD, HeldOut, PresenceModel, presence_inputs
+from kbqa_agent.presence import HeldOut, PresenceModel, presence_inputs
 from kbqa_agent.qa_data import comparable
-from kbqa_agent.ranking import TrainedRanker
+from kbqa_agent.ranking import Calibration, TrainedRanker
 from kbqa_agent.removal import KINDS, RemovalKind, Without, removal_of
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import QAExample
@@ -29,16 +29,30 @@ from kbqa_agent.types import QAExample
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["MIN_QUESTIONS", "fit_presence"]
+__all__ = ["MIN_QUESTIONS", "Form", "fit_presence", "forms_of"]
 
 logger = logging.getLogger(__name__)
 
 MIN_QUESTIONS = 150
 """With fewer held-out questions no model is fitted: it would know less than the ranker's term for "none of these"."""
-MAX_QUESTIONS = 1000
 FOLDS = 5
 TREES = 200
 PRESENT, NO_ATTRIBUTE, NO_ENTITY = 0, 1, 2
+
+
+class Form(NamedTuple):
+    """A question as it is, or without what a kind of removal hides, and what a ranker that never saw it says of it.
+
+    `scores` and `right` are (n_triples,); `of_best` as `TrainedRanker.score` gives it.
+    """
+
+    question: int
+    removed: RemovalKind | None
+    triples: list[Triple]
+    n_mentions: int
+    scores: NDArray[np.float32]
+    of_best: NDArray[np.float32]
+    right: NDArray[np.bool_]
 
 
 class _Seen(NamedTuple):
@@ -52,19 +66,17 @@ class _Seen(NamedTuple):
     right: bool
 
 
-def fit_presence(ranker: TrainedRanker, examples: Sequence[QAExample], seed: int = 0) -> PresenceModel | None:
-    """Train the model on questions that the ranker has not seen; None where too few have a gold triple in its index."""
-    usable = [e for e in examples if removal_of(ranker.kb, e, "attribute")][:MAX_QUESTIONS]
-    if len(usable) < MIN_QUESTIONS:
-        logger.info("%d held-out questions with a gold triple: too few to learn when to be silent", len(usable))
-        return None
-    bar = tqdm(usable, desc="silence", unit="question", disable=None)
-    seen = [form for number, example in enumerate(bar) for form in _forms(ranker, number, example)]
-    names = [*SPREAD, *(f"of_best_{name}" for name in ranker.features)]
-    return PresenceModel(_boost(seen, names, seed), _held_out(seen, _out_of_fold(seen, names, seed)))
+def forms_of(asked: Sequence[tuple[TrainedRanker, QAExample]]) -> list[Form]:
+    """Ask a ranker about each question as it is and, where a gold triple is there, without what can be missing.
+
+    The questions are in the order of their file. The question as it is comes first; forms for which nothing is
+    retrieved are left out.
+    """
+    bar = tqdm(asked, desc="held out", unit="question", disable=None)
+    return [form for number, (ranker, example) in enumerate(bar) for form in _forms(ranker, number, example)]
 
 
-def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[_Seen]:
+def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[Form]:
     answers = set(map(comparable, example.answers))
     kinds: tuple[RemovalKind | None, ...] = (None, *KINDS)
     for kind in kinds:
@@ -72,28 +84,40 @@ def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[_
         if kind and removal is None:
             continue
         kb = Without(ranker.kb, removal) if removal else ranker.kb
-        if form := _seen(ranker, kb, number, example.question, kind, answers if kind is None else set()):
-            yield form
+        mentions = link(kb, example.question)
+        triples = retrieve(kb, mentions)
+        if triples:
+            scores, of_best = ranker.score(example.question, mentions, triples)
+            right = np.array([kind is None and comparable(t.object) in answers for t in triples])
+            yield Form(number, kind, triples, len(mentions), scores, of_best, right)
 
 
-def _seen(
-    ranker: TrainedRanker, kb: KnowledgeBase, number: int, question: str, kind: RemovalKind | None, answers: set[str]
-) -> _Seen | None:
-    mentions = link(kb, question)
-    triples = retrieve(kb, mentions)
-    if not triples:
+def fit_presence(
+    forms: Sequence[Form], calibration: Calibration, names: Sequence[str], seed: int = 0
+) -> PresenceModel | None:
+    """Train the model on held-out questions of which one form or more hides the answer; None where they are too few.
+
+    `names` are those of its inputs.
+    """
+    removable = {f.question for f in forms if f.removed}
+    if len(removable) < MIN_QUESTIONS:
+        logger.info("%d held-out questions with a gold triple: too few to learn when to be silent", len(removable))
         return None
-    rows, scores, shares = ranker.shares(question, mentions, triples)
-    first = candidates_of(triples, shares, 1)[0]
-    present = any(comparable(t.object) in answers for t in triples)
-    absent = NO_ENTITY if kind == "entities" else NO_ATTRIBUTE
+    seen = [_seen(f, calibration) for f in forms if f.question in removable]
+    return PresenceModel(_boost(seen, names, seed), _held_out(seen, _out_of_fold(seen, names, seed)))
+
+
+def _seen(form: Form, calibration: Calibration) -> _Seen:
+    shares = calibration.shares(form.scores)
+    first = candidates_of(form.triples, shares, 1)[0]
+    absent = NO_ENTITY if form.removed == "entities" else NO_ATTRIBUTE
     return _Seen(
-        question=number,
-        inputs=presence_inputs(scores, rows, triples, shares, len(mentions)),
-        label=PRESENT if present else absent,
-        answerable=kind is None,
+        question=form.question,
+        inputs=presence_inputs(form.scores, form.of_best, form.triples, shares, form.n_mentions),
+        label=PRESENT if form.right.any() else absent,
+        answerable=form.removed is None,
         share=first.score,
-        right=comparable(first.answer) in answers,
+        right=any(r for t, r in zip(form.triples, form.right, strict=True) if t.object == first.answer),
     )
 
 
@@ -123,10 +147,12 @@ def _boost(seen: Iterable[_Seen], names: Sequence[str], seed: int) -> Booster:
 def _out_of_fold(seen: Sequence[_Seen], names: Sequence[str], seed: int) -> NDArray[np.float64]:
     """How probable it is that the answer is there, for each form, from trees that saw no form of its question."""
     present = np.zeros(len(seen))
+    numbers = np.array([s.question for s in seen])
+    fold_of = numbers * FOLDS // (numbers.max() + 1)  # neighbours are alike, so that a fold is one stretch
     for fold in range(FOLDS):
-        booster = _boost((s for s in seen if s.question % FOLDS != fold), names, seed)
-        at = [i for i, s in enumerate(seen) if s.question % FOLDS == fold]
-        present[at] = np.asarray(booster.predict(np.array([seen[i].inputs for i in at])))[:, PRESENT]
+        booster = _boost((s for s, its in zip(seen, fold_of, strict=True) if its != fold), names, seed)
+        at = np.flatnonzero(fold_of == fold)
+        present[at] = np.asarray(booster.predict(np.array([seen[i].inputs for i in at.tolist()])))[:, PRESENT]
     return present
 
 

@@ -1,31 +1,33 @@
 """Question-answer pairs -> the ranker's folder: find the gold triples, count question patterns, boost, calibrate, save.
 
 Statistics are fitted out of fold: the pattern counts that a training question's features see never saw that question.
-The calibration is fitted on the validation share, which takes part in nothing else.
+A first ranker is trained without a share that is held out, and asked about it with such statistics: this tells how sure
+its scores make, and when to be silent. (The features of the other folds' questions, which its trees saw, were made with
+statistics of the held-out ones.) The ranker that is kept is trained on everything.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.likelihood import collect, fit_likelihood_weight
-from finetune.presence import fit_presence
-from finetune.ranges import at_least, check_ranges
+from finetune.likelihood import Weighed, collect, fit_likelihood_weight
+from finetune.presence import Form, fit_presence, forms_of
+from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
 from kb_index.atomic import check_replaceable, replacing_folder
-from kb_index.errors import InputError, QuestionFileError
+from kb_index.errors import QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.features import candidate_features, feature_names
+from kbqa_agent.presence import PresenceModel
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
 from kbqa_agent.text_encoder import TextEncoder
@@ -37,16 +39,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RankerConfig", "RankerResult", "train_ranker"]
 
-logger = logging.getLogger(__name__)
-
 LABEL_GAINS = (0, 1, 3)
 """Of no answer, `SAME_ANSWER` and `GOLD`."""
-BLOCKS = 20
-"""Folds and the validation share are made of whole blocks of neighbouring questions: neighbours are often by one writer
-and about similar things, so a question that is left out alone is easier than a new one."""
-HELD_OUT_BLOCKS = 200
-"""The validation share is drawn from more and smaller ones: the parts of a file differ, and confidences that are fitted
-on two long stretches of one hold for these alone (docs/experiments.md)."""
+HELD_OUT_STRETCHES, STRETCH = 200, 75
+"""What is held out is drawn from many small stretches of the file: its parts differ, and confidences that are fitted
+on a few long ones hold for these alone (docs/experiments.md). The least number of stretches, and the questions of each
+where there are more."""
 PACKAGES = ("lightgbm", "numpy")
 ENCODER_PACKAGES = ("torch", "transformers")
 
@@ -55,12 +53,17 @@ ENCODER_PACKAGES = ("torch", "transformers")
 class RankerConfig:
     """How a ranker is trained; `trees`, `leaves`, `negatives` (a question) and `folds` are counts."""
 
-    validation_share: float = 0.1
-    folds: int = 5
+    folds: int = 3
+    """Each is one stretch of the file: neighbours are often by one writer and about similar things, so that a question
+    whose neighbours are known is easier than a new one (docs/experiments.md)."""
     negatives: int = 60
     trees: int = 300
     leaves: int = 31
     learning_rate: float = 0.08
+    held_out: int = 2000
+    """About how many questions, at most, tell how sure the scores make and when to be silent."""
+    held_out_share: float = 0.2
+    """The share of all questions that they are, at most."""
     weighed: int = 200
     """Held-out questions on which the weight of a generator's likelihood is fitted."""
     encoder: str | None = None
@@ -68,9 +71,8 @@ class RankerConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.validation_share < 1.0:
-            raise InputError(f"validation_share={self.validation_share}: expected a share between 0 and 1")
-        check_ranges(self, at_least(2, "folds", "negatives", "trees", "leaves"))
+        counts = at_least(2, "folds", "negatives", "trees", "leaves", "held_out", "weighed")
+        check_ranges(self, (*counts, *shares("held_out_share")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,8 @@ def train_ranker(
     texts = EncodedTexts(TextEncoder(config.encoder)) if config.encoder else None
     stages = StageMetrics()
     found = retrieve_examples(kb, examples)
-    held_out = _held_out(len(found), config)
-    training = [f for f, held in zip(found, held_out, strict=True) if not held]
-    validation = [f for f, held in zip(found, held_out, strict=True) if held]
-    if sum(f.asked is not None for f in training) < 20:
+    fold_of, held_out = _stretches(len(found), config.folds), _held_out(len(found), config)
+    if sum(f.asked is not None for f, held in zip(found, held_out, strict=True) if not held) < 20:
         raise QuestionFileError(
             f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about its entities"
         )
@@ -117,17 +117,16 @@ def train_ranker(
     if texts is not None:
         texts.prepare(*all_texts(found))
         stages.add("encode", n_questions=len(found))
-    booster = _boost(*_training_rows(kb, training, config, texts), config)
-    wordings = _wordings(training, texts)
-    scored = _score(kb, booster, wordings, validation)
-    mrr = _mrr(validation, scored)
-    stages.add("boost", validation_mrr=mrr)
-    ranker = TrainedRanker(kb, booster, wordings, fit_calibration(scored))
-    unseen = [examples[i] for i in np.random.default_rng(config.seed).permutation(np.flatnonzero(held_out))]
-    ranker.presence = fit_presence(ranker, unseen, config.seed)
+    rows, wordings = _training_rows(kb, found, fold_of, config, texts)
+    first = _boost([r for r in rows if not held_out[r.question]], config)
+    unseeing = [TrainedRanker(kb, first, of_fold, Calibration()) for of_fold in wordings]
+    asked = [(unseeing[fold_of[i]], examples[i]) for i in np.flatnonzero(held_out).tolist()]
+    calibration, presence, mrr = _calibrated(asked, config.seed)
     if generator is not None:
-        _weigh(ranker, generator, unseen[: config.weighed])
-    stages.add("calibrate", n_questions=len(found), recall=recall, validation_mrr=mrr, **asdict(ranker.calibration))
+        calibration = replace(calibration, likelihood_weight=_weight(asked, calibration, generator, config))
+    stages.add("hold out", n_held_out=len(asked), validation_mrr=mrr, **asdict(calibration))
+    ranker = TrainedRanker(kb, _boost(rows, config), _wordings(found, texts), calibration, presence)
+    stages.add("boost", n_questions=len(found), recall=recall)
     result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
     data = {"questions_sha256": sha256_of(map(asdict, examples)), "result": asdict(result)}
     with replacing_folder(out, holds=RANKER_FILE) as folder:
@@ -136,23 +135,55 @@ def train_ranker(
     return result
 
 
-def _blocks(n: int, n_blocks: int = BLOCKS) -> NDArray[np.int64]:
-    """The number of the block that each of n neighbouring questions is in, (n,)."""
-    return np.arange(n) * n_blocks // max(1, n)
+def _stretches(n: int, n_stretches: int) -> NDArray[np.int64]:
+    """The stretch that each of n neighbouring questions is in, (n,); each alone where they are too few."""
+    stretches: NDArray[np.int64] = np.arange(n) * min(n, n_stretches) // max(1, n)
+    return stretches
 
 
 def _held_out(n: int, config: RankerConfig) -> NDArray[np.bool_]:
-    """Which of n questions are held out for validation, (n,): whole blocks of them."""
-    n_blocks = min(n, HELD_OUT_BLOCKS)
-    n_held_out = max(1, round(n_blocks * config.validation_share))
-    drawn = np.random.default_rng(config.seed).permutation(n_blocks)[:n_held_out]
-    held: NDArray[np.bool_] = np.isin(_blocks(n, n_blocks), drawn)
+    """Which of n questions are held out, (n,)."""
+    n_stretches = min(n, max(HELD_OUT_STRETCHES, n // STRETCH))
+    n_drawn = max(1, round(n_stretches * min(config.held_out_share, config.held_out / max(1, n))))
+    drawn = np.random.default_rng(config.seed).permutation(n_stretches)[:n_drawn]
+    held: NDArray[np.bool_] = np.isin(_stretches(n, n_stretches), drawn)
     return held
 
 
-def _weigh(ranker: TrainedRanker, generator: Generator, held_out: Sequence[QAExample]) -> None:
-    weight = fit_likelihood_weight(collect(KBQAgent(ranker.kb, ranker, generator), held_out))
-    ranker.calibration = replace(ranker.calibration, likelihood_weight=weight)
+def _calibrated(
+    asked: Sequence[tuple[TrainedRanker, QAExample]], seed: int
+) -> tuple[Calibration, PresenceModel | None, float]:
+    """Fit calibration and presence on questions and rankers that never saw them; give their MRR too."""
+    forms = forms_of(asked)
+    whole = [f for f in forms if f.removed is None]
+    calibration = fit_calibration([(f.scores, f.right) for f in whole])
+    presence = fit_presence(forms, calibration, asked[0][0].presence_names, seed)
+    return calibration, presence, sum(map(_reciprocal_rank, whole)) / max(1, sum(bool(e.answers) for _, e in asked))
+
+
+def _reciprocal_rank(form: Form) -> float:
+    """Of the right answer among the distinct answers; 0 without one."""
+    answers = list(dict.fromkeys(form.triples[i].object for i in np.argsort(-form.scores, kind="stable")))
+    gold = {form.triples[i].object for i in np.flatnonzero(form.right)}
+    return next((1 / (n + 1) for n, answer in enumerate(answers) if answer in gold), 0.0)
+
+
+def _weight(
+    asked: Sequence[tuple[TrainedRanker, QAExample]],
+    calibration: Calibration,
+    generator: Generator,
+    config: RankerConfig,
+) -> float:
+    """Fit how much a generator's likelihoods count, on questions and rankers that never saw them."""
+    drawn = np.random.default_rng(config.seed).permutation(len(asked))[: config.weighed]
+    asked = [asked[i] for i in drawn]
+    rankers = {id(ranker): ranker for ranker, _ in asked}
+    found: list[Weighed] = []
+    for ranker in rankers.values():
+        of_ranker = [example for its, example in asked if its is ranker]
+        calibrated = TrainedRanker(ranker.kb, ranker.booster, ranker.wordings, calibration)
+        found += collect(KBQAgent(ranker.kb, calibrated, generator), of_ranker)
+    return fit_likelihood_weight(found)
 
 
 def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Calibration:
@@ -179,26 +210,38 @@ def _wordings(found: Iterable[Retrieved], texts: EncodedTexts | None) -> Wording
     return replace(wordings, similarity=Similarity.fit(texts, [asked for _, asked in known])) if texts else wordings
 
 
+class _Rows(NamedTuple):
+    """The triples of a question that are trained on: its number, features (n, n_features), labels (n,)."""
+
+    question: int
+    features: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
 def _training_rows(
-    kb: KnowledgeBase, training: Sequence[Retrieved], config: RankerConfig, texts: EncodedTexts | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.int64], list[int]]:
-    """Features (n_rows, n_features), labels (n_rows,) and the number of rows of each question."""
+    kb: KnowledgeBase,
+    found: Sequence[Retrieved],
+    fold_of: NDArray[np.int64],
+    config: RankerConfig,
+    texts: EncodedTexts | None = None,
+) -> tuple[list[_Rows], list[Wordings]]:
+    """What is trained on of each question that has a right triple; and for each fold the wordings that never saw it."""
     rng = np.random.default_rng(config.seed)
-    rows, labels, sizes = [], [], []
-    fold_of = _blocks(len(training)) % config.folds
-    bar = tqdm(total=len(training), desc="features", unit="question", disable=None)
+    rows, unseeing = [], []
+    bar = tqdm(total=len(found), desc="features", unit="question", disable=None)
     for fold in range(config.folds):
-        wordings = _wordings((f for i, f in enumerate(training) if fold_of[i] != fold), texts)
-        for f in (f for i, f in enumerate(training) if fold_of[i] == fold):
+        wordings = _wordings((f for f, its in zip(found, fold_of, strict=True) if its != fold), texts)
+        unseeing.append(wordings)
+        for number in np.flatnonzero(fold_of == fold).tolist():
+            f = found[number]
             bar.update()
             if not f.labels.any():
                 continue
             keep = _sample(f.labels, config.negatives, rng)
-            rows.append(candidate_features(f.question, f.mentions, f.triples, wordings, kb.attribute_frequency)[keep])
-            labels.append(f.labels[keep])
-            sizes.append(len(keep))
+            features = candidate_features(f.question, f.mentions, f.triples, wordings, kb.attribute_frequency)
+            rows.append(_Rows(number, features[keep], f.labels[keep]))
     bar.close()
-    return np.concatenate(rows), np.concatenate(labels), sizes
+    return rows, unseeing
 
 
 def _sample(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -207,7 +250,7 @@ def _sample(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDAr
     return np.concatenate([np.flatnonzero(labels), rng.permutation(wrong)[:n]])
 
 
-def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence[int], config: RankerConfig) -> Booster:
+def _boost(rows: Sequence[_Rows], config: RankerConfig) -> Booster:
     import lightgbm
 
     settings = {
@@ -222,25 +265,11 @@ def _boost(rows: NDArray[np.float32], labels: NDArray[np.int64], sizes: Sequence
         "deterministic": True,
         "verbosity": -1,
     }
-    data = lightgbm.Dataset(rows, labels, group=list(sizes), feature_name=list(feature_names(bool(config.encoder))))
+    data = lightgbm.Dataset(
+        np.concatenate([r.features for r in rows]),
+        np.concatenate([r.labels for r in rows]),
+        group=[len(r.labels) for r in rows],
+        feature_name=list(feature_names(bool(config.encoder))),
+    )
     with tqdm(total=config.trees, desc="trees", unit="tree", disable=None) as bar:
         return lightgbm.train(settings, data, config.trees, callbacks=[lambda _: bar.update() and None])
-
-
-def _score(
-    kb: KnowledgeBase, booster: Booster, wordings: Wordings, found: Sequence[Retrieved]
-) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    ranker = TrainedRanker(kb, booster, wordings, Calibration())
-    return [(ranker.rank(f.question, f.mentions, f.triples)[0], f.labels > 0) for f in found]
-
-
-def _mrr(found: Sequence[Retrieved], scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
-    """Mean reciprocal rank of the right answer among the distinct answers, over answerable questions."""
-    ranks = []
-    for f, (scores, right) in zip(found, scored, strict=True):
-        if not f.answerable:
-            continue
-        answers = list(dict.fromkeys(f.triples[i].object for i in np.argsort(-scores, kind="stable")))
-        gold = {f.triples[i].object for i in np.flatnonzero(right)}
-        ranks.append(next((1 / (n + 1) for n, a in enumerate(answers) if a in gold), 0.0))
-    return float(np.mean(ranks)) if ranks else 0.0

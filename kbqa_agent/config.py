@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal
 
 from kb_index.errors import InputError
@@ -31,7 +32,7 @@ class AgentConfig:
     sure_above: float = 0.9
     """With `generator="unsure"`, a first candidate at least this probable is not put to the generator."""
     min_confidence: float = 0.15
-    """Below this the agent abstains."""
+    """Below this the agent abstains; infinite: always."""
     answerable_share: float = 0.9
     """Which share of the questions to come is thought to have its answer in the knowledge base: an agent that is opened
     with it says its confidences for that share. At 1 nothing is withheld for want of an answer."""
@@ -54,7 +55,7 @@ class AgentConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
         for name in ("sure_above", "min_confidence"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
+            if not (0.0 <= getattr(self, name) <= 1.0 or getattr(self, name) == inf):
                 raise InputError(f"{name}={getattr(self, name)}: expected a probability from 0 to 1")
         if not 0.0 < self.answerable_share <= 1.0:
             raise InputError(
@@ -71,4 +72,4 @@ class AgentConfig:
         """
         if self.max_risk is None:
             return self
-        return replace(self, min_confidence=max(self.min_confidence, min(1.0, threshold(self.max_risk))))
+        return replace(self, min_confidence=max(self.min_confidence, threshold(self.max_risk)))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
 from kbqa_agent.frame import CLOSING_MARKS, without_closing
-from kbqa_agent.proposals import SURE, told
-from kbqa_agent.types import Answer, EntityMention, Proposal
+from kbqa_agent.proposals import SURE, subject_meant, told
+from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
 
 __all__ = ["asks_for_number", "count", "count_by_asking", "counted"]
 
@@ -36,8 +36,13 @@ def asks_for_number(question: str) -> bool:
     return bool(_NUMBER_ASKED.search(question))
 
 
-def count(question: str, mentions: Iterable[EntityMention], triples: Sequence[Triple]) -> Proposal | None:
-    """Count the values of an attribute that the question names; None where it names none, or a value is a number."""
+def count(
+    question: str, mentions: Iterable[EntityMention], triples: Sequence[Triple], ranked: Sequence[Candidate]
+) -> Proposal | None:
+    """Count the values of an attribute that the question names; None where it names none, or a value is a number.
+
+    Of several entities of that name the one that comes first among the ranked candidates is meant.
+    """
     for mention in mentions:
         rest = without_closing(question[mention.end :]).lstrip(CLOSING_MARKS)
         ids = {e.id for e in mention.entities}
@@ -45,12 +50,12 @@ def count(question: str, mentions: Iterable[EntityMention], triples: Sequence[Tr
             asked = attribute_of(match["a"])
             found = [t for t in triples if t.subject_id in ids and attribute_of(t.predicate) == asked]
             if found and not any(_STATES_NUMBER.search(t.object) for t in found):
-                return _of_first_subject(found)
+                return _of_subject(found, subject_meant(found, ranked))
     return None
 
 
-def _of_first_subject(found: Sequence[Triple]) -> Proposal:
-    same = [t for t in found if t.subject_id == found[0].subject_id]
+def _of_subject(found: Sequence[Triple], subject: int) -> Proposal:
+    same = [t for t in found if t.subject_id == subject]
     parts = dict.fromkeys(part.strip() for t in same for part in _SEPARATORS.split(t.object) if part.strip())
     return told(str(len(parts)), same[:MAX_EVIDENCE])
 

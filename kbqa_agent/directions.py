@@ -56,7 +56,7 @@ def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str],
     led_to = shared_by_both(question, names, lambda q: _led_to(kb, q, found)) or _led_to(kb, question, found)
     if led_to is not None:
         return counted(led_to) if asks_for_number(question) else led_to
-    by_wording = count(question, found.mentions, found.triples) or doers(question, *found)
+    by_wording = count(question, *found) or doers(question, *found)
     if by_wording is not None or ask is None:
         return by_wording
     hopped = hop(kb, question, found.mentions, found.triples, ask)

@@ -10,7 +10,7 @@ from kb_index.types import Triple
 from kbqa_agent.chinese_verbs import VERB, attributes_of, is_asked_by_verb
 from kbqa_agent.features import attribute_of
 from kbqa_agent.frame import CLOSING_MARKS, OPENING_MARKS, bare
-from kbqa_agent.proposals import listed
+from kbqa_agent.proposals import listed, subject_meant
 from kbqa_agent.types import Candidate, EntityMention, Proposal
 
 __all__ = ["doers"]
@@ -51,7 +51,7 @@ def doers(
     for group in asked.attributes:
         found = [t for t in triples if t.subject_id in ids and attribute_of(t.predicate) in group]
         if found:
-            meant = _meant(found, ranked)
+            meant = subject_meant(found, ranked)
             return listed((t.object, t) for t in found if t.subject_id == meant)
     return None
 
@@ -67,9 +67,3 @@ def _is_likely(best: Candidate, asked: _Asked) -> bool:
     if any(a == attribute or (len(a) > 1 and a in attribute) for group in asked.attributes for a in group):
         return best.score >= ENOUGH_BY_VERB
     return best.score >= ENOUGH and not is_asked_by_verb(attribute)
-
-
-def _meant(found: Sequence[Triple], ranked: Sequence[Candidate]) -> int:
-    subjects = {t.subject_id for t in found}
-    in_order = (t.subject_id for c in ranked for t in c.evidence if t.subject_id in subjects)
-    return next(in_order, found[0].subject_id)

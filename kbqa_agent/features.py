@@ -35,7 +35,7 @@ from kbqa_agent.similarity import SIMILARITY
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import Wordings
 
-__all__ = ["FEATURES", "attribute_of", "candidate_features", "feature_names"]
+__all__ = ["FEATURES", "attribute_of", "candidate_features", "feature_names", "mention_of_triples"]
 
 BEST_OF_QUESTION = (
     "chars", "name_surprise", "name_rarity", "rarity_around", "char_recall", "common_run", "gain_sum", "gain_whole",
@@ -81,7 +81,7 @@ def candidate_features(
     counted = {a: i for i, a in enumerate(dict.fromkeys(a for a, _ in facts))}
     frequencies = np.log1p(frequency(list(counted)))
     kind = question_kind(question)
-    mention_of = _mention_of_triples(mentions, triples)
+    mention_of = mention_of_triples(mentions, triples)
     rows = np.zeros((len(triples), len(ABSOLUTE)), np.float32)
     for number in np.unique(mention_of):
         at, mention = np.flatnonzero(mention_of == number), mentions[number]
@@ -109,7 +109,7 @@ def candidate_features(
     return np.hstack(parts)
 
 
-def _mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> NDArray[np.int64]:
+def mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> NDArray[np.int64]:
     """The number of each triple's mention; an entity found by several belongs to the first (the longest)."""
     first: dict[int, int] = {}
     for number, mention in enumerate(mentions):

@@ -51,14 +51,15 @@ class Presence(NamedTuple):
 
 def presence_inputs(
     scores: NDArray[np.float32],
-    rows: NDArray[np.float32],
+    of_best: NDArray[np.float32],
     triples: Sequence[Triple],
     shares: NDArray[np.float32],
     n_mentions: int,
 ) -> NDArray[np.float32]:
-    """What the model sees of one question: `SPREAD`, then the best triple's features, (len(SPREAD) + n_features,).
+    """What the model sees of one question: `SPREAD`, then what is seen of the best triple.
 
-    `scores` and `shares` (probabilities whose sum is 1) are (n_triples,), `rows` is (n_triples, n_features).
+    `scores` and `shares` (probabilities whose sum is 1) are (n_triples,). `of_best` is what the ranker saw of the best
+    triple and `attribute_fit`, (n,); the inputs are (len(SPREAD) + n,).
     """
     first = int(np.argmax(scores))
     best = triples[first]
@@ -81,7 +82,7 @@ def presence_inputs(
         n_mentions,
         len(triples),
     )
-    return np.concatenate([np.array(spread, np.float32), rows[first]])
+    return np.concatenate([np.array(spread, np.float32), of_best])
 
 
 def _gap(scores: NDArray[np.float32], first: int, others: NDArray[np.bool_]) -> float:
@@ -102,9 +103,9 @@ class HeldOut:
     answerable: tuple[bool, ...] = ()
 
     def threshold(self, max_risk: float, share: float) -> float:
-        """Give the lowest confidence at which at most `max_risk` of the answers are wrong; infinity if there is none.
+        """Give a confidence such that at no higher one more than `max_risk` of the answers are wrong; infinity if none.
 
-        `share` of the questions are answerable: the forms are weighed so.
+        `share` of the questions are answerable: the forms are weighed so. Those of equal confidence count together.
 
         >>> HeldOut((0.9, 0.8, 0.1), (1.0, 1.0, 1.0), (True, True, False), (True, True, False)).threshold(0.05, 0.5)
         0.8
@@ -115,7 +116,8 @@ class HeldOut:
         risk = np.cumsum(weights * ~np.array(self.right, np.bool_)[order]) / np.maximum(np.cumsum(weights), 1e-12)
         surest = int(SUREST * len(order))
         risk[:surest] = risk[surest] if surest else 0.0
-        kept = np.flatnonzero(np.maximum.accumulate(risk) <= max_risk)
+        is_last = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
+        kept = np.flatnonzero(is_last & (np.maximum.accumulate(np.where(is_last, risk, 0.0)) <= max_risk))
         return float(confidence[order[kept[-1]]]) if len(kept) else float("inf")
 
     def _weights(self, share: float) -> NDArray[np.float64]:

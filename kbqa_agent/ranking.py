@@ -28,8 +28,10 @@ from numpy.typing import NDArray
 from kb_index.errors import ModelError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
-from kbqa_agent.features import candidate_features, feature_names
-from kbqa_agent.presence import Presence, PresenceModel, presence_inputs
+from kbqa_agent.attribute_fit import ATTRIBUTE_FIT, attribute_fit
+from kbqa_agent.features import attribute_of, candidate_features, feature_names, mention_of_triples
+from kbqa_agent.mention_features import mask_mention
+from kbqa_agent.presence import SPREAD, Presence, PresenceModel, presence_inputs
 from kbqa_agent.similarity import Similarity
 from kbqa_agent.text_encoder import TextEncoder
 from kbqa_agent.types import EntityMention
@@ -42,7 +44,7 @@ __all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "RANKER_FILE", "Calibration", 
 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
 RANKER_FILE = "ranker.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LIKELIHOOD_WEIGHT = 1.0
 
 
@@ -62,6 +64,13 @@ class Calibration:
         logits = np.append(scores / self.temperature, self.none).astype(np.float64)
         weights = np.exp(logits - logits.max())
         shares: NDArray[np.float32] = (weights[:-1] / weights.sum()).astype(np.float32)
+        return shares
+
+    def shares(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores (n_triples,) to probabilities (n_triples,) if one of the triples is right: their sum is 1."""
+        logits = (scores / self.temperature).astype(np.float64)
+        weights = np.exp(logits - logits.max())
+        shares: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
         return shares
 
 
@@ -112,17 +121,21 @@ class TrainedRanker:
         if self.presence is None:
             _, scores = self._scored(question, mentions, triples)
             return scores, self.calibration.probabilities(scores), None
-        rows, scores, shares = self.shares(question, mentions, triples)
-        presence = self.presence.predict(presence_inputs(scores, rows, triples, shares, len(mentions)))
+        scores, of_best = self.score(question, mentions, triples)
+        shares = self.calibration.shares(scores)
+        presence = self.presence.predict(presence_inputs(scores, of_best, triples, shares, len(mentions)))
         return scores, (shares * presence.present).astype(np.float32), presence
 
-    def shares(
+    def score(
         self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Features (n_triples, n_features); raw scores, and probabilities if one triple is right, both (n_triples,)."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Raw scores (n_triples,), and what a model of presence sees of the best triple, (n_features + n_fit,)."""
         rows, scores = self._scored(question, mentions, triples)
-        probabilities = self.calibration.probabilities(scores)
-        return rows, scores, probabilities / probabilities.sum()
+        first = int(np.argmax(scores))
+        best = triples[first]
+        masked = mask_mention(question, mentions[mention_of_triples(mentions, [best])[0]])
+        fit = attribute_fit(masked, attribute_of(best.predicate), self.kb.attribute_frequency)
+        return scores, np.concatenate([rows[first], fit])
 
     def expecting(self, share: float) -> TrainedRanker:
         """The same ranker for questions of which this share has an answer; it counts only where presence was learnt."""
@@ -133,6 +146,11 @@ class TrainedRanker:
     def features(self) -> tuple[str, ...]:
         """The names of what it sees of a triple."""
         return feature_names(self.wordings.similarity is not None)
+
+    @property
+    def presence_names(self) -> tuple[str, ...]:
+        """The names of what its model of presence sees of a question."""
+        return (*SPREAD, *(f"of_best_{name}" for name in (*self.features, *ATTRIBUTE_FIT)))
 
     @property
     def expected_share(self) -> float | None:
@@ -185,7 +203,10 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
         wordings, calibration = Wordings.load(folder), Calibration(**about["calibration"])
         if "encoder" in about:
             wordings = replace(wordings, similarity=Similarity.load(folder, _encoder(folder, **about["encoder"])))
-        return TrainedRanker(kb, booster, wordings, calibration, PresenceModel.load(folder))
+        ranker = TrainedRanker(kb, booster, wordings, calibration, PresenceModel.load(folder))
+        if ranker.presence and tuple(ranker.presence.booster.feature_name()) != ranker.presence_names:
+            raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+        return ranker
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error

@@ -50,9 +50,13 @@ def gathered(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def total(answer: Answer) -> float:
-    """The probability that the fact which an answer rests on is the right one, all its values together."""
-    values = min(1.0, sum(c.score for c in answer.candidates if c.answer in answer.values))
-    return max(answer.confidence, values)
+    """The probability that the fact which an answer rests on is the right one, all its values together.
+
+    Values that are one answer already (`gathered`, or listed) have the whole probability each, so equal ones count
+    once.
+    """
+    values = sum({c.score for c in answer.candidates if c.answer in answer.values})
+    return max(answer.confidence, min(1.0, values))
 
 
 def _fact(triple: Triple) -> tuple[int, str]:

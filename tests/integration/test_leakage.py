@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finetune.ranker import RankerConfig, _blocks, _held_out, _training_rows, train_ranker
+from finetune import ranker
+from finetune.ranker import RankerConfig, _training_rows
 from finetune.record import sha256_of
 from finetune.retrieved import retrieve_examples
 from kb_index import KnowledgeBase, build_index
 from kb_index.normalize import normalize_attribute
 from kbqa_agent.qa_data import comparable, read_questions, write_nlpcc
-from kbqa_agent.ranking import DEFAULT_RANKER, RANKER_FILE
+from kbqa_agent.ranking import DEFAULT_RANKER, RANKER_FILE, TrainedRanker
 from kbqa_agent.sample import sample_test, sample_train, sample_triples
 from kbqa_agent.types import QAExample
+from kbqa_agent.wordings import Wordings
 
 ROOT = Path(__file__).parents[2]
 NLPCC = Path(os.environ.get("KBQA_DATA", ROOT / ".." / "shared" / "data")) / "nlpcc2016"
@@ -42,7 +44,7 @@ from kb_index import KnowledgeBase
 from kbqa_agent.qa_data import read_questions
 
 index, questions, out = map(Path, sys.argv[1:])
-config = RankerConfig(trees=5, folds=2, validation_share=0.5)
+config = RankerConfig(trees=5, folds=2, held_out_share=0.5)
 with KnowledgeBase.open(index) as kb:
     train_ranker(kb, read_questions(questions), out / "ranker", config)
 training_rows(questions, out / "adapter" / "rows.json", index, RowOptions())
@@ -92,7 +94,7 @@ def train_watched(index: Path, questions: Path, out: Path) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-CONFIG = RankerConfig(folds=4, negatives=100_000, validation_share=0.2, trees=10)
+CONFIG = RankerConfig(folds=4, negatives=100_000, trees=10)
 
 
 def with_another_gold(kb: KnowledgeBase, example: QAExample) -> QAExample:
@@ -109,13 +111,16 @@ def with_another_gold(kb: KnowledgeBase, example: QAExample) -> QAExample:
     return replace(example, answers=(other.object,), triple=(subject, other.predicate, other.object))
 
 
-def features_by_question(kb: KnowledgeBase, examples: Sequence[QAExample]) -> list[list[bytes]]:
-    """The features of all candidates of each question, in an order that the labels do not change."""
-    rows, _, sizes = _training_rows(kb, retrieve_examples(kb, examples), CONFIG)
-    of_folds: list[NDArray[np.float32]] = np.split(rows, np.cumsum(sizes)[:-1])
-    folds = _blocks(len(examples)) % CONFIG.folds
-    order = [i for fold in range(CONFIG.folds) for i in np.flatnonzero(folds == fold)]
-    return [sorted(row.tobytes() for row in of_folds[order.index(i)]) for i in range(len(examples))]
+def _folds(examples: Sequence[QAExample]) -> NDArray[np.int64]:
+    return ranker._stretches(len(examples), CONFIG.folds)
+
+
+def learnt(kb: KnowledgeBase, examples: Sequence[QAExample]) -> tuple[list[list[bytes]], list[Wordings]]:
+    """The features of all candidates of each question, in an order that the labels do not change, and the wordings that
+    the held-out questions of each fold are asked with."""
+    rows, unseeing = _training_rows(kb, retrieve_examples(kb, examples), _folds(examples), CONFIG)
+    features = {r.question: r.features for r in rows}
+    return [sorted(row.tobytes() for row in features[i]) for i in range(len(examples))], unseeing
 
 
 @pytest.fixture(scope="module")
@@ -124,32 +129,45 @@ def asked(kb: KnowledgeBase) -> list[QAExample]:
     return [e for e, found in zip(examples, retrieve_examples(kb, examples), strict=True) if found.asked]
 
 
-@pytest.fixture(scope="module")
-def features(kb: KnowledgeBase, asked: list[QAExample]) -> list[list[bytes]]:
-    return features_by_question(kb, asked)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("changed", [2, 40])
-def test_statistics_that_a_question_is_shown_with_never_saw_its_fold(kb, asked, features, changed) -> None:
+def test_statistics_that_a_question_is_shown_with_never_saw_its_fold(kb, asked, changed) -> None:
+    folds = _folds(asked)
     examples = [*asked]
     examples[changed] = with_another_gold(kb, asked[changed])
-    folds = _blocks(len(asked)) % CONFIG.folds
-    same = np.array([a == b for a, b in zip(features, features_by_question(kb, examples), strict=True)])
+    (features, wordings), (after, wordings_after) = learnt(kb, asked), learnt(kb, examples)
+    same = np.array([a == b for a, b in zip(features, after, strict=True)])
     assert same[folds == folds[changed]].all()
     assert not same[folds != folds[changed]].all()
+    told = [of_fold.asked == then.asked for of_fold, then in zip(wordings, wordings_after, strict=True)]
+    assert told == [fold == folds[changed] for fold in range(CONFIG.folds)]
 
 
 @pytest.mark.slow
-def test_the_gold_attribute_of_a_held_out_question_changes_nothing_that_ranks(kb, asked, tmp_path) -> None:
-    examples = [*asked]
-    held_out = np.flatnonzero(_held_out(len(asked), CONFIG))
-    for i in held_out:
-        examples[i] = with_another_gold(kb, asked[i])
-    for name, each in (("before", asked), ("after", examples)):
-        train_ranker(kb, each, tmp_path / name, CONFIG)
-    for name in ("booster.txt", "patterns.safetensors", "patterns.json", "objects.safetensors", "asked.json"):
-        assert (tmp_path / "before" / name).read_bytes() == (tmp_path / "after" / name).read_bytes(), name
+def test_what_held_out_questions_are_asked_with_never_saw_them(kb, asked, tmp_path, monkeypatch) -> None:
+    trained: list[set[int]] = []
+    held_out: list[tuple[TrainedRanker, QAExample]] = []
+    boost, calibrated = ranker._boost, ranker._calibrated
+
+    def watched(rows, config):
+        trained.append({r.question for r in rows})
+        return boost(rows, config)
+
+    def asked_then(questions, seed):
+        held_out.extend(questions)
+        return calibrated(questions, seed)
+
+    monkeypatch.setattr(ranker, "_boost", watched)
+    monkeypatch.setattr(ranker, "_calibrated", asked_then)
+    ranker.train_ranker(kb, asked, tmp_path / "ranker", CONFIG)
+    numbers = [asked.index(example) for _, example in held_out]
+    assert len(set(numbers)) == len(numbers) == round(len(asked) / 5)
+    assert trained == [set(range(len(asked))) - set(numbers), set(range(len(asked)))]
+    _, unseeing = learnt(kb, asked)
+    folds = _folds(asked)
+    for number, (judge, _) in zip(numbers, held_out, strict=True):
+        assert judge.wordings.asked == unseeing[folds[number]].asked
+    assert len({id(judge) for judge, _ in held_out}) > 1
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from statistics import mean
 
 import pytest
 
-from finetune.presence import fit_presence
+from finetune.presence import fit_presence, forms_of
 from finetune.ranker import RankerConfig, train_ranker
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import ModelError
@@ -21,7 +21,7 @@ from kbqa_agent.removal import Without, removal_of
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.sample import sample_test, sample_train, sample_triples
 
-SILENT = RankerConfig(trees=30, folds=2, validation_share=0.05)
+SILENT = RankerConfig(trees=30, folds=5)
 """Too few held-out questions for a model of presence: the test fits it on others."""
 
 
@@ -39,7 +39,8 @@ def ranker(kb: KnowledgeBase) -> TrainedRanker:
     train_ranker(kb, examples[:200], kb.path / "ranker", SILENT)
     fitted = load_ranker(kb)
     assert fitted.presence is None
-    fitted.presence = fit_presence(fitted, examples[200:400])
+    forms = forms_of([(fitted, example) for example in examples[200:400]])
+    fitted.presence = fit_presence(forms, fitted.calibration, fitted.presence_names)
     assert fitted.presence is not None
     return fitted
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from finetune.ranker import RankerConfig, _blocks, _training_rows, train_ranker
+from finetune.ranker import RankerConfig, _stretches, _training_rows, train_ranker
 from finetune.retrieved import retrieve_examples
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import ModelError
@@ -30,7 +30,7 @@ from kbqa_agent.text_encoder import TextEncoder
 pytest.importorskip("torch", reason="needs the extra [models]")
 
 QUESTION = "法国的首都是哪里？"
-CONFIG = RankerConfig(trees=10, folds=2, validation_share=0.2)
+CONFIG = RankerConfig(trees=10, folds=2)
 
 
 def save_tiny_bert(folder: Path, seed: int = 0) -> str:
@@ -150,11 +150,12 @@ def test_the_similarity_of_a_question_was_learnt_without_its_fold(kb: KnowledgeB
     found = [f for f in retrieve_examples(kb, read_questions(sample_train())[:40]) if f.asked]
     changed = found[0]._replace(asked=found[0].asked._replace(attribute="人口密度"))
     texts, config = EncodedTexts(encoder), replace(CONFIG, negatives=100_000, encoder="given")
-    before, after = (_training_rows(kb, each, config, texts)[0] for each in (found, [changed, *found[1:]]))
-    n_first = sum(len(f.labels) for f, block in zip(found, _blocks(len(found)), strict=True) if block % 2 == 0)
+    folds = _stretches(len(found), config.folds)
+    before, after = (_training_rows(kb, each, folds, config, texts)[0] for each in (found, [changed, *found[1:]]))
     learnt = feature_names(similarity=True).index("learnt_similarity")
-    np.testing.assert_array_equal(before[:n_first, learnt], after[:n_first, learnt])  # the rows of its fold come first
-    assert not np.array_equal(before[n_first:, learnt], after[n_first:, learnt])
+    same = [np.array_equal(b.features[:, learnt], a.features[:, learnt]) for b, a in zip(before, after, strict=True)]
+    assert [same[i] for i in range(len(found)) if folds[i] == folds[0]] == [True] * int((folds == folds[0]).sum())
+    assert not all(same)
 
 
 def test_the_shipped_ranker_needs_no_encoder(kb: KnowledgeBase) -> None:

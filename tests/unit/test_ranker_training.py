@@ -55,7 +55,7 @@ def kb(tmp_path_factory):
 
 def test_training_twice_gives_the_same_ranker_and_it_ranks_held_out_questions(kb, tmp_path):
     examples = read_questions(sample_train())[:200]
-    config = RankerConfig(trees=30, folds=2, validation_share=0.3)
+    config = RankerConfig(trees=30, folds=3)
     first, second = (train_ranker(kb, examples, tmp_path / name, config) for name in ("a", "b"))
     assert first.validation_mrr == second.validation_mrr > 0.7
     assert first.recall > 0.95
@@ -72,15 +72,20 @@ def _check_record_and_metrics(folder, result):
     assert len(record["questions_sha256"]) == 64
     assert list(record["versions"]) == ["kbqa", "lightgbm", "numpy"]
     stages = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["stage"] for row in stages] == ["retrieve", "boost", "calibrate"]
-    assert stages[-1] == {
-        "stage": "calibrate",
-        "n_questions": 200,
-        "recall": result.recall,
+    assert [row["stage"] for row in stages] == ["retrieve", "hold out", "boost"]
+    assert stages[1] == {
+        "stage": "hold out",
+        "n_held_out": 40,
         "validation_mrr": result.validation_mrr,
         "temperature": result.calibration.temperature,
         "none": result.calibration.none,
         "likelihood_weight": result.calibration.likelihood_weight,
+        "seconds": stages[1]["seconds"],
+    }
+    assert stages[2] == {
+        "stage": "boost",
+        "n_questions": 200,
+        "recall": result.recall,
         "seconds": pytest.approx(result.seconds, abs=0.1),
     }
 
@@ -104,8 +109,8 @@ def test_a_folder_that_is_no_ranker_is_refused_before_any_training(kb, tmp_path)
 def test_settings_out_of_range_are_refused():
     with pytest.raises(InputError, match="folds=1"):
         RankerConfig(folds=1)
-    with pytest.raises(InputError, match="validation_share"):
-        RankerConfig(validation_share=1.0)
+    with pytest.raises(InputError, match="held_out=1"):
+        RankerConfig(held_out=1)
 
 
 class Knows:

@@ -22,7 +22,7 @@ MENTION = EntityMention("李伟", 0, 2, (ACTOR, PROFESSOR))
 
 
 def candidate(answer: str, score: float, entity: Entity = ACTOR, predicate: str = "出生日期") -> Candidate:
-    return Candidate(answer, score, (Triple(hash(answer) % 100, entity.name, predicate, answer, entity.id),))
+    return Candidate(answer, score, (Triple(sum(map(ord, answer)), entity.name, predicate, answer, entity.id),))
 
 
 HALF = PresenceModel(
@@ -57,10 +57,7 @@ def test_homonyms_without_descriptions_are_told_apart_by_what_is_asked() -> None
 
 
 def test_a_sure_answer_lists_nothing_and_asks_nothing() -> None:
-    def never() -> Presence:
-        raise AssertionError
-
-    answer = decide("李伟哪年出生？", HOMONYMS, (MENTION,), 0.4, {}, never)
+    answer = decide("李伟哪年出生？", HOMONYMS, (MENTION,), 0.4, {}, Presence(0.5, 0.3, 0.2))
     assert (answer.text, answer.abstained) == ("1955年", None)
     assert "choices" not in answer_to_json(answer)
 
@@ -94,10 +91,18 @@ def test_the_tolerated_risk_becomes_a_confidence() -> None:
     assert replace(HALF, held_out=HeldOut((0.9,), (1.0,), (False,), (True,))).threshold(0.05) == inf
     assert AgentConfig(max_risk=0.34, min_confidence=0.02).for_risk(HALF.threshold).min_confidence == 0.6
     assert AgentConfig(max_risk=0.34, min_confidence=0.7).for_risk(HALF.threshold).min_confidence == 0.7
-    assert AgentConfig(max_risk=0.05).for_risk(lambda _: inf).min_confidence == 1.0
+    assert AgentConfig(max_risk=0.05).for_risk(lambda _: inf).min_confidence == inf
     assert AgentConfig().for_risk(HALF.threshold) == AgentConfig()
+    silent = decide("李伟哪年出生？", [candidate("1955年", 1.0)], (MENTION,), inf, {})
+    assert (silent.text, silent.abstained) == (None, "low_confidence")
     with pytest.raises(InputError, match=r"max_risk=0\.0: expected a share"):
         AgentConfig(max_risk=0.0)
+
+
+def test_answers_of_equal_confidence_count_together() -> None:
+    same = HeldOut((0.9, 0.9, 0.9, 0.9), (1.0,) * 4, (True, True, False, False), (True, True, False, False))
+    assert same.threshold(0.5, 0.5) == pytest.approx(0.9)
+    assert same.threshold(0.1, 0.5) == inf
 
 
 def test_a_confidence_is_said_for_the_share_that_is_expected() -> None:
@@ -124,8 +129,8 @@ def test_what_the_model_of_presence_sees() -> None:
     ]
     scores = np.array([3.0, 1.0, 2.5, 0.0], np.float32)
     shares = np.array([0.5, 0.1, 0.3, 0.1], np.float32)
-    rows = np.arange(8, dtype=np.float32).reshape(4, 2)
-    seen = presence_inputs(scores, rows, triples, shares, n_mentions=2)
+    of_best = np.array([7.0, 8.0], np.float32)
+    seen = presence_inputs(scores, of_best, triples, shares, n_mentions=2)
     spread = dict(zip(SPREAD, seen[: len(SPREAD)].tolist(), strict=True))
     assert spread == pytest.approx(
         {
@@ -142,6 +147,6 @@ def test_what_the_model_of_presence_sees() -> None:
             "n_triples": 4,
         }
     )
-    assert seen[len(SPREAD) :].tolist() == [0.0, 1.0]
-    alone = presence_inputs(scores[:1], rows[:1], triples[:1], np.ones(1, np.float32), n_mentions=1)
+    assert seen[len(SPREAD) :].tolist() == [7.0, 8.0]
+    alone = presence_inputs(scores[:1], of_best, triples[:1], np.ones(1, np.float32), n_mentions=1)
     assert dict(zip(SPREAD, alone.tolist(), strict=False))["other_entity_gap"] == 20.0
