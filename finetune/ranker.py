@@ -17,17 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.likelihood import Weighed, collect, fit_likelihood_weight
-from finetune.presence import Form, fit_presence, forms_of
+from finetune.calibration import calibrated, likelihood_weight
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
 from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
-from kbqa_agent.agent import KBQAgent
 from kbqa_agent.features import candidate_features, feature_names
-from kbqa_agent.presence import PresenceModel
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
 from kbqa_agent.text_encoder import TextEncoder
@@ -121,9 +118,11 @@ def train_ranker(
     first = _boost([r for r in rows if not held_out[r.question]], config)
     unseeing = [TrainedRanker(kb, first, of_fold, Calibration()) for of_fold in wordings]
     asked = [(unseeing[fold_of[i]], examples[i]) for i in np.flatnonzero(held_out).tolist()]
-    calibration, presence, mrr = _calibrated(asked, config.seed)
+    calibration, presence, mrr = calibrated(asked, config.seed)
     if generator is not None:
-        calibration = replace(calibration, likelihood_weight=_weight(asked, calibration, generator, config))
+        calibration = replace(
+            calibration, likelihood_weight=likelihood_weight(asked, calibration, generator, config.weighed, config.seed)
+        )
     stages.add("hold out", n_held_out=len(asked), validation_mrr=mrr, **asdict(calibration))
     ranker = TrainedRanker(kb, _boost(rows, config), _wordings(found, texts), calibration, presence)
     stages.add("boost", n_questions=len(found), recall=recall)
@@ -148,60 +147,6 @@ def _held_out(n: int, config: RankerConfig) -> NDArray[np.bool_]:
     drawn = np.random.default_rng(config.seed).permutation(n_stretches)[:n_drawn]
     held: NDArray[np.bool_] = np.isin(_stretches(n, n_stretches), drawn)
     return held
-
-
-def _calibrated(
-    asked: Sequence[tuple[TrainedRanker, QAExample]], seed: int
-) -> tuple[Calibration, PresenceModel | None, float]:
-    """Fit calibration and presence on questions and rankers that never saw them; give their MRR too."""
-    forms = forms_of(asked)
-    whole = [f for f in forms if f.removed is None]
-    calibration = fit_calibration([(f.scores, f.right) for f in whole])
-    presence = fit_presence(forms, calibration, asked[0][0].presence_names, seed)
-    return calibration, presence, sum(map(_reciprocal_rank, whole)) / max(1, sum(bool(e.answers) for _, e in asked))
-
-
-def _reciprocal_rank(form: Form) -> float:
-    """Of the right answer among the distinct answers; 0 without one."""
-    answers = list(dict.fromkeys(form.triples[i].object for i in np.argsort(-form.scores, kind="stable")))
-    gold = {form.triples[i].object for i in np.flatnonzero(form.right)}
-    return next((1 / (n + 1) for n, answer in enumerate(answers) if answer in gold), 0.0)
-
-
-def _weight(
-    asked: Sequence[tuple[TrainedRanker, QAExample]],
-    calibration: Calibration,
-    generator: Generator,
-    config: RankerConfig,
-) -> float:
-    """Fit how much a generator's likelihoods count, on questions and rankers that never saw them."""
-    drawn = np.random.default_rng(config.seed).permutation(len(asked))[: config.weighed]
-    asked = [asked[i] for i in drawn]
-    rankers = {id(ranker): ranker for ranker, _ in asked}
-    found: list[Weighed] = []
-    for ranker in rankers.values():
-        of_ranker = [example for its, example in asked if its is ranker]
-        calibrated = TrainedRanker(ranker.kb, ranker.booster, ranker.wordings, calibration)
-        found += collect(KBQAgent(ranker.kb, calibrated, generator), of_ranker)
-    return fit_likelihood_weight(found)
-
-
-def fit_calibration(scored: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Calibration:
-    """Find the temperature and the "none" term that make right answers likeliest, from held-out (scores, is right)."""
-    from scipy.optimize import minimize
-
-    def loss(parameters: NDArray[np.float64]) -> float:
-        calibration = Calibration(float(np.exp(parameters[0])), float(parameters[1]))
-        total = 0.0
-        for scores, right in scored:
-            shares = calibration.probabilities(scores)
-            total -= np.log(max(1e-9, float(shares[right].sum() if right.any() else 1.0 - shares.sum())))
-        return total / max(1, len(scored))
-
-    simplex = [[0.0, 0.0], [0.5, 0.0], [0.0, 2.0]]
-    options = {"initial_simplex": simplex, "xatol": 0.01, "fatol": 1e-5, "maxiter": 100}
-    best = minimize(loss, x0=np.zeros(2), method="Nelder-Mead", options=options)
-    return Calibration(float(np.exp(best.x[0])), float(best.x[1]))
 
 
 def _wordings(found: Iterable[Retrieved], texts: EncodedTexts | None) -> Wordings:

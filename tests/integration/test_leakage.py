@@ -147,7 +147,7 @@ def test_statistics_that_a_question_is_shown_with_never_saw_its_fold(kb, asked, 
 def test_what_held_out_questions_are_asked_with_never_saw_them(kb, asked, tmp_path, monkeypatch) -> None:
     trained: list[set[int]] = []
     held_out: list[tuple[TrainedRanker, QAExample]] = []
-    boost, calibrated = ranker._boost, ranker._calibrated
+    boost, calibrated = ranker._boost, ranker.calibrated
 
     def watched(rows, config):
         trained.append({r.question for r in rows})
@@ -158,7 +158,7 @@ def test_what_held_out_questions_are_asked_with_never_saw_them(kb, asked, tmp_pa
         return calibrated(questions, seed)
 
     monkeypatch.setattr(ranker, "_boost", watched)
-    monkeypatch.setattr(ranker, "_calibrated", asked_then)
+    monkeypatch.setattr(ranker, "calibrated", asked_then)
     ranker.train_ranker(kb, asked, tmp_path / "ranker", CONFIG)
     numbers = [asked.index(example) for _, example in held_out]
     assert len(set(numbers)) == len(numbers) == round(len(asked) / 5)

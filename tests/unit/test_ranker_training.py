@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from finetune.calibration import fit_calibration
 from finetune.likelihood import Weighed, fit_likelihood_weight
-from finetune.ranker import RankerConfig, fit_calibration, train_ranker
+from finetune.ranker import RankerConfig, train_ranker
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import InputError, QuestionFileError, StorageError
 from kbqa_agent.qa_data import read_questions
