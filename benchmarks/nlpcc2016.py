@@ -46,6 +46,7 @@ def main() -> None:
     if args.index:
         name = f"trained-on-{args.index.name}"
         asked = ["--questions", str(args.data / TEST), "--limit", args.drawn, "--model", "none"]
+        asked += ["--answerable", ANSWERABLE]
         commands = {name: ["eval", "--index", str(args.index), *asked, "--out", str(args.work / name)]}
     for name, command in commands.items():
         if args.only is None or name in args.only:

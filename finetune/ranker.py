@@ -106,8 +106,10 @@ def train_ranker(
     found = retrieve_examples(kb, examples)
     fold_of, held_out = _stretches(len(found), config.folds), _held_out(len(found), config)
     if sum(f.asked is not None for f, held in zip(found, held_out, strict=True) if not held) < 20:
+        known = sum(f.asked is not None for f in found)
         raise QuestionFileError(
-            f"{len(examples)} questions: hardly any has its answer in {kb.path}; give questions about its entities"
+            f"{len(examples)} questions, {known} of them with their answer in {kb.path}: too few to train on; "
+            "give some hundred or more about its entities"
         )
     recall = float(np.mean([f.asked is not None for f in found if f.answerable]))
     stages.add("retrieve", n_questions=len(found), recall=recall)

@@ -1,4 +1,4 @@
-"""Comparison of two entities on one attribute: 姚明和叶莉谁高, which is longer, the Nile or the Amazon."""
+"""Comparison of two entities or more on one attribute: 姚明和叶莉谁高, which is longer, the Nile or the Amazon."""
 
 from __future__ import annotations
 
@@ -71,27 +71,61 @@ class _Pair(NamedTuple):
     difference: float
 
 
-def compare(question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> Proposal | None:
-    """Compare two entities on an attribute that both have; None where the question or the triples do not fit.
+class _Verdict(NamedTuple):
+    """Whether the first (1), the second (-1) or neither has it, the facts, winner first, and the share that says so."""
 
-    The values are the winner, or both where they are equal; or yes or no where the question claims which one it is.
+    sign: int
+    facts: tuple[Triple, ...]
+    share: float
+
+
+def compare(question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> Proposal | None:
+    """Compare entities on an attribute that all have; None where the question or the triples do not fit.
+
+    The values are the winner, or two where they are equal; or yes or no where the question claims which one it is.
     Where homonyms or several values disagree, the greater number decides, and its share is in the confidence.
     """
     for asked in _comparisons(question, mentions):
-        if pairs := _pairs(asked, triples):
-            return _told(asked, pairs)
+        others = [] if asked.yes_or_no else _listed_before(question, asked.first, mentions)
+        if verdicts := _verdicts(asked, others, triples):
+            return _told(asked, verdicts)
     return None
 
 
-def _told(asked: _Comparison, pairs: Sequence[_Pair]) -> Proposal:
+def _listed_before(question: str, mention: EntityMention, mentions: Sequence[EntityMention]) -> list[EntityMention]:
+    """The mentions that are joined to one from before it, the nearest first: 苏州、杭州 before 南京."""
+    for other in mentions:
+        if other.end <= mention.start and _AND.fullmatch(question[other.end : mention.start].strip(MARKS)):
+            return [other, *_listed_before(question, other, mentions)]
+    return []
+
+
+def _verdicts(asked: _Comparison, others: Iterable[EntityMention], triples: Sequence[Triple]) -> list[_Verdict]:
+    """The first two compared, then their winner with each other one; none where two cannot be compared."""
+    found: list[_Verdict] = []
+    for other in (None, *others):
+        if other is not None:
+            asked = asked._replace(first=other, second=asked.first if found[-1].sign >= 0 else asked.second)
+        if not (pairs := _pairs(asked, triples)):
+            return []
+        found.append(_verdict(pairs))
+    return found
+
+
+def _verdict(pairs: Sequence[_Pair]) -> _Verdict:
     signs = [(p.difference > 0) - (p.difference < 0) for p in pairs]
     sign = max(dict.fromkeys(signs), key=signs.count)
     facts = pairs[signs.index(sign)].facts
-    evidence = facts if sign >= 0 else facts[::-1]
-    names = tuple(t.subject for t in evidence)[: 1 if sign else 2]
+    return _Verdict(sign, facts if sign >= 0 else facts[::-1], signs.count(sign) / len(signs))
+
+
+def _told(asked: _Comparison, verdicts: Sequence[_Verdict]) -> Proposal:
+    last = verdicts[-1]
+    evidence = tuple(dict.fromkeys(t for v in reversed(verdicts) for t in v.facts))
+    names = tuple(t.subject for t in last.facts)[: 1 if last.sign else 2]
     if asked.yes_or_no:
-        names = (asked.yes_or_no[sign <= 0],)
-    score = SURE * signs.count(sign) / len(signs)
+        names = (asked.yes_or_no[last.sign <= 0],)
+    score = SURE * min(v.share for v in verdicts)
     return Proposal(tuple(Candidate(name, score, evidence) for name in names), names)
 
 

@@ -23,7 +23,10 @@ _AFTER_NAME = (
 )
 _HOW_MANY = re.compile(rf"(?<!哪)几{_UNIT}|多少{_UNIT}")
 _NUMBER_ASKED = re.compile(rf"{_HOW_MANY.pattern}|(?i:\bhow many\b)")
-_STATES_NUMBER = re.compile(r"\d|^\s*[约近共有达]?\s*[〇零一二两三四五六七八九十百千万半数]")
+_NUMERALS = "[〇零一二两三四五六七八九十百千万半数]"
+_STATES_NUMBER = re.compile(
+    rf"\d|^\s*[约近共有达]?\s*{_NUMERALS}+[多余]?(?:$|[个位名部座所条只本首种处款张间任人口集期年岁亿])"
+)
 _SEPARATORS = re.compile(r"[、，,;；/|]|\s和\s|\sand\s")
 
 

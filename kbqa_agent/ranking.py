@@ -16,6 +16,7 @@ Reference: Burges 2010, "From RankNet to LambdaRank to LambdaMART"; Guo et al. 2
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -178,6 +179,7 @@ class TrainedRanker:
             "format": FORMAT_VERSION,
             "features": list(self.features),
             **({"encoder": similarity.save(folder)} if similarity else {}),
+            "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
             "calibration": asdict(self.calibration),
             "record": record,
         }
@@ -199,6 +201,9 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
         about = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
         if about["format"] != FORMAT_VERSION or about["features"] != list(feature_names("encoder" in about)):
             raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+        for name, sha256 in about["files"].items():  # LightGBM ends the process where its file is damaged
+            if _sha256(folder / name) != sha256:
+                raise ValueError(f"{name} is not as it was written")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
         wordings, calibration = Wordings.load(folder), Calibration(**about["calibration"])
         if "encoder" in about:
@@ -210,6 +215,11 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encoder(folder: Path, name: str, sha256: str) -> TextEncoder:

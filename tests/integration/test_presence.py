@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
@@ -97,6 +98,8 @@ def test_confidence_grows_with_the_share_that_is_expected(kb: KnowledgeBase, ran
 
 
 def test_a_saved_model_judges_alike_and_sets_the_threshold(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
+    shutil.rmtree(kb.path / "ranker")
+    (kb.path / "ranker").mkdir()
     ranker.save(kb.path / "ranker", {})
     assert ranker.presence is not None
     loaded = load_ranker(kb)
@@ -112,9 +115,13 @@ def test_a_saved_model_judges_alike_and_sets_the_threshold(kb: KnowledgeBase, ra
         assert agent.config.min_confidence == pytest.approx(min(1.0, max(0.15, expecting)))
 
 
-def test_a_damaged_model_is_said_in_one_line(kb: KnowledgeBase, ranker: TrainedRanker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["presence.json", "presence.txt", "booster.txt", "asked.json"])
+def test_a_damaged_model_is_said_in_one_line(
+    kb: KnowledgeBase, ranker: TrainedRanker, tmp_path: Path, name: str
+) -> None:
     ranker.save(tmp_path, {})
-    (tmp_path / "presence.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(ModelError, match="cannot be read") as caught:
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=rf"cannot be read \({name} is not as it was written\)") as caught:
         load_ranker(kb, tmp_path)
     assert "\n" not in str(caught.value)

@@ -95,7 +95,9 @@ def test_questions_about_something_else_are_refused_and_the_old_ranker_stays(kb,
     (tmp_path / "ranker").mkdir()
     (tmp_path / "ranker" / "ranker.json").write_text("old")
     strangers = [QAExample(str(i), f"{i}号星球的颜色？", ("不存在的颜色",)) for i in range(30)]
-    with pytest.raises(QuestionFileError, match="hardly any"):
+    with pytest.raises(
+        QuestionFileError, match=r"30 questions, 0 of them with their answer in .*: too few to train on"
+    ):
         train_ranker(kb, strangers, tmp_path / "ranker", RankerConfig(trees=2))
     assert (tmp_path / "ranker" / "ranker.json").read_text() == "old"
 
