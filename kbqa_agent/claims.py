@@ -16,7 +16,7 @@ from kbqa_agent.frame import MARKS, bare
 from kbqa_agent.proposals import SURE, told
 from kbqa_agent.types import Answer, EntityMention, Proposal
 
-__all__ = ["SURE_NO", "claim", "claim_by_asking"]
+__all__ = ["SURE_NO", "asks_if", "claim", "claim_by_asking"]
 
 SURE_NO = 0.85
 """The knowledge base may not know all, so that a no is less sure than a yes."""
@@ -49,7 +49,7 @@ class _Claim(NamedTuple):
 
 def claim(kb: KnowledgeBase, question: str) -> Proposal | None:
     """Say whether a fact holds, with the triple that says so or otherwise; None where no triple says either."""
-    if not _asks_if(question):
+    if not asks_if(question):
         return None
     for claimed in _claims(question):
         known = kb.triples_of([e.id for e in kb.entities_named(claimed.name)])
@@ -68,7 +68,7 @@ def claim_by_asking(
     name is a value of the same attribute. `ask` gives None where nothing is likely enough.
     """
     judged: list[Proposal] = []
-    for name, facts in _answers(question, mentions, ask) if _asks_if(question) else ():
+    for name, facts in _answers(question, mentions, ask) if asks_if(question) else ():
         if any(_same(name, t.object) for t in facts) or _is_value(kb, name, facts[-1]):
             judged.append(_judged(name, facts))
     return max(judged, key=lambda p: p.candidates[0].score, default=None)
@@ -90,7 +90,8 @@ def _is_yes_or_no(fact: Triple) -> bool:
     return bool(_SAYS_SO.fullmatch(fact.object)) or fact.object in fact.predicate
 
 
-def _asks_if(question: str) -> bool:
+def asks_if(question: str) -> bool:
+    """Whether the wording asks for a yes or a no."""
     return bool(_ASKS_IF.search(question)) and not _ASKS_WHAT.search(question)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.chains import chain
-from kbqa_agent.claims import claim, claim_by_asking
+from kbqa_agent.claims import asks_if, claim, claim_by_asking
 from kbqa_agent.comparing import compare
 from kbqa_agent.conjunction import shared_by_both
 from kbqa_agent.counting import asks_for_number, count, count_by_asking, counted
@@ -61,7 +61,8 @@ def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str],
         return by_wording
     hopped = hop(kb, question, found.mentions, found.triples, ask)
     best = _likeliest(question, found.candidates)
-    if hopped is not None or (best.score >= ENOUGH and best.answer not in {m.text for m in found.mentions}):
+    is_likely = best.score >= ENOUGH and best.answer not in {m.text for m in found.mentions} and not asks_if(question)
+    if hopped is not None or is_likely:
         return hopped
     return _by_asking(kb, question, found, ask)
 

@@ -50,13 +50,11 @@ def gathered(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def total(answer: Answer) -> float:
-    """The probability that the fact which an answer rests on is the right one, all its values together.
-
-    Values that are one answer already (`gathered`, or listed) have the whole probability each, so equal ones count
-    once.
-    """
-    values = sum({c.score for c in answer.candidates if c.answer in answer.values})
-    return max(answer.confidence, min(1.0, values))
+    """The probability that the fact which an answer rests on is the right one, all its values together."""
+    if asks_for_several(answer.question):  # then each has the whole probability already (`gathered`)
+        return answer.confidence
+    values = min(1.0, sum(c.score for c in answer.candidates if c.answer in answer.values))
+    return max(answer.confidence, values)
 
 
 def _fact(triple: Triple) -> tuple[int, str]:

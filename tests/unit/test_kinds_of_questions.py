@@ -16,14 +16,14 @@ WORKS = [
 ]
 
 
-def answer(candidates: list[Candidate]) -> Answer:
+def answer(question: str, candidates: list[Candidate]) -> Answer:
     values = tuple(c.answer for c in candidates)
-    return Answer("？", values[0], candidates[0].score, None, tuple(candidates), (), values=values)
+    return Answer(question, values[0], candidates[0].score, None, tuple(candidates), (), values=values)
 
 
 def test_values_of_one_fact_count_once() -> None:
-    assert total(answer(WORKS)) == pytest.approx(0.25)
-    assert total(answer(gathered(WORKS))) == pytest.approx(0.25)
+    assert total(answer("李白的代表作是什么？", WORKS)) == pytest.approx(0.25)
+    assert total(answer("李白有哪些代表作？", gathered(WORKS))) == pytest.approx(0.25)
 
 
 def test_the_entity_that_ranks_first_is_counted() -> None:
