@@ -21,6 +21,7 @@ from kbqa_agent.english_claims import english_claim
 from kbqa_agent.english_names import names_in
 from kbqa_agent.frame import Span
 from kbqa_agent.hops import hop
+from kbqa_agent.proposals import SURE
 from kbqa_agent.reverse import reverse
 from kbqa_agent.several import asks_for_several, gathered, total
 from kbqa_agent.types import Answer, Candidate, EntityMention, Proposal
@@ -61,8 +62,8 @@ def propose(kb: KnowledgeBase, question: str, found: Found, ask: Callable[[str],
         return by_wording
     hopped = hop(kb, question, found.mentions, found.triples, ask)
     best = _likeliest(question, found.candidates)
-    is_likely = best.score >= ENOUGH and best.answer not in {m.text for m in found.mentions} and not asks_if(question)
-    if hopped is not None or is_likely:
+    enough = SURE if asks_if(question) else ENOUGH  # a value seldom answers yes or no: 非处方药 does
+    if hopped is not None or (best.score >= enough and best.answer not in {m.text for m in found.mentions}):
         return hopped
     return _by_asking(kb, question, found, ask)
 
