@@ -8,16 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.likelihood import Weighed, collect, fit_likelihood_weight
-from finetune.presence import Form, fit_presence, forms_of
+from finetune.presence import Asked, Form, fit_presence, forms_of
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.presence import PresenceModel
 from kbqa_agent.ranking import Calibration, TrainedRanker
-from kbqa_agent.types import Generator, QAExample
+from kbqa_agent.types import Generator
 
-__all__ = ["Asked", "calibrated", "fit_calibration", "likelihood_weight"]
-
-Asked = tuple[TrainedRanker, QAExample]
-"""A question, and the ranker that is asked about it."""
+__all__ = ["calibrated", "fit_calibration", "likelihood_weight"]
 
 
 def calibrated(asked: Sequence[Asked], seed: int) -> tuple[Calibration, PresenceModel | None, float]:

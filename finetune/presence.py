@@ -29,7 +29,7 @@ from kbqa_agent.types import QAExample
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["MIN_QUESTIONS", "Form", "fit_presence", "forms_of"]
+__all__ = ["MIN_QUESTIONS", "Asked", "Form", "fit_presence", "forms_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ MIN_QUESTIONS = 150
 FOLDS = 5
 TREES = 200
 PRESENT, NO_ATTRIBUTE, NO_ENTITY = 0, 1, 2
+
+
+Asked = tuple[TrainedRanker, QAExample]
+"""A question, and the ranker that is asked about it."""
 
 
 class Form(NamedTuple):
@@ -66,7 +70,7 @@ class _Seen(NamedTuple):
     right: bool
 
 
-def forms_of(asked: Sequence[tuple[TrainedRanker, QAExample]]) -> list[Form]:
+def forms_of(asked: Sequence[Asked]) -> list[Form]:
     """Ask a ranker about each question as it is and, where a gold triple is there, without what can be missing.
 
     The questions are in the order of their file. The question as it is comes first; forms for which nothing is

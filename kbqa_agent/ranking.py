@@ -16,7 +16,6 @@ Reference: Burges 2010, "From RankNet to LambdaRank to LambdaMART"; Guo et al. 2
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 
 from kb_index.errors import ModelError
 from kb_index.knowledge_base import KnowledgeBase
+from kb_index.manifest import describe_file
 from kb_index.types import Triple
 from kbqa_agent.attribute_fit import ATTRIBUTE_FIT, attribute_fit
 from kbqa_agent.features import attribute_of, candidate_features, feature_names, mention_of_triples
@@ -63,16 +63,17 @@ class Calibration:
     def probabilities(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores (n_triples,) to probabilities (n_triples,) whose sum, with that of "none of these", is 1."""
         logits = np.append(scores / self.temperature, self.none).astype(np.float64)
-        weights = np.exp(logits - logits.max())
-        shares: NDArray[np.float32] = (weights[:-1] / weights.sum()).astype(np.float32)
-        return shares
+        return _softmax(logits)[:-1].astype(np.float32)
 
     def shares(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores (n_triples,) to probabilities (n_triples,) if one of the triples is right: their sum is 1."""
-        logits = (scores / self.temperature).astype(np.float64)
-        weights = np.exp(logits - logits.max())
-        shares: NDArray[np.float32] = (weights / weights.sum()).astype(np.float32)
-        return shares
+        return _softmax((scores / self.temperature).astype(np.float64)).astype(np.float32)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(logits - logits.max())
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def weigh(
@@ -84,8 +85,7 @@ def weigh(
     [0.72, 0.08]
     """
     logits = np.log(probabilities + 1e-12) + weight * log_likelihoods
-    shares = np.exp(logits - logits.max())
-    weighed: NDArray[np.float64] = shares * (probabilities.sum() / shares.sum())
+    weighed: NDArray[np.float64] = _softmax(logits) * probabilities.sum()
     return weighed
 
 
@@ -179,7 +179,7 @@ class TrainedRanker:
             "format": FORMAT_VERSION,
             "features": list(self.features),
             **({"encoder": similarity.save(folder)} if similarity else {}),
-            "files": {path.name: _sha256(path) for path in sorted(folder.iterdir())},
+            "files": {path.name: describe_file(path).sha256 for path in sorted(folder.iterdir())},
             "calibration": asdict(self.calibration),
             "record": record,
         }
@@ -197,12 +197,13 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     import lightgbm
     from safetensors import SafetensorError
 
+    other = ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
     try:
         about = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
         if about["format"] != FORMAT_VERSION or about["features"] != list(feature_names("encoder" in about)):
-            raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+            raise other
         for name, sha256 in about["files"].items():  # LightGBM ends the process where its file is damaged
-            if _sha256(folder / name) != sha256:
+            if describe_file(folder / name).sha256 != sha256:
                 raise ValueError(f"{name} is not as it was written")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
         wordings, calibration = Wordings.load(folder), Calibration(**about["calibration"])
@@ -210,16 +211,11 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
             wordings = replace(wordings, similarity=Similarity.load(folder, _encoder(folder, **about["encoder"])))
         ranker = TrainedRanker(kb, booster, wordings, calibration, PresenceModel.load(folder))
         if ranker.presence and tuple(ranker.presence.booster.feature_name()) != ranker.presence_names:
-            raise ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+            raise other
         return ranker
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _encoder(folder: Path, name: str, sha256: str) -> TextEncoder:

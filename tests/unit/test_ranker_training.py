@@ -83,6 +83,7 @@ def _check_record_and_metrics(folder, result):
         "likelihood_weight": result.calibration.likelihood_weight,
         "seconds": stages[1]["seconds"],
     }
+    assert 0 < stages[1]["seconds"] <= result.seconds
     assert stages[2] == {
         "stage": "boost",
         "n_questions": 200,
