@@ -27,6 +27,13 @@ def finetune() -> None:
 @click.option(
     "--encoder", help="Transformer encoder, folder or hub name, that compares questions with attributes; default: none."
 )
+@click.option(
+    "--new-attributes",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Which share of the questions to come asks for attributes that no question of the file asks for.",
+)
 def ranker(
     index: Path, questions: Path, out: Path | None, model: str | None, adapter: str | None, **options: Any
 ) -> None:
@@ -34,6 +41,9 @@ def ranker(
 
     With --encoder, such as a small Chinese sentence encoder, the ranker also compares the question with each attribute
     in meaning. It then needs that encoder, unchanged and in its place, for every question.
+
+    A ranker learns how people ask for each attribute. With --new-attributes it is also trained for attributes of
+    which it learns nothing: 0.3 if your file covers some of the attributes only, 1 if others are asked for.
 
     \b
     Example: kbqa finetune ranker --questions train.nlpcc --index my-index

@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from kb_index.types import Triple
 from kbqa_agent.candidates import candidates_of
+from kbqa_agent.features import MadeRows
 from kbqa_agent.linking import link
 from kbqa_agent.presence import HeldOut, PresenceModel, presence_inputs
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import Calibration, TrainedRanker
-from kbqa_agent.removal import KINDS, RemovalKind, Without, removal_of
+from kbqa_agent.removal import KINDS, RemovalKind, Without, removal_of, without
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import QAExample
 
@@ -83,15 +84,19 @@ def forms_of(asked: Sequence[Asked]) -> list[Form]:
 def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[Form]:
     answers = set(map(comparable, example.answers))
     kinds: tuple[RemovalKind | None, ...] = (None, *KINDS)
+    linked = link(ranker.kb, example.question)
+    retrieved = retrieve(ranker.kb, linked)
+    made: MadeRows = {}
     for kind in kinds:
         removal = removal_of(ranker.kb, example, kind) if kind else None
         if kind and removal is None:
             continue
-        kb = Without(ranker.kb, removal) if removal else ranker.kb
-        mentions = link(kb, example.question)
-        triples = retrieve(kb, mentions)
+        mentions, triples = without(linked, retrieved, removal) if removal else (linked, retrieved)
+        if removal and removal.entities:  # a name that is gone is looked for in other spellings
+            mentions = link(Without(ranker.kb, removal), example.question)
+            triples = retrieve(ranker.kb, mentions)
         if triples:
-            scores, of_best = ranker.score(example.question, mentions, triples)
+            scores, of_best = ranker.score(example.question, mentions, triples, made)
             right = np.array([kind is None and comparable(t.object) in answers for t in triples])
             yield Form(number, kind, triples, len(mentions), scores, of_best, right)
 

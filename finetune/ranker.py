@@ -21,6 +21,7 @@ from finetune.calibration import calibrated, likelihood_weight
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
+from finetune.unseeing import stretches, unseeing
 from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
@@ -63,13 +64,16 @@ class RankerConfig:
     """The share of all questions that they are, at most."""
     weighed: int = 200
     """Held-out questions on which the weight of a generator's likelihood is fitted."""
+    new_attributes: float = 0.0
+    """The share of the questions to come that ask for an attribute which none of these questions asks for."""
     encoder: str | None = None
     """Folder or hub name of a transformer encoder that compares questions with attributes; None: no such features."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         counts = at_least(2, "folds", "negatives", "trees", "leaves", "held_out", "weighed")
-        check_ranges(self, (*counts, *shares("held_out_share")))
+        new = ("new_attributes", lambda value: 0.0 <= value <= 1.0, "a share from 0 to 1")
+        check_ranges(self, (*counts, *shares("held_out_share"), new))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def train_ranker(
     texts = EncodedTexts(TextEncoder(config.encoder)) if config.encoder else None
     stages = StageMetrics()
     found = retrieve_examples(kb, examples)
-    fold_of, held_out = _stretches(len(found), config.folds), _held_out(len(found), config)
+    held_out = _held_out(len(found), config)
     if sum(f.asked is not None for f, held in zip(found, held_out, strict=True) if not held) < 20:
         known = sum(f.asked is not None for f in found)
         raise QuestionFileError(
@@ -116,10 +120,10 @@ def train_ranker(
     if texts is not None:
         texts.prepare(*all_texts(found))
         stages.add("encode", n_questions=len(found))
-    rows, wordings = _training_rows(kb, found, fold_of, config, texts)
+    rows, shown_with = _training_rows(kb, found, config, texts)
     first = _boost([r for r in rows if not held_out[r.question]], config)
-    unseeing = [TrainedRanker(kb, first, of_fold, Calibration()) for of_fold in wordings]
-    asked = [(unseeing[fold_of[i]], examples[i]) for i in np.flatnonzero(held_out).tolist()]
+    judges = {id(wordings): TrainedRanker(kb, first, wordings, Calibration()) for wordings in shown_with}
+    asked = [(judges[id(shown_with[i])], examples[i]) for i in np.flatnonzero(held_out).tolist()]
     calibration, presence, mrr = calibrated(asked, config.seed)
     if generator is not None:
         calibration = replace(
@@ -136,18 +140,12 @@ def train_ranker(
     return result
 
 
-def _stretches(n: int, n_stretches: int) -> NDArray[np.int64]:
-    """The stretch that each of n neighbouring questions is in, (n,); each alone where they are too few."""
-    stretches: NDArray[np.int64] = np.arange(n) * min(n, n_stretches) // max(1, n)
-    return stretches
-
-
 def _held_out(n: int, config: RankerConfig) -> NDArray[np.bool_]:
     """Which of n questions are held out, (n,)."""
     n_stretches = min(n, max(HELD_OUT_STRETCHES, n // STRETCH))
     n_drawn = max(1, round(n_stretches * min(config.held_out_share, config.held_out / max(1, n))))
     drawn = np.random.default_rng(config.seed).permutation(n_stretches)[:n_drawn]
-    held: NDArray[np.bool_] = np.isin(_stretches(n, n_stretches), drawn)
+    held: NDArray[np.bool_] = np.isin(stretches(n, n_stretches), drawn)
     return held
 
 
@@ -166,21 +164,22 @@ class _Rows(NamedTuple):
 
 
 def _training_rows(
-    kb: KnowledgeBase,
-    found: Sequence[Retrieved],
-    fold_of: NDArray[np.int64],
-    config: RankerConfig,
-    texts: EncodedTexts | None = None,
+    kb: KnowledgeBase, found: Sequence[Retrieved], config: RankerConfig, texts: EncodedTexts | None = None
 ) -> tuple[list[_Rows], list[Wordings]]:
-    """What is trained on of each question that has a right triple; and for each fold the wordings that never saw it."""
+    """What is trained on of each question that has a right triple; and for each question the wordings it is shown with.
+
+    These never saw it.
+    """
     rng = np.random.default_rng(config.seed)
-    rows, unseeing = [], []
+    rows: list[_Rows] = []
+    shown_with: dict[int, Wordings] = {}
+    asked = [f.asked.attribute if f.asked else None for f in found]
     bar = tqdm(total=len(found), desc="features", unit="question", disable=None)
-    for fold in range(config.folds):
-        wordings = _wordings((f for f, its in zip(found, fold_of, strict=True) if its != fold), texts)
-        unseeing.append(wordings)
-        for number in np.flatnonzero(fold_of == fold).tolist():
+    for shown, counted in unseeing(asked, config.folds, config.new_attributes, config.seed):
+        wordings = _wordings((found[i] for i in counted.tolist()), texts)
+        for number in shown.tolist():
             f = found[number]
+            shown_with[number] = wordings
             bar.update()
             if not f.labels.any():
                 continue
@@ -188,7 +187,7 @@ def _training_rows(
             features = candidate_features(f.question, f.mentions, f.triples, wordings, kb.attribute_frequency)
             rows.append(_Rows(number, features[keep], f.labels[keep]))
     bar.close()
-    return rows, unseeing
+    return sorted(rows, key=lambda r: r.question), [shown_with[i] for i in range(len(found))]
 
 
 def _sample(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:

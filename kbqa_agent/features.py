@@ -11,7 +11,7 @@ sixth group tells how near the question comes to the attribute in meaning (`simi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ from kbqa_agent.similarity import SIMILARITY
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import Wordings
 
-__all__ = ["FEATURES", "attribute_of", "candidate_features", "feature_names", "mention_of_triples"]
+__all__ = ["FEATURES", "MadeRows", "attribute_of", "candidate_features", "feature_names", "mention_of_triples"]
 
 BEST_OF_QUESTION = (
     "chars", "name_surprise", "name_rarity", "rarity_around", "char_recall", "common_run", "gain_sum", "gain_whole",
@@ -58,6 +58,8 @@ SIMILARITY_FEATURES = tuple(
 )
 
 T = TypeVar("T")
+MadeRows = dict[tuple[int, int, tuple[int, ...]], NDArray[np.float32]]
+"""(start, end) of a mention and the ids of its triples -> what is seen of these facts, (n_triples, n)."""
 
 attribute_of = lru_cache(maxsize=200_000)(normalize_attribute)
 
@@ -73,33 +75,31 @@ def candidate_features(
     triples: Sequence[Triple],
     wordings: Wordings,
     frequency: Callable[[Sequence[str]], NDArray[np.int64]],
+    made: MadeRows | None = None,
 ) -> NDArray[np.float32]:
-    """Features of each triple, (n_triples, n_features); `frequency` counts attributes in the knowledge base."""
+    """Features of each triple, (n_triples, n_features); `frequency` counts attributes in the knowledge base.
+
+    `made` holds what was made of the same question before, by the same wordings, and is filled: where a question is
+    asked again with some triples gone, most of it stays as it is.
+    """
     if not len(triples):
         return np.zeros((0, len(feature_names(wordings.similarity is not None))), np.float32)
     facts = [(attribute_of(t.predicate), t) for t in triples]
     counted = {a: i for i, a in enumerate(dict.fromkeys(a for a, _ in facts))}
-    frequencies = np.log1p(frequency(list(counted)))
+    frequencies = dict(zip(counted, np.log1p(frequency(list(counted))), strict=True))
     kind = question_kind(question)
+    made = {} if made is None else made
     mention_of = mention_of_triples(mentions, triples)
     rows = np.zeros((len(triples), len(ABSOLUTE)), np.float32)
     for number in np.unique(mention_of):
         at, mention = np.flatnonzero(mention_of == number), mentions[number]
         of_mention = [facts[i] for i in at]
-        asked = MaskedQuestion(mask_mention(question, mention), wordings)
-        attribute_row, attributes = _numbered([a for a, _ in of_mention])
-        entity_row, _ = _numbered([t.subject_id for _, t in of_mention])
-        entities = [[of_mention[i] for i in np.flatnonzero(entity_row == e)] for e in range(entity_row.max() + 1)]
-        of_name = mention_features(question, mention, mentions, asked.masked, wordings.attributes)
-        rows[at] = np.hstack(
-            [
-                np.tile(np.array(of_name, np.float32), (len(at), 1)),
-                entity_features(asked, mention, entities)[entity_row],
-                attribute_features(asked, attributes, frequencies[[counted[a] for a in attributes]])[attribute_row],
-                object_features(asked, mention, of_mention, kind),
-                _values(of_mention),
-            ]
-        )
+        masked = mask_mention(question, mention)
+        rows[at, : len(MENTION)] = mention_features(question, mention, mentions, masked, wordings.attributes)
+        key = (mention.start, mention.end, tuple(t.id for _, t in of_mention))
+        if key not in made:
+            made[key] = _of_facts(MaskedQuestion(masked, wordings), mention, of_mention, frequencies, kind)
+        rows[at, len(MENTION) :] = made[key]
     groups = (np.zeros_like(mention_of), mention_of, np.array([t.subject_id for t in triples]))
     parts = [rows, *(_off_best(_signed(rows, names), group) for names, group in zip(RELATIVE, groups, strict=True))]
     if wordings.similarity is not None:
@@ -107,6 +107,27 @@ def candidate_features(
         near = table[mention_of, [counted[a] for a, _ in facts]]
         parts += [near, *(_off_best(near, group) for group in groups)]
     return np.hstack(parts)
+
+
+def _of_facts(
+    asked: MaskedQuestion,
+    mention: EntityMention,
+    facts: Sequence[tuple[str, Triple]],
+    frequencies: Mapping[str, float],
+    kind: int,
+) -> NDArray[np.float32]:
+    """What is seen of a mention's triples, given with their attributes, beside the mention itself, (n_triples, n)."""
+    attribute_row, attributes = _numbered([a for a, _ in facts])
+    entity_row, _ = _numbered([t.subject_id for _, t in facts])
+    entities = [[facts[i] for i in np.flatnonzero(entity_row == e).tolist()] for e in range(entity_row.max() + 1)]
+    return np.hstack(
+        [
+            entity_features(asked, mention, entities)[entity_row],
+            attribute_features(asked, attributes, np.array([frequencies[a] for a in attributes]))[attribute_row],
+            object_features(asked, mention, facts, kind),
+            _values(facts),
+        ]
+    )
 
 
 def mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> NDArray[np.int64]:

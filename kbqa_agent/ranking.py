@@ -30,7 +30,7 @@ from kb_index.knowledge_base import KnowledgeBase
 from kb_index.manifest import describe_file
 from kb_index.types import Triple
 from kbqa_agent.attribute_fit import ATTRIBUTE_FIT, attribute_fit
-from kbqa_agent.features import attribute_of, candidate_features, feature_names, mention_of_triples
+from kbqa_agent.features import MadeRows, attribute_of, candidate_features, feature_names, mention_of_triples
 from kbqa_agent.mention_features import mask_mention
 from kbqa_agent.presence import SPREAD, Presence, PresenceModel, presence_inputs
 from kbqa_agent.similarity import Similarity
@@ -128,10 +128,17 @@ class TrainedRanker:
         return scores, (shares * presence.present).astype(np.float32), presence
 
     def score(
-        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+        self,
+        question: str,
+        mentions: Sequence[EntityMention],
+        triples: Sequence[Triple],
+        made: MadeRows | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Raw scores (n_triples,), and what a model of presence sees of the best triple, (n_features + n_fit,)."""
-        rows, scores = self._scored(question, mentions, triples)
+        """Raw scores (n_triples,), and what a model of presence sees of the best triple, (n_features + n_fit,).
+
+        `made` is as in `candidate_features`.
+        """
+        rows, scores = self._scored(question, mentions, triples, made)
         first = int(np.argmax(scores))
         best = triples[first]
         masked = mask_mention(question, mentions[mention_of_triples(mentions, [best])[0]])
@@ -163,9 +170,13 @@ class TrainedRanker:
         return self.presence.threshold(max_risk) if self.presence else 1.0 - max_risk
 
     def _scored(
-        self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
+        self,
+        question: str,
+        mentions: Sequence[EntityMention],
+        triples: Sequence[Triple],
+        made: MadeRows | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        rows = candidate_features(question, mentions, triples, self.wordings, self.kb.attribute_frequency)
+        rows = candidate_features(question, mentions, triples, self.wordings, self.kb.attribute_frequency, made)
         return rows, np.asarray(self.booster.predict(rows, num_threads=1), np.float32)
 
     def save(self, folder: Path, record: dict[str, object]) -> None:

@@ -18,6 +18,7 @@ from finetune import ranker
 from finetune.ranker import RankerConfig, _training_rows
 from finetune.record import sha256_of
 from finetune.retrieved import retrieve_examples
+from finetune.unseeing import stretches
 from kb_index import KnowledgeBase, build_index
 from kb_index.normalize import normalize_attribute
 from kbqa_agent.qa_data import comparable, read_questions, write_nlpcc
@@ -112,15 +113,15 @@ def with_another_gold(kb: KnowledgeBase, example: QAExample) -> QAExample:
 
 
 def _folds(examples: Sequence[QAExample]) -> NDArray[np.int64]:
-    return ranker._stretches(len(examples), CONFIG.folds)
+    return stretches(len(examples), CONFIG.folds)
 
 
 def learnt(kb: KnowledgeBase, examples: Sequence[QAExample]) -> tuple[list[list[bytes]], list[Wordings]]:
     """The features of all candidates of each question, in an order that the labels do not change, and the wordings that
-    the held-out questions of each fold are asked with."""
-    rows, unseeing = _training_rows(kb, retrieve_examples(kb, examples), _folds(examples), CONFIG)
+    it is asked with where it is held out."""
+    rows, shown_with = _training_rows(kb, retrieve_examples(kb, examples), CONFIG)
     features = {r.question: r.features for r in rows}
-    return [sorted(row.tobytes() for row in features[i]) for i in range(len(examples))], unseeing
+    return [sorted(row.tobytes() for row in features[i]) for i in range(len(examples))], shown_with
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +140,8 @@ def test_statistics_that_a_question_is_shown_with_never_saw_its_fold(kb, asked, 
     same = np.array([a == b for a, b in zip(features, after, strict=True)])
     assert same[folds == folds[changed]].all()
     assert not same[folds != folds[changed]].all()
-    told = [of_fold.asked == then.asked for of_fold, then in zip(wordings, wordings_after, strict=True)]
-    assert told == [fold == folds[changed] for fold in range(CONFIG.folds)]
+    told = [before.asked == then.asked for before, then in zip(wordings, wordings_after, strict=True)]
+    assert told == [fold == folds[changed] for fold in folds]
 
 
 @pytest.mark.slow
@@ -163,10 +164,9 @@ def test_what_held_out_questions_are_asked_with_never_saw_them(kb, asked, tmp_pa
     numbers = [asked.index(example) for _, example in held_out]
     assert len(set(numbers)) == len(numbers) == round(len(asked) / 5)
     assert trained == [set(range(len(asked))) - set(numbers), set(range(len(asked)))]
-    _, unseeing = learnt(kb, asked)
-    folds = _folds(asked)
+    _, shown_with = learnt(kb, asked)
     for number, (judge, _) in zip(numbers, held_out, strict=True):
-        assert judge.wordings.asked == unseeing[folds[number]].asked
+        assert judge.wordings.asked == shown_with[number].asked
     assert len({id(judge) for judge, _ in held_out}) > 1
 
 

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import cli
-from finetune.ranker import RankerConfig, _stretches, _training_rows, train_ranker
+from finetune.ranker import RankerConfig, _training_rows, train_ranker
 from finetune.retrieved import retrieve_examples
+from finetune.unseeing import stretches
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import ModelError
 from kbqa_agent import KBQAgent
@@ -150,8 +151,8 @@ def test_the_similarity_of_a_question_was_learnt_without_its_fold(kb: KnowledgeB
     found = [f for f in retrieve_examples(kb, read_questions(sample_train())[:40]) if f.asked]
     changed = found[0]._replace(asked=found[0].asked._replace(attribute="人口密度"))
     texts, config = EncodedTexts(encoder), replace(CONFIG, negatives=100_000, encoder="given")
-    folds = _stretches(len(found), config.folds)
-    before, after = (_training_rows(kb, each, folds, config, texts)[0] for each in (found, [changed, *found[1:]]))
+    folds = stretches(len(found), config.folds)
+    before, after = (_training_rows(kb, each, config, texts)[0] for each in (found, [changed, *found[1:]]))
     learnt = feature_names(similarity=True).index("learnt_similarity")
     same = [np.array_equal(b.features[:, learnt], a.features[:, learnt]) for b, a in zip(before, after, strict=True)]
     assert [same[i] for i in range(len(found)) if folds[i] == folds[0]] == [True] * int((folds == folds[0]).sum())
