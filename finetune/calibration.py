@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from finetune.likelihood import Weighed, collect, fit_likelihood_weight
 from finetune.presence import Asked, Form, fit_presence, forms_of
+from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.presence import PresenceModel
 from kbqa_agent.ranking import Calibration, TrainedRanker
@@ -17,9 +18,11 @@ from kbqa_agent.types import Generator
 __all__ = ["calibrated", "fit_calibration", "likelihood_weight"]
 
 
-def calibrated(asked: Sequence[Asked], seed: int) -> tuple[Calibration, PresenceModel | None, float]:
+def calibrated(
+    kb: KnowledgeBase, asked: Sequence[Asked], processes: int, seed: int
+) -> tuple[Calibration, PresenceModel | None, float]:
     """Fit calibration and presence on questions and rankers that never saw them; give their MRR too."""
-    forms = forms_of(asked)
+    forms = forms_of(kb, asked, processes)
     whole = [f for f in forms if f.removed is None]
     calibration = fit_calibration([(f.scores, f.right) for f in whole])
     presence = fit_presence(forms, calibration, asked[0][0].presence_names, seed)
@@ -28,8 +31,8 @@ def calibrated(asked: Sequence[Asked], seed: int) -> tuple[Calibration, Presence
 
 def _reciprocal_rank(form: Form) -> float:
     """Of the right answer among the distinct answers; 0 without one."""
-    answers = list(dict.fromkeys(form.triples[i].object for i in np.argsort(-form.scores, kind="stable")))
-    gold = {form.triples[i].object for i in np.flatnonzero(form.right)}
+    answers = dict.fromkeys(form.alike.objects[np.argsort(-form.scores, kind="stable")].tolist())
+    gold = set(form.alike.objects[form.right].tolist())
     return next((1 / (n + 1) for n, answer in enumerate(answers) if answer in gold), 0.0)
 
 

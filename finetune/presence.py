@@ -16,16 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from kb_index.types import Triple
-from kbqa_agent.candidates import candidates_of
+from finetune.parallel import batches, over_batches
+from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.features import MadeRows
 from kbqa_agent.linking import link
-from kbqa_agent.presence import HeldOut, PresenceModel, presence_inputs
+from kbqa_agent.presence import Alike, HeldOut, PresenceModel, presence_inputs
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import Calibration, TrainedRanker
 from kbqa_agent.removal import KINDS, RemovalKind, Without, removal_of, without
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.types import QAExample
+from kbqa_agent.wordings import Wordings
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -53,7 +54,7 @@ class Form(NamedTuple):
 
     question: int
     removed: RemovalKind | None
-    triples: list[Triple]
+    alike: Alike
     n_mentions: int
     scores: NDArray[np.float32]
     of_best: NDArray[np.float32]
@@ -71,14 +72,33 @@ class _Seen(NamedTuple):
     right: bool
 
 
-def forms_of(asked: Sequence[Asked]) -> list[Form]:
+def forms_of(kb: KnowledgeBase, asked: Sequence[Asked], processes: int = 1) -> list[Form]:
     """Ask a ranker about each question as it is and, where a gold triple is there, without what can be missing.
 
     The questions are in the order of their file. The question as it is comes first; forms for which nothing is
     retrieved are left out.
     """
-    bar = tqdm(asked, desc="held out", unit="question", disable=None)
-    return [form for number, (ranker, example) in enumerate(bar) for form in _forms(ranker, number, example)]
+    by_ranker: dict[int, tuple[TrainedRanker, list[int]]] = {}
+    for number, (ranker, _) in enumerate(asked):
+        by_ranker.setdefault(id(ranker), (ranker, []))[1].append(number)
+    tasks = (
+        (ranker.booster, ranker.wordings, [(i, asked[i][1]) for i in batch])
+        for ranker, numbers in by_ranker.values()
+        for batch in batches(numbers)
+    )
+    found: list[Form] = []
+    with tqdm(total=len(asked), desc="held out", unit="question", disable=None) as bar:
+        for forms in over_batches(kb, _forms_of, tasks, processes):
+            found += forms
+            bar.update()
+    return sorted(found, key=lambda form: form.question)
+
+
+def _forms_of(
+    kb: KnowledgeBase, booster: Booster, wordings: Wordings, numbered: Sequence[tuple[int, QAExample]]
+) -> list[list[Form]]:
+    ranker = TrainedRanker(kb, booster, wordings, Calibration())
+    return [list(_forms(ranker, number, example)) for number, example in numbered]
 
 
 def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[Form]:
@@ -98,7 +118,7 @@ def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[F
         if triples:
             scores, of_best = ranker.score(example.question, mentions, triples, made)
             right = np.array([kind is None and comparable(t.object) in answers for t in triples])
-            yield Form(number, kind, triples, len(mentions), scores, of_best, right)
+            yield Form(number, kind, Alike.of(triples), len(mentions), scores, of_best, right)
 
 
 def fit_presence(
@@ -118,15 +138,16 @@ def fit_presence(
 
 def _seen(form: Form, calibration: Calibration) -> _Seen:
     shares = calibration.shares(form.scores)
-    first = candidates_of(form.triples, shares, 1)[0]
+    by_object = form.alike.by_object(shares)
+    first = int(np.argmax(by_object))
     absent = NO_ENTITY if form.removed == "entities" else NO_ATTRIBUTE
     return _Seen(
         question=form.question,
-        inputs=presence_inputs(form.scores, form.of_best, form.triples, shares, form.n_mentions),
+        inputs=presence_inputs(form.scores, form.of_best, form.alike, shares, form.n_mentions),
         label=PRESENT if form.right.any() else absent,
         answerable=form.removed is None,
-        share=first.score,
-        right=any(r for t, r in zip(form.triples, form.right, strict=True) if t.object == first.answer),
+        share=float(by_object[first]),
+        right=bool(form.right[form.alike.objects == first].any()),
     )
 
 

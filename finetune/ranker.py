@@ -8,16 +8,18 @@ statistics of the held-out ones.) The ranker that is kept is trained on everythi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.calibration import calibrated, likelihood_weight
+from finetune.parallel import batches, over_batches
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
@@ -43,6 +45,8 @@ HELD_OUT_STRETCHES, STRETCH = 200, 75
 """What is held out is drawn from many small stretches of the file: its parts differ, and confidences that are fitted
 on a few long ones hold for these alone (docs/experiments.md). The least number of stretches, and the questions of each
 where there are more."""
+MANY = 1000
+"""With fewer questions, one process is about as fast as several, which take a few seconds to start."""
 PACKAGES = ("lightgbm", "numpy")
 ENCODER_PACKAGES = ("torch", "transformers")
 
@@ -68,10 +72,19 @@ class RankerConfig:
     """The share of the questions to come that ask for an attribute which none of these questions asks for."""
     encoder: str | None = None
     """Folder or hub name of a transformer encoder that compares questions with attributes; None: no such features."""
+    processes: int | None = None
+    """In how many processes questions are looked at; None: one for each processor that may be used."""
     seed: int = 0
+
+    def processes_for(self, n_questions: int) -> int:
+        """The number of processes for so many questions: one where others hardly pay, or would load the encoder too."""
+        if self.encoder or n_questions < MANY:
+            return 1
+        return self.processes or cpu_count()
 
     def __post_init__(self) -> None:
         counts = at_least(2, "folds", "negatives", "trees", "leaves", "held_out", "weighed")
+        counts += at_least(1, "processes")
         new = ("new_attributes", lambda value: 0.0 <= value <= 1.0, "a share from 0 to 1")
         check_ranges(self, (*counts, *shares("held_out_share"), new))
 
@@ -124,7 +137,7 @@ def train_ranker(
     first = _boost([r for r in rows if not held_out[r.question]], config)
     judges = {id(wordings): TrainedRanker(kb, first, wordings, Calibration()) for wordings in shown_with}
     asked = [(judges[id(shown_with[i])], examples[i]) for i in np.flatnonzero(held_out).tolist()]
-    calibration, presence, mrr = calibrated(asked, config.seed)
+    calibration, presence, mrr = calibrated(kb, asked, config.processes_for(len(found)), config.seed)
     if generator is not None:
         calibration = replace(
             calibration, likelihood_weight=likelihood_weight(asked, calibration, generator, config.weighed, config.seed)
@@ -170,24 +183,37 @@ def _training_rows(
 
     These never saw it.
     """
-    rng = np.random.default_rng(config.seed)
-    rows: list[_Rows] = []
     shown_with: dict[int, Wordings] = {}
-    asked = [f.asked.attribute if f.asked else None for f in found]
-    bar = tqdm(total=len(found), desc="features", unit="question", disable=None)
-    for shown, counted in unseeing(asked, config.folds, config.new_attributes, config.seed):
-        wordings = _wordings((found[i] for i in counted.tolist()), texts)
-        for number in shown.tolist():
-            f = found[number]
-            shown_with[number] = wordings
-            bar.update()
-            if not f.labels.any():
-                continue
-            keep = _sample(f.labels, config.negatives, rng)
-            features = candidate_features(f.question, f.mentions, f.triples, wordings, kb.attribute_frequency)
-            rows.append(_Rows(number, features[keep], f.labels[keep]))
-    bar.close()
+
+    def tasks() -> Iterator[tuple[Wordings, list[tuple[int, Retrieved]], RankerConfig]]:
+        asked = [f.asked.attribute if f.asked else None for f in found]
+        for shown, counted in unseeing(asked, config.folds, config.new_attributes, config.seed):
+            wordings = _wordings((found[i] for i in counted.tolist()), texts)
+            shown_with.update(dict.fromkeys(shown.tolist(), wordings))
+            for batch in batches([i for i in shown.tolist() if found[i].asked]):
+                yield wordings, [(i, found[i]) for i in batch], config
+
+    n_right = sum(f.asked is not None for f in found)
+    rows = tqdm(
+        over_batches(kb, _rows_of, tasks(), config.processes_for(len(found))),
+        desc="features",
+        total=n_right,
+        unit="question",
+        disable=None,
+    )
     return sorted(rows, key=lambda r: r.question), [shown_with[i] for i in range(len(found))]
+
+
+def _rows_of(
+    kb: KnowledgeBase, wordings: Wordings, numbered: Sequence[tuple[int, Retrieved]], config: RankerConfig
+) -> list[_Rows]:
+    rows = []
+    for number, f in numbered:
+        rng = np.random.default_rng((config.seed, number))
+        keep = _sample(f.labels, config.negatives, rng)
+        features = candidate_features(f.question, f.mentions, f.triples, wordings, kb.attribute_frequency)
+        rows.append(_Rows(number, features[keep], f.labels[keep]))
+    return rows
 
 
 def _sample(labels: NDArray[np.int64], n: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from kb_index.columns import save_texts
 from kb_index.encoder import CHAR_STATIC, Encoder, StaticEncoder, build_char_static, copy_static_encoder
 from kb_index.errors import InputError
 from kb_index.facts import write_facts, write_reverse
-from kb_index.names import MAX_NAME_CHARS, build_names, entity_aliases, naming_predicates
+from kb_index.names import BY_VALUE, MAX_NAME_CHARS, build_names, entity_aliases, naming_predicates
 from kb_index.normalize import normalize_attribute, normalize_name, strip_description
 from kb_index.progress import Stages
 from kb_index.readers.sources import SourceFile
@@ -138,7 +138,9 @@ class LayerBuild:
         with self._stages.stage("names", 1, "step") as bar:
             naming = naming_predicates(self._store.predicates())
             aliases = self._aliases(naming)
-            trie = build_names(aliases if ids is None else ((alias, int(ids[row])) for alias, row in aliases))
+            if ids is not None:
+                aliases = ((alias, int(ids[n & ~BY_VALUE]) | (n & BY_VALUE)) for alias, n in aliases)
+            trie = build_names(aliases)
             (self._folder / "names.marisa").write_bytes(trie.tobytes())
             bar.update(1)
         return len(trie)

@@ -32,7 +32,7 @@ __all__ = [
     "write_manifest",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 
 _MEND = "build it again or copy the whole folder"
@@ -45,7 +45,8 @@ ENDS_BYTES = 1 << 16
 class Counts:
     """Numbers of things; `lines` are those that are not blank, and are triples, duplicates or rejected.
 
-    `attributes` are counted as written, `aliases` as pairs of an alias and an entity.
+    `attributes` are counted as written, `aliases` as pairs of an alias and an entity,
+    twice where the entity both is named and in an attribute called so.
     """
 
     lines: int

@@ -1,7 +1,8 @@
 """Alias -> entity ids, as a memory-mapped trie, every mention of an alias in a text, and the trie of attributes.
 
-The trie is marisa's record trie: one entry for each pair of a normalised alias and an entity id. This module decides
-what counts as an alias of an entity; it neither picks among homonyms nor finds misspelt names.
+The trie is marisa's record trie: one entry for each pair of a normalised alias and an entity id, which says whether the
+entity is named so or only called so in the value of an attribute (别名). This module decides what counts as an alias of
+an entity; it neither picks among homonyms nor finds misspelt names.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from marisa_trie import BytesTrie
 
 __all__ = [
+    "BY_VALUE",
     "MAX_NAME_CHARS",
     "AttributeTrie",
     "NameTrie",
@@ -52,6 +54,11 @@ _NAMING_ATTRIBUTES = frozenset(normalize_attribute(name) for name in (
 # The record format of the tries: one unsigned 32-bit integer.
 _RECORD = ">I"
 
+BY_VALUE = 1 << 31
+"""Added to an entity's id where the alias is no name of its own but the value of a naming attribute."""
+
+_ID = BY_VALUE - 1
+
 _SEPARATORS = re.compile(r"[、,，;；/|]")
 
 
@@ -76,21 +83,24 @@ def value_aliases(value: str) -> tuple[str, ...]:
 
 
 def entity_aliases(names: Iterable[tuple[str, int]], values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Yield (alias, entity id) for the names of entities and for the values of their naming attributes."""
+    """Yield (alias, number) for the names of entities and for the values of their naming attributes.
+
+    A number is an entity's id, and `BY_VALUE` more where the alias is a value.
+    """
     for name, entity_id in names:
         for alias in aliases_of(name):
             yield alias, entity_id
     for value, entity_id in values:
         for alias in value_aliases(value):
-            yield alias, entity_id
+            yield alias, entity_id | BY_VALUE
 
 
 def build_names(aliases: Iterable[tuple[str, int]]) -> BytesTrie:
-    """Build the trie; a pair that comes twice is kept once."""
+    """Build the trie of (alias, number); a pair that comes twice is kept once."""
     import marisa_trie
 
     pack = Struct(_RECORD).pack
-    return marisa_trie.BytesTrie((alias, pack(entity_id)) for alias, entity_id in aliases)
+    return marisa_trie.BytesTrie((alias, pack(number)) for alias, number in aliases)
 
 
 class NameTrie:
@@ -105,11 +115,11 @@ class NameTrie:
             self._tries.append((later, ()))
 
     def ids(self, alias: str) -> tuple[int, ...]:
-        """List the entities with this normalised alias, ascending."""
+        """List the entities with this normalised alias, in the order of `NameMatch.entity_ids`."""
         found: list[int] = []
         for trie, replaced in self._tries:
-            found += _ids(trie.get(alias, ()), replaced)
-        return tuple(sorted(found))
+            found += _numbers(trie.get(alias, ()), replaced)
+        return tuple(dict.fromkeys(number & _ID for number in sorted(found)))
 
     def with_prefix(self, prefix: str, limit: int) -> list[int]:
         """List at most `limit` distinct entities with an alias that starts with `prefix` (normalised)."""
@@ -118,7 +128,7 @@ class NameTrie:
             (alias, i)
             for trie, replaced in self._tries
             for alias, record in islice(trie.iteritems(prefix), 20 * limit)
-            for i in _ids([record], replaced)
+            for i in (number & _ID for number in _numbers([record], replaced))
         ]
         return list(islice(dict.fromkeys(i for _, i in sorted(entries)), limit))
 
@@ -145,10 +155,10 @@ class NameTrie:
         return found[0] if len(found) == 1 else sorted({alias for aliases in found for alias in aliases}, key=len)
 
 
-def _ids(records: Iterable[bytes], replaced: Collection[int]) -> list[int]:
-    """Read the ids in some records, all at once: a common name has thousands."""
-    ids: list[int] = np.frombuffer(b"".join(records), dtype=_RECORD).tolist()
-    return [i for i in ids if i not in replaced] if replaced else ids
+def _numbers(records: Iterable[bytes], replaced: Collection[int]) -> list[int]:
+    """Read the numbers in some records, all at once: a common name has thousands."""
+    numbers: list[int] = np.frombuffer(b"".join(records), dtype=_RECORD).tolist()
+    return [n for n in numbers if n & _ID not in replaced] if replaced else numbers
 
 
 def open_trie(path: Path) -> BytesTrie:

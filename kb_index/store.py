@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kb_index.array_tables import registered
+from kb_index.names import BY_VALUE
 from kb_index.normalize import PLAIN_NAME_SQL
 
 if TYPE_CHECKING:
@@ -152,10 +153,13 @@ class StoreWriter:
         return [name for (name,) in self._all("SELECT name FROM predicate ORDER BY rowid")]
 
     def plain_aliases(self, naming: Sequence[str], max_chars: int) -> Iterator[tuple[str, int]]:
-        """Yield (alias, entity) for the names, and the values of naming predicates, that need no normalising."""
+        """Yield (alias, number) for the names, and the values of naming predicates, that need no normalising.
+
+        Numbers are those of `kb_index.names.entity_aliases`.
+        """
         sql = f"""
             SELECT name, rowid FROM entity WHERE {_PLAIN_NAME} UNION ALL
-            SELECT object, subject FROM triple WHERE {_NAMING} AND {_PLAIN_OBJECT}
+            SELECT object, subject + {BY_VALUE} FROM triple WHERE {_NAMING} AND {_PLAIN_OBJECT}
         """
         yield from self._rows(sql, [list(naming), max_chars])
 

@@ -49,7 +49,10 @@ class AttributeMatch(NamedTuple):
 
 
 class NameMatch(NamedTuple):
-    """A stretch `text[start:end]` of a text that is an alias of the entities `entity_ids` (ascending)."""
+    """A stretch `text[start:end]` of a text that is an alias of the entities `entity_ids`.
+
+    Those that are named so come first, then those that the value of an attribute such as 别名 calls so, each ascending.
+    """
 
     start: int
     end: int

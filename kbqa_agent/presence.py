@@ -12,7 +12,7 @@ said for that (`kbqa_agent.prior_shift`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,7 +26,7 @@ from kbqa_agent.prior_shift import shifted
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["SPREAD", "TRAINED_SHARE", "HeldOut", "Presence", "PresenceModel", "presence_inputs"]
+__all__ = ["SPREAD", "TRAINED_SHARE", "Alike", "HeldOut", "Presence", "PresenceModel", "presence_inputs"]
 
 SPREAD = (
     "best_score", "log_sum", "best_share", "second_share", "agreeing", "mean_score", "score_deviation",
@@ -49,10 +49,34 @@ class Presence(NamedTuple):
     no_entity: float
 
 
+class Alike(NamedTuple):
+    """Which triples share an object, a subject, a predicate: numbers that are equal where those are, (n_triples,)."""
+
+    objects: NDArray[np.int32]
+    subjects: NDArray[np.int32]
+    predicates: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, triples: Sequence[Triple]) -> Alike:
+        """Number the parts of some triples in the order of their appearance."""
+        parts = zip(*((t.object, t.subject_id, t.predicate) for t in triples), strict=True)
+        return cls(*(_numbered(part) for part in parts))
+
+    def by_object(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The sum of the triples' shares for each object, (n_objects,)."""
+        sums: NDArray[np.float64] = np.bincount(self.objects, shares).astype(np.float64)
+        return sums
+
+
+def _numbered(values: Sequence[Hashable]) -> NDArray[np.int32]:
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)
+
+
 def presence_inputs(
     scores: NDArray[np.float32],
     of_best: NDArray[np.float32],
-    triples: Sequence[Triple],
+    alike: Alike,
     shares: NDArray[np.float32],
     n_mentions: int,
 ) -> NDArray[np.float32]:
@@ -62,25 +86,21 @@ def presence_inputs(
     triple and `attribute_fit`, (n,); the inputs are (len(SPREAD) + n,).
     """
     first = int(np.argmax(scores))
-    best = triples[first]
-    by_object: dict[str, float] = {}
-    for triple, share in zip(triples, shares, strict=True):
-        by_object[triple.object] = by_object.get(triple.object, 0.0) + float(share)
-    others = sorted((share for value, share in by_object.items() if value != best.object), reverse=True)
-    elsewhere = np.array([t.subject_id != best.subject_id and t.object != best.object for t in triples])
-    beside = np.array([t.subject_id == best.subject_id and t.predicate != best.predicate for t in triples])
+    same_object, same_subject, same_predicate = (numbers == numbers[first] for numbers in alike)
+    by_object = alike.by_object(shares)
+    others = np.delete(by_object, alike.objects[first])
     spread = (
         scores[first],
         scores[first] + np.log(np.exp(scores - scores[first]).sum()),
-        by_object[best.object],
-        others[0] if others else 0.0,
-        sum(t.object == best.object for t in triples),
+        by_object[alike.objects[first]],
+        others.max(initial=0.0),
+        same_object.sum(),
         scores.mean(),
         scores.std(),
-        _gap(scores, first, elsewhere),
-        _gap(scores, first, beside),
+        _gap(scores, first, ~same_subject & ~same_object),
+        _gap(scores, first, same_subject & ~same_predicate),
         n_mentions,
-        len(triples),
+        len(scores),
     )
     return np.concatenate([np.array(spread, np.float32), of_best])
 

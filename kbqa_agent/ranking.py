@@ -32,7 +32,7 @@ from kb_index.types import Triple
 from kbqa_agent.attribute_fit import ATTRIBUTE_FIT, attribute_fit
 from kbqa_agent.features import MadeRows, attribute_of, candidate_features, feature_names, mention_of_triples
 from kbqa_agent.mention_features import mask_mention
-from kbqa_agent.presence import SPREAD, Presence, PresenceModel, presence_inputs
+from kbqa_agent.presence import SPREAD, Alike, Presence, PresenceModel, presence_inputs
 from kbqa_agent.similarity import Similarity
 from kbqa_agent.text_encoder import TextEncoder
 from kbqa_agent.types import EntityMention
@@ -124,7 +124,7 @@ class TrainedRanker:
             return scores, self.calibration.probabilities(scores), None
         scores, of_best = self.score(question, mentions, triples)
         shares = self.calibration.shares(scores)
-        presence = self.presence.predict(presence_inputs(scores, of_best, triples, shares, len(mentions)))
+        presence = self.presence.predict(presence_inputs(scores, of_best, Alike.of(triples), shares, len(mentions)))
         return scores, (shares * presence.present).astype(np.float32), presence
 
     def score(

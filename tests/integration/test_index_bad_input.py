@@ -130,7 +130,7 @@ def test_folders_that_are_no_index(tmp_path):
 def test_an_index_of_another_version(index):
     manifest = json.loads((index / "manifest.json").read_text())
     (index / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 0}))
-    with pytest.raises(IndexFolderError, match="schema version 0, expected 2; build it again"):
+    with pytest.raises(IndexFolderError, match="schema version 0, expected 3; build it again"):
         KnowledgeBase.open(index)
 
 

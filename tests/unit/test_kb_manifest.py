@@ -25,7 +25,7 @@ from kb_index.readers.sources import SourceFile
 DUCK = hashlib.sha256(b"duck").hexdigest()
 BRACES = hashlib.sha256(b"{}").hexdigest()
 MANIFEST = Manifest(
-    schema_version=2,
+    schema_version=3,
     created="2026-01-02T03:04:05+00:00",
     kbqa_version="0.1.0",
     counts=Counts(lines=5, triples=3, duplicates=1, rejected=1, entities=2, attributes=2, aliases=4),
@@ -83,7 +83,7 @@ def test_a_folder_that_is_no_index_is_told_apart_from_none(tmp_path):
 
 def test_another_schema_version_is_named(folder):
     write_manifest(replace(MANIFEST, schema_version=99), folder)
-    with pytest.raises(IndexFolderError, match="schema version 99, expected 2; build it again: kbqa index"):
+    with pytest.raises(IndexFolderError, match="schema version 99, expected 3; build it again: kbqa index"):
         read_manifest(folder)
 
 
@@ -92,11 +92,11 @@ def test_another_schema_version_is_named(folder):
     [
         ("", "no JSON from line 1, character 1 on"),
         ("{", "no JSON from line 1, character 2 on"),
-        ('{"schema_version": 2,\n"counts": }', "no JSON from line 2, character 11 on"),
+        ('{"schema_version": 3,\n"counts": }', "no JSON from line 2, character 11 on"),
         ("\ud800", "no UTF-8 from byte 0 on"),
         ("{}", "it lacks 'schema_version'"),
-        ('{"schema_version": 2}', "it lacks 'checksum'"),
-        ('{"schema_version": 2, "checksum": ""}', "it was changed after it was written"),
+        ('{"schema_version": 3}', "it lacks 'checksum'"),
+        ('{"schema_version": 3, "checksum": ""}', "it was changed after it was written"),
         ("[]", ""),
         ("null", ""),
     ],

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb_index.names import (
+    BY_VALUE,
     AttributeTrie,
     NameTrie,
     build_names,
@@ -43,7 +44,22 @@ def test_names_in_the_value_of_a_naming_attribute(value, expected):
 
 def test_an_entity_has_the_aliases_of_its_name_and_of_its_values():
     aliases = entity_aliases([("坛经(佛经)", 0), ("鳞", 1)], [("六祖坛经", 0), ("Squama", 1)])
-    assert list(aliases) == [("坛经(佛经)", 0), ("坛经", 0), ("鳞", 1), ("六祖坛经", 0), ("squama", 1)]
+    assert list(aliases) == [
+        ("坛经(佛经)", 0),
+        ("坛经", 0),
+        ("鳞", 1),
+        ("六祖坛经", BY_VALUE),
+        ("squama", BY_VALUE + 1),
+    ]
+
+
+def test_entities_that_are_named_so_come_before_those_that_an_attribute_calls_so():
+    trie = NameTrie(
+        build_names(entity_aliases([("日本", 8), ("日本(歌曲)", 9), ("倭", 2)], [("日本", 2), ("日本", 8)]))
+    )
+    assert trie.ids("日本") == (8, 9, 2)
+    assert trie.mentions("日本的首都") == [NameMatch(0, 2, (8, 9, 2))]
+    assert trie.with_prefix("日", 5) == [2, 8, 9]
 
 
 def test_ids_of_homonyms_are_ascending():

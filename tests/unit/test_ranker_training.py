@@ -5,9 +5,10 @@ import pytest
 
 from finetune.calibration import fit_calibration
 from finetune.likelihood import Weighed, fit_likelihood_weight
+from finetune.parallel import over_batches
 from finetune.ranker import RankerConfig, train_ranker
 from kb_index import KnowledgeBase, build_index
-from kb_index.errors import InputError, QuestionFileError, StorageError
+from kb_index.errors import IndexFolderError, InputError, QuestionFileError, StorageError
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import Calibration, load_ranker
 from kbqa_agent.sample import sample_train, sample_triples
@@ -138,3 +139,26 @@ def test_a_generator_that_knows_the_answers_gets_weight(kb, tmp_path):
     result = train_ranker(kb, examples, tmp_path / "ranker", RankerConfig(trees=5, folds=2), Knows(examples))
     assert result.calibration.likelihood_weight > 0.5
     assert load_ranker(kb, tmp_path / "ranker").calibration == result.calibration
+
+
+@pytest.mark.slow
+def test_several_processes_make_the_same_ranker_as_one(kb, tmp_path, monkeypatch):
+    monkeypatch.setattr("finetune.ranker.MANY", 0)
+    examples = read_questions(sample_train())[:340]
+    for n in (1, 2):
+        config = RankerConfig(trees=20, held_out_share=0.5, new_attributes=0.3, processes=n)
+        train_ranker(kb, examples, tmp_path / str(n), config)
+    for name in ("booster.txt", "patterns.safetensors", "presence.txt", "presence.json"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_an_index_that_is_built_again_while_questions_are_asked_of_it_is_told(kb, tmp_path):
+    build_index([[("惠能", "朝代", "唐")]], tmp_path / "index", progress=False)
+    with KnowledgeBase.open(tmp_path / "index") as opened:
+        build_index([[("惠能", "朝代", "唐"), ("惠能", "民族", "汉")]], tmp_path / "index", progress=False)
+        with pytest.raises(IndexFolderError, match="was changed while questions were asked of it"):
+            list(over_batches(opened, _names, [("惠能",)], processes=2))
+
+
+def _names(kb, name):
+    return [e.name for e in kb.entities_named(name)]

@@ -13,7 +13,7 @@ from kb_index.types import Entity, Triple
 from kbqa_agent.answer_forms import answer_to_json, answer_to_text
 from kbqa_agent.candidates import decide
 from kbqa_agent.config import AgentConfig
-from kbqa_agent.presence import SPREAD, HeldOut, Presence, PresenceModel, presence_inputs
+from kbqa_agent.presence import SPREAD, Alike, HeldOut, Presence, PresenceModel, presence_inputs
 from kbqa_agent.silence import reason_for_silence
 from kbqa_agent.types import Candidate, EntityMention
 
@@ -130,7 +130,7 @@ def test_what_the_model_of_presence_sees() -> None:
     scores = np.array([3.0, 1.0, 2.5, 0.0], np.float32)
     shares = np.array([0.5, 0.1, 0.3, 0.1], np.float32)
     of_best = np.array([7.0, 8.0], np.float32)
-    seen = presence_inputs(scores, of_best, triples, shares, n_mentions=2)
+    seen = presence_inputs(scores, of_best, Alike.of(triples), shares, n_mentions=2)
     spread = dict(zip(SPREAD, seen[: len(SPREAD)].tolist(), strict=True))
     assert spread == pytest.approx(
         {
@@ -148,5 +148,5 @@ def test_what_the_model_of_presence_sees() -> None:
         }
     )
     assert seen[len(SPREAD) :].tolist() == [7.0, 8.0]
-    alone = presence_inputs(scores[:1], of_best, triples[:1], np.ones(1, np.float32), n_mentions=1)
+    alone = presence_inputs(scores[:1], of_best, Alike.of(triples[:1]), np.ones(1, np.float32), n_mentions=1)
     assert dict(zip(SPREAD, alone.tolist(), strict=False))["other_entity_gap"] == 20.0
