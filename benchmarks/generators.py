@@ -6,7 +6,8 @@
 `train` runs the `kbqa finetune` commands of `trainings`; what is finished is not done again. They see a few hundred
 questions a stage, as a CPU can; `--all` takes every training question. `test` asks `--drawn` test questions, drawn at
 random, of each adapter with the prompts of `ask`, and writes one row with the share of exactly right answers of each
-way, its 95 % interval, and the paired difference to supervised fine-tuning alone. Answers are written in batches.
+way, its 95 % interval, and the paired difference to supervised fine-tuning alone. Answers are written in batches, and
+those of a way that is finished are read from the work folder.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from tqdm import tqdm
 from eval.uncertainty import bootstrap_intervals
 from finetune.raft_prompts import RaftPrompt
 from finetune.raft_samples import Drawn, majority
+from kb_index.atomic import replacing_text
 from kbqa_agent import KBQAgent
 from kbqa_agent.generation import HuggingFaceGenerator, load_generator
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
@@ -45,7 +47,7 @@ def trainings(data: Path, index: Path, work: Path, on_all: bool) -> dict[str, li
     retrieved = (*questions, "--index", str(index))
     few = () if on_all else ("--limit", "400", "--steps", "30")
     longer = () if on_all else ("--limit", "1200", "--steps", "60")
-    drawn = ("--batch", "2048") if on_all else ("--batch", "256", "--limit", "3000")
+    drawn = ("--batch", "2048") if on_all else ("--batch", "256", "--limit", "3000", "--stages", "2")
     return {
         "sft": ["sft", *retrieved, *few],
         "closed-book": ["sft", *questions, "--closed-book", *longer],
@@ -65,47 +67,70 @@ def train(data: Path, index: Path, work: Path, on_all: bool) -> None:
         subprocess.run([sys.executable, "-m", "cli", *words], check=True)
 
 
-class Asked:
-    """The drawn test questions, with the prompts that `ask` would write for them and the candidates of each."""
+class Way(NamedTuple):
+    """How test questions are answered: with which adapter, and whether among candidates, by votes, without triples."""
 
-    def __init__(self, data: Path, index: Path, n: int) -> None:
-        self.examples: list[QAExample] = draw(read_questions(data / TEST), n, seed=0)
-        self.prompts: list[str] = []
-        self.candidates: list[list[str]] = []
-        with KBQAgent.open(index, model="none") as agent:
-            for example in tqdm(self.examples, "retrieve", unit="question"):
-                triples = agent.best_triples(example.question, agent.config.prompt_triples)
-                self.prompts.append(answer_prompt(example.question, triples))
-                self.candidates.append(list(dict.fromkeys(answer_text(t.object) for t in triples)))
-
-    def right(self, answers: Sequence[str]) -> NDArray[np.float64]:
-        """Which answers equal a gold answer, (n_questions,)."""
-        golds = ([comparable(answer_text(a)) for a in e.answers] for e in self.examples)
-        return np.array([comparable(answer) in gold for answer, gold in zip(answers, golds, strict=True)], np.float64)
+    adapter: str
+    constrained: bool = False
+    votes: bool = False
+    closed_book: bool = False
 
 
-def test(asked: Asked, work: Path) -> dict[str, NDArray[np.float64]]:
-    """Answer in each way: which answers are right, (n_questions,), by the way's name."""
-    found = {}
-    for name in ("sft", "raft"):
-        generator = load_generator(None, work / name)
-        found[name] = asked.right(_in_batches(generator, asked.prompts, name))
-        constrained = _in_batches(generator, asked.prompts, f"{name} constrained", asked.candidates)
-        found[f"{name}, constrained"] = asked.right(constrained)
-        if name == "sft":
-            found[f"sft, best of {SAMPLES}"] = asked.right(_majority(generator, asked.prompts))
-    closed = load_generator(None, work / "closed-book")
-    prompts = [closed_book_prompt(e.question) for e in asked.examples]
-    found["sft, closed book"] = asked.right(_in_batches(closed, prompts, "closed book"))
-    return found
+WAYS = {
+    "sft": Way("sft"),
+    "sft, constrained": Way("sft", constrained=True),
+    f"sft, best of {SAMPLES}": Way("sft", votes=True),
+    "sft, closed book": Way("closed-book", closed_book=True),
+    "raft": Way("raft"),
+    "raft, constrained": Way("raft", constrained=True),
+}
+COMPARED = (("raft", "sft"), ("raft, constrained", "sft, constrained"), (f"sft, best of {SAMPLES}", "sft"))
+
+
+def test(data: Path, index: Path, work: Path, n: int, names: Sequence[str]) -> dict[str, Any]:
+    """Answer the drawn questions in some ways, each kept in a file, and give the figures of all that are there."""
+    examples = draw(read_questions(data / TEST), n, seed=0)
+    folder = work / f"test-{n}"
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        path = folder / f"{name}.json"
+        if not path.exists():
+            with replacing_text(path) as file:
+                json.dump(_answers(WAYS[name], examples, index, work), file, ensure_ascii=False, indent=0)
+    paths = {name: folder / f"{name}.json" for name in WAYS}
+    answers = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
+    return {"n_questions": n, **figures({name: _right(examples, of_way) for name, of_way in answers.items()})}
+
+
+def _right(examples: Sequence[QAExample], answers: Sequence[str]) -> NDArray[np.float64]:
+    """Which answers equal a gold answer, (n_questions,)."""
+    golds = ([comparable(answer_text(a)) for a in e.answers] for e in examples)
+    return np.array([comparable(answer) in gold for answer, gold in zip(answers, golds, strict=True)], np.float64)
+
+
+def _answers(way: Way, examples: Sequence[QAExample], index: Path, work: Path) -> list[str]:
+    generator = load_generator(None, work / way.adapter)
+    if way.closed_book:
+        return _in_batches(generator, [closed_book_prompt(e.question) for e in examples])
+    prompts, candidates = [], []
+    with KBQAgent.open(index, model="none") as agent:
+        for example in tqdm(examples, "retrieve", unit="question"):
+            triples = agent.best_triples(example.question, agent.config.prompt_triples)
+            prompts.append(answer_prompt(example.question, triples))
+            candidates.append(list(dict.fromkeys(answer_text(t.object) for t in triples)))
+    return (
+        _majority(generator, prompts)
+        if way.votes
+        else _in_batches(generator, prompts, candidates if way.constrained else None)
+    )
 
 
 def _in_batches(
-    generator: HuggingFaceGenerator, prompts: Sequence[str], name: str, among: Sequence[Sequence[str]] | None = None
+    generator: HuggingFaceGenerator, prompts: Sequence[str], among: Sequence[Sequence[str]] | None = None
 ) -> list[str]:
     answers: dict[int, str] = {}
-    for at in _batches(prompts, name):
-        choices = [[*among[i], UNKNOWN] for i in at] if among is not None else None
+    for at in _batches(prompts):
+        choices = [[*among[i], UNKNOWN] for i in at] if among else None
         answers |= zip(at, generator.generate([prompts[i] for i in at], among=choices), strict=True)
     return [answers[i] for i in range(len(prompts))]
 
@@ -113,34 +138,33 @@ def _in_batches(
 def _majority(generator: HuggingFaceGenerator, prompts: Sequence[str]) -> list[str]:
     """The best of some samples of each prompt, told without any gold answer."""
     answers: dict[int, str] = {}
-    for at in _batches(prompts, "best of samples"):
+    for at in _batches(prompts):
         for i, samples in zip(at, generator.sample([prompts[i] for i in at], SAMPLES), strict=True):
             texts, likelihoods, n_tokens = zip(*samples, strict=True)
             answers[i] = majority(Drawn(RaftPrompt(str(i), prompts[i], ()), texts, n_tokens, likelihoods))
     return [answers[i] for i in range(len(prompts))]
 
 
-def _batches(prompts: Sequence[str], name: str) -> list[list[int]]:
+def _batches(prompts: Sequence[str]) -> Iterator[list[int]]:
     """The numbers of prompts of like length, `AT_ONCE` together."""
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    return list(tqdm([order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)], name, unit="batch"))
+    yield from tqdm([order[i : i + AT_ONCE] for i in range(0, len(order), AT_ONCE)], unit="batch")
 
 
 def figures(found: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """The share of right answers of each way, and of each pair of ways that is asked about the paired difference."""
-    ways = list(found)
-    shares = np.column_stack([found[way] for way in ways])
-    pairs = [("raft", "sft"), ("raft, constrained", "sft, constrained"), (f"sft, best of {SAMPLES}", "sft")]
-    gains = np.column_stack([found[a] - found[b] for a, b in pairs])
+    """The share of right answers of each way, and the paired difference of `COMPARED` ways."""
+    pairs = {f"{a} over {b}": found[a] - found[b] for a, b in COMPARED if a in found and b in found}
+    return {"exact_match": _with_intervals(found), "gains": _with_intervals(pairs)}
+
+
+def _with_intervals(values: Mapping[str, NDArray[np.float64]]) -> dict[str, dict[str, Any]]:
     return {
-        "exact_match": _with_intervals(ways, shares),
-        "gains": _with_intervals([f"{a} over {b}" for a, b in pairs], gains),
+        name: {
+            "mean": round(float(of_questions.mean()), 4),
+            "interval": [round(end, 4) for end in bootstrap_intervals(of_questions[:, None])[0].tolist()],
+        }
+        for name, of_questions in values.items()
     }
-
-
-def _with_intervals(names: Sequence[str], values: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
-    rows = zip(names, values.mean(axis=0).tolist(), bootstrap_intervals(values).tolist(), strict=True)
-    return {name: {"mean": round(mean, 4), "interval": [round(end, 4) for end in ends]} for name, mean, ends in rows}
 
 
 def main() -> None:
@@ -151,15 +175,16 @@ def main() -> None:
     options.add_argument("--index", type=Path, required=True, help="index of its triples, with a trained ranker")
     options.add_argument("--work", type=Path, required=True, help="folder for the adapters")
     options.add_argument("--all", action="store_true", help="train on all questions, as a GPU can")
+    options.add_argument("--ways", nargs="*", choices=list(WAYS), help="ways to answer; default: all")
     options.add_argument("--drawn", type=int, default=500, help="test questions")
     args = options.parse_args()
     if args.what == "train":
         train(args.data, args.index, args.work, args.all)
         return
-    asked = Asked(args.data, args.index, args.drawn)
-    compared = json.loads((args.work / "raft" / "comparison.json").read_text(encoding="utf-8"))
-    found = figures(test(asked, args.work))
-    record("generators", {"n_questions": len(asked.examples), **found, "held_out": compared}, f"bench.kbqa.kb, {TEST}")
+    found = test(args.data, args.index, args.work, args.drawn, args.ways or list(WAYS))
+    compared = args.work / "raft" / "comparison.json"
+    held_out = json.loads(compared.read_text(encoding="utf-8")) if compared.exists() else None
+    record("generators", {**found, "raft_on_held_out": held_out}, f"bench.kbqa.kb, {TEST}")
 
 
 if __name__ == "__main__":

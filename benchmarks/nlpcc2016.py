@@ -86,7 +86,11 @@ def kgclue_steps(kgclue: Path, data: Path, work: Path) -> dict[str, list[str]]:
     return {
         "kgclue": ["eval", "--index", str(work / "index"), *asked, "--out", str(work / "kgclue")],
         "index-kgclue": ["index", str(data / KB), "--out", str(work / "index-kgclue")],
-        "ranker-kgclue": ["finetune", "ranker", "--questions", str(kgclue / "train.json"), *own],
+        "ranker-kgclue": [
+            *("finetune", "ranker", "--questions", str(kgclue / "train.json"), *own),
+            "--new-attributes",
+            "1",
+        ],
         "trained-kgclue": ["eval", *own, *asked, "--out", str(work / "trained-kgclue")],
     }
 

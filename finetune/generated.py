@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from finetune.question_templates import COMMON, Templates, load_templates
 from kb_index.errors import InputError
+from kb_index.names import naming_predicates
 from kb_index.normalize import strip_description
 from kb_index.types import Triple
 from kbqa_agent.types import QAExample
@@ -30,6 +31,10 @@ PLAIN_SHARE = 0.5
 """Share of the questions without a frame such as 请问…, with or without a question mark."""
 HINT_SHARE = 0.1
 """Share of the questions that say a short description before the name: 美国州佐治亚 for 佐治亚(美国州)."""
+CALLED_SHARE = 0.3
+"""Share of the questions, about entities that have other names, which use one of them."""
+FULL_SHARE = 0.05
+"""Share of the questions, about described entities, that give the name with its bracketed description."""
 
 _MARKS = re.compile(r"\[\d*\]|[\s\u3000:：·]+")
 _NUMBER = re.compile(r"^[约近超共第]{0,2}[-+]?[\d０-９][\d,，.]*\s*\D{0,12}$")
@@ -46,10 +51,14 @@ _ENDINGS = {
 
 
 class _Choice(NamedTuple):
-    """A triple to ask about, what its subject is called, and all objects of its subject and attribute."""
+    """A triple to ask about, what its subject is called, and all objects of its subject and attribute.
+
+    `called` are the subject's other names, as its naming attributes state them.
+    """
 
     triple: Triple
     name: str
+    called: tuple[str, ...]
     description: str
     attribute: str
     attributes: frozenset[str]
@@ -97,8 +106,8 @@ def questions_from_triples(triples: Sequence[Triple], n: int, seed: int) -> list
     """Ask `n` different questions about the triples; fewer where the triples do not give as many.
 
     An attribute is drawn with the square root of its frequency, so that rare ones are asked too. The question names the
-    subject without its bracketed description; the gold answers are all objects of that subject and attribute. The same
-    triples, `n` and `seed` give the same questions.
+    subject, mostly without its bracketed description, sometimes by another of its names; the gold answers are all
+    objects of that subject and attribute. The same triples, `n` and `seed` give the same questions.
 
     Raises:
         InputError: `n` is negative.
@@ -151,11 +160,18 @@ def _choice(triple: Triple, attribute: str, siblings: Sequence[Triple]) -> _Choi
     return _Choice(
         triple=triple,
         name=name,
+        called=_other_names(triple, name, siblings),
         description=description,
         attribute=attribute,
         attributes=frozenset(plain_attribute(t.predicate) for t in siblings),
         answers=tuple(dict.fromkeys(t.object for t in siblings if t.predicate == triple.predicate)),
     )
+
+
+def _other_names(asked: Triple, name: str, siblings: Sequence[Triple]) -> tuple[str, ...]:
+    naming = set(naming_predicates(dict.fromkeys(t.predicate for t in siblings))) - {asked.predicate}
+    values = (t.object for t in siblings if t.predicate in naming and len(t.object) <= MAX_NAME_CHARS)
+    return tuple(value for value in dict.fromkeys(values) if plain_name(value) != name)
 
 
 def _ask(choice: _Choice, templates: Templates, rng: random.Random) -> str:
@@ -176,10 +192,18 @@ def _ask(choice: _Choice, templates: Templates, rng: random.Random) -> str:
     else:
         kind, question = COMMON, rng.choice(templates.generic[value_type(choice.attribute, choice.triple.object)])
     mention = rng.choice(templates.kinds[likeliest if kind == COMMON else kind].mentions)
-    said = mention.replace("{s}", choice.name)
+    said = mention.replace("{s}", _said_name(choice, rng))
     if 0 < len(choice.description) <= 10 and choice.description.isalpha() and rng.random() < HINT_SHARE:
         said = choice.description + said
     return question.replace("{p}", choice.attribute).replace("{s}", said)
+
+
+def _said_name(choice: _Choice, rng: random.Random) -> str:
+    if choice.called and rng.random() < CALLED_SHARE:
+        return rng.choice(choice.called)
+    if choice.description and rng.random() < FULL_SHARE:
+        return choice.triple.subject
+    return choice.name
 
 
 def _frame(question: str, templates: Templates, rng: random.Random) -> str:

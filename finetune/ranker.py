@@ -31,6 +31,7 @@ from kbqa_agent.features import candidate_features, feature_names
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
 from kbqa_agent.text_encoder import TextEncoder
+from kbqa_agent.together import NOTHING_TOGETHER, Together
 from kbqa_agent.types import Generator, QAExample
 from kbqa_agent.wordings import Wordings
 
@@ -62,7 +63,7 @@ class RankerConfig:
     trees: int = 300
     leaves: int = 31
     learning_rate: float = 0.08
-    held_out: int = 2000
+    held_out: int = 3000
     """About how many questions, at most, tell how sure the scores make and when to be silent."""
     held_out_share: float = 0.2
     """The share of all questions that they are, at most."""
@@ -133,7 +134,8 @@ def train_ranker(
     if texts is not None:
         texts.prepare(*all_texts(found))
         stages.add("encode", n_questions=len(found))
-    rows, shown_with = _training_rows(kb, found, config, texts)
+    together = Together.count(kb)
+    rows, shown_with = _training_rows(kb, found, config, together, texts)
     first = _boost([r for r in rows if not held_out[r.question]], config)
     judges = {id(wordings): TrainedRanker(kb, first, wordings, Calibration()) for wordings in shown_with}
     asked = [(judges[id(shown_with[i])], examples[i]) for i in np.flatnonzero(held_out).tolist()]
@@ -143,7 +145,7 @@ def train_ranker(
             calibration, likelihood_weight=likelihood_weight(asked, calibration, generator, config.weighed, config.seed)
         )
     stages.add("hold out", n_held_out=len(asked), validation_mrr=mrr, **asdict(calibration))
-    ranker = TrainedRanker(kb, _boost(rows, config), _wordings(found, texts), calibration, presence)
+    ranker = TrainedRanker(kb, _boost(rows, config), _wordings(found, together, texts), calibration, presence)
     stages.add("boost", n_questions=len(found), recall=recall)
     result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
     data = {"questions_sha256": sha256_of(map(asdict, examples)), "result": asdict(result)}
@@ -162,9 +164,9 @@ def _held_out(n: int, config: RankerConfig) -> NDArray[np.bool_]:
     return held
 
 
-def _wordings(found: Iterable[Retrieved], texts: EncodedTexts | None) -> Wordings:
+def _wordings(found: Iterable[Retrieved], together: Together, texts: EncodedTexts | None) -> Wordings:
     known = [(f.asked, AskedAttribute(f.question, f.about, f.asked.attribute)) for f in found if f.asked and f.about]
-    wordings = Wordings.fit(fact for fact, _ in known)
+    wordings = Wordings.fit((fact for fact, _ in known), together)
     return replace(wordings, similarity=Similarity.fit(texts, [asked for _, asked in known])) if texts else wordings
 
 
@@ -177,7 +179,11 @@ class _Rows(NamedTuple):
 
 
 def _training_rows(
-    kb: KnowledgeBase, found: Sequence[Retrieved], config: RankerConfig, texts: EncodedTexts | None = None
+    kb: KnowledgeBase,
+    found: Sequence[Retrieved],
+    config: RankerConfig,
+    together: Together = NOTHING_TOGETHER,
+    texts: EncodedTexts | None = None,
 ) -> tuple[list[_Rows], list[Wordings]]:
     """What is trained on of each question that has a right triple; and for each question the wordings it is shown with.
 
@@ -188,7 +194,7 @@ def _training_rows(
     def tasks() -> Iterator[tuple[Wordings, list[tuple[int, Retrieved]], RankerConfig]]:
         asked = [f.asked.attribute if f.asked else None for f in found]
         for shown, counted in unseeing(asked, config.folds, config.new_attributes, config.seed):
-            wordings = _wordings((found[i] for i in counted.tolist()), texts)
+            wordings = _wordings((found[i] for i in counted.tolist()), together, texts)
             shown_with.update(dict.fromkeys(shown.tolist(), wordings))
             for batch in batches([i for i in shown.tolist() if found[i].asked]):
                 yield wordings, [(i, found[i]) for i in batch], config

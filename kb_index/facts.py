@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.columns import TextColumn, fetch_columns, open_numbers, save_numbers, save_texts
-from kb_index.normalize import LIST_MARKS, PLAIN_NAME_SQL
+from kb_index.normalize import LIST_MARKS, PLAIN_NAME_SQL, normalize_attribute
 from kb_index.types import Entity, Triple
 
 if TYPE_CHECKING:
@@ -143,9 +143,7 @@ class Facts:
         """
         if not rows:
             return []
-        starts, ends = (self._first[np.array(rows) + i].astype(np.int64) for i in (0, 1))
-        counts = ends - starts
-        numbers = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+        numbers, counts = self._numbers(np.array(rows))
         columns = (
             (numbers + offset).tolist(),
             _repeated(map(self.name, rows), counts),
@@ -155,6 +153,24 @@ class Facts:
             [()] * len(numbers),
         )
         return list(map(Triple._make, zip(*columns, strict=True)))
+
+    def _numbers(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The triples of the entities in some rows, one entity's after the other's, and how many each has."""
+        starts, ends = (self._first[rows + i].astype(np.int64) for i in (0, 1))
+        counts = ends - starts
+        return np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts), counts
+
+    def attributes_of(self, rows: NDArray[np.int64], numbers: dict[str, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Pair the entities in some rows, by their place in `rows`, with their normalised attributes, each pair once.
+
+        Attributes are given by their number in `numbers`, which gets those that it lacks. Two arrays of (n_pairs,).
+        """
+        predicates = map(self._predicate_names.__getitem__, range(len(self._predicate_names)))
+        code = [numbers.setdefault(normalize_attribute(name), len(numbers)) for name in predicates]
+        triples, counts = self._numbers(rows)
+        attributes = np.array(code, np.int64)[self._predicates[triples]]
+        pairs = np.unique(np.repeat(np.arange(len(rows)), counts) * len(numbers) + attributes)
+        return divmod(pairs, max(1, len(numbers)))
 
     def attribute_name(self, row: int) -> str:
         """Give the normalised attribute in a row."""

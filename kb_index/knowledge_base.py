@@ -133,6 +133,14 @@ class KnowledgeBase:
         view = self._view
         return np.array([view.attribute_triples(normalize_attribute(p)) for p in predicates], dtype=np.int64)
 
+    def attributes_of_entities(self, most: int) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+        """Pair entities with their attributes: the normalised attributes, and two arrays of (n_pairs,), each pair once.
+
+        The arrays number entities, from 0 and in no order that means something, and attributes by their place in the
+        list. Of a large knowledge base about `most` entities are looked at, spread evenly.
+        """
+        return self._view.attributes_of_entities(most)
+
     def similar_entities(self, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
         """Find for each text the entities of the k names nearest to it, misspelt or not, best first.
 

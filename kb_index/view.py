@@ -14,6 +14,9 @@ from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kb_index.columns import open_numbers
 from kb_index.encoder import Encoder, open_encoder
 from kb_index.errors import EncoderMismatchError, IndexFolderError
@@ -116,6 +119,21 @@ class View:
             if count is not None:
                 return count
         return 0
+
+    def attributes_of_entities(self, most: int) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+        """Pair entities with their attributes; `KnowledgeBase.attributes_of_entities` says how."""
+        numbers: dict[str, int] = {}
+        found, n_entities = [], 0
+        for layer in self.layers:
+            n = layer.facts.n_entities
+            rows = np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
+            if layer is self.first and self.replaced:
+                rows = rows[~np.isin(rows, list(self.replaced))]
+            entities, attributes = layer.facts.attributes_of(rows, numbers)
+            found.append((entities + n_entities, attributes))
+            n_entities += len(rows)
+        entities, attributes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return list(numbers), entities, attributes
 
     def extra(self, ids: Sequence[int]) -> dict[int, tuple[Mapping[str, str], ...]]:
         """Map the ids of triples with extra columns to what each of their lines had there."""

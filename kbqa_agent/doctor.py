@@ -63,14 +63,16 @@ class Report:
     installation: Installation | None
     index: IndexCheck | None
     adapter: Adapter | None
+    ranker: str | None = None
+    """What is wrong with the index's own ranker; None as well where it has none."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether the core is installed and the index is whole; extras may be missing."""
+        """Whether the core is installed and the index and its ranker are whole; extras may be missing."""
         missing = self.installation and any(
             d.found is None and d.needed_by == "kbqa" for d in self.installation.dependencies
         )
-        return not missing and not (self.index and self.index.damage)
+        return not missing and not (self.index and self.index.damage) and self.ranker is None
 
     def as_json(self) -> dict[str, Any]:
         """Give what `kbqa doctor --json` prints."""
@@ -87,6 +89,8 @@ class Report:
             yield from _installation_lines(self.installation)
         if self.index:
             yield from _index_lines(self.index)
+        if self.ranker:
+            yield self.ranker
         if self.adapter:
             made = self.adapter
             yield f"adapter {made.folder}: LoRA of rank {made.rank}; needs --model {made.base_model}"
@@ -103,7 +107,19 @@ def examine(index: Path | None = None, adapter: Path | None = None) -> Report:
         installation=None if index or adapter else _installation(),
         index=check_index(index) if index else None,
         adapter=_adapter(adapter) if adapter else None,
+        ranker=_ranker_fault(index) if index else None,
     )
+
+
+def _ranker_fault(index: Path) -> str | None:
+    from kbqa_agent.ranking import OWN_RANKER, check_ranker
+
+    try:
+        if (index / OWN_RANKER).is_dir():
+            check_ranker(index / OWN_RANKER)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _installation() -> Installation:

@@ -4,7 +4,7 @@ A LambdaMART model (gradient-boosted trees, LightGBM) orders the triples of a qu
 and a term for "none of these" turns its scores into probabilities, both fitted on questions held out from training.
 Training is `finetune.ranker`; what it writes, and this module reads, is one folder:
 
-    ranker.json   booster.txt   asked.json   {patterns,objects}.{safetensors,json}
+    ranker.json   booster.txt   asked.json   {patterns,objects,together}.{safetensors,json}
     [presence.json   presence.txt]   [similarity.safetensors]
 
 Where the folder holds a model of presence, that one says how probable it is that any triple answers, in place of the
@@ -20,7 +20,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from kb_index.errors import ModelError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.manifest import describe_file
 from kb_index.types import Triple
+from kbqa_agent.asked_for import ASKED_FOR
 from kbqa_agent.attribute_fit import ATTRIBUTE_FIT, attribute_fit
 from kbqa_agent.features import MadeRows, attribute_of, candidate_features, feature_names, mention_of_triples
 from kbqa_agent.mention_features import mask_mention
@@ -41,11 +42,23 @@ from kbqa_agent.wordings import Wordings
 if TYPE_CHECKING:
     from lightgbm import Booster
 
-__all__ = ["DEFAULT_RANKER", "LIKELIHOOD_WEIGHT", "RANKER_FILE", "Calibration", "TrainedRanker", "load_ranker", "weigh"]
+__all__ = [
+    "DEFAULT_RANKER",
+    "LIKELIHOOD_WEIGHT",
+    "OWN_RANKER",
+    "RANKER_FILE",
+    "Calibration",
+    "TrainedRanker",
+    "check_ranker",
+    "load_ranker",
+    "weigh",
+]
 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
 RANKER_FILE = "ranker.json"
-FORMAT_VERSION = 2
+OWN_RANKER = "ranker"
+"""The folder inside an index that holds the ranker which was trained over it."""
+FORMAT_VERSION = 3
 LIKELIHOOD_WEIGHT = 1.0
 
 
@@ -134,16 +147,21 @@ class TrainedRanker:
         triples: Sequence[Triple],
         made: MadeRows | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Raw scores (n_triples,), and what a model of presence sees of the best triple, (n_features + n_fit,).
+        """Raw scores (n_triples,), and what a model of presence sees of the best triple, (n_seen,).
 
         `made` is as in `candidate_features`.
         """
         rows, scores = self._scored(question, mentions, triples, made)
         first = int(np.argmax(scores))
-        best = triples[first]
-        masked = mask_mention(question, mentions[mention_of_triples(mentions, [best])[0]])
-        fit = attribute_fit(masked, attribute_of(best.predicate), self.kb.attribute_frequency)
-        return scores, np.concatenate([rows[first], fit])
+        mention_of = mention_of_triples(mentions, triples)
+        masked = mask_mention(question, mentions[mention_of[first]])
+        attributes = [attribute_of(t.predicate) for t in triples]
+        best = attributes[first]
+        held = {a for a, t in zip(attributes, triples, strict=True) if t.subject_id == triples[first].subject_id}
+        by_name = {a for a, number in zip(attributes, mention_of, strict=True) if number == mention_of[first]}
+        fit = attribute_fit(masked, best, self.kb.attribute_frequency)
+        asked_for = self.wordings.asked_for.features(masked, best, held, by_name)
+        return scores, np.concatenate([rows[first], fit, asked_for])
 
     def expecting(self, share: float) -> TrainedRanker:
         """The same ranker for questions of which this share has an answer; it counts only where presence was learnt."""
@@ -158,7 +176,7 @@ class TrainedRanker:
     @property
     def presence_names(self) -> tuple[str, ...]:
         """The names of what its model of presence sees of a question."""
-        return (*SPREAD, *(f"of_best_{name}" for name in (*self.features, *ATTRIBUTE_FIT)))
+        return (*SPREAD, *(f"of_best_{name}" for name in (*self.features, *ATTRIBUTE_FIT, *ASKED_FOR)))
 
     @property
     def expected_share(self) -> float | None:
@@ -197,36 +215,52 @@ class TrainedRanker:
         (folder / RANKER_FILE).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
+def check_ranker(folder: Path) -> dict[str, Any]:
+    """Read a ranker's record, and make sure that its files are as they were written. Raises: ModelError."""
+    try:
+        about: dict[str, Any] = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
+        if about["format"] != FORMAT_VERSION or about["features"] != list(feature_names("encoder" in about)):
+            raise _made_by_another_version(folder)
+        for name, sha256 in about["files"].items():  # LightGBM ends the process where its file is damaged
+            if describe_file(folder / name).sha256 != sha256:
+                raise ValueError(f"{name} is not as it was written")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(folder, error) from error
+    return about
+
+
 def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     """Open the ranker in `folder`; by default the index's own or, where it has none, the one shipped in the package.
 
     Raises: ModelError when the folder holds no ranker, a damaged one, one for other features, or one whose encoder is
     not there; MissingExtraError when the packages for that encoder are not.
     """
-    own = kb.path / "ranker"
+    own = kb.path / OWN_RANKER
     folder = folder or (own if own.is_dir() else DEFAULT_RANKER)
     import lightgbm
     from safetensors import SafetensorError
 
-    other = ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+    about = check_ranker(folder)
     try:
-        about = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
-        if about["format"] != FORMAT_VERSION or about["features"] != list(feature_names("encoder" in about)):
-            raise other
-        for name, sha256 in about["files"].items():  # LightGBM ends the process where its file is damaged
-            if describe_file(folder / name).sha256 != sha256:
-                raise ValueError(f"{name} is not as it was written")
         booster = lightgbm.Booster(model_file=str(folder / "booster.txt"))
         wordings, calibration = Wordings.load(folder), Calibration(**about["calibration"])
         if "encoder" in about:
             wordings = replace(wordings, similarity=Similarity.load(folder, _encoder(folder, **about["encoder"])))
         ranker = TrainedRanker(kb, booster, wordings, calibration, PresenceModel.load(folder))
         if ranker.presence and tuple(ranker.presence.booster.feature_name()) != ranker.presence_names:
-            raise other
+            raise _made_by_another_version(folder)
         return ranker
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, lightgbm.basic.LightGBMError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker") from error
+        raise _unreadable(folder, error) from error
+
+
+def _made_by_another_version(folder: Path) -> ModelError:
+    return ModelError(f"ranker {folder}: made by another version of kbqa; train it again: kbqa finetune ranker")
+
+
+def _unreadable(folder: Path, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(f"ranker {folder}: cannot be read ({reason}); train it again: kbqa finetune ranker")
 
 
 def _encoder(folder: Path, name: str, sha256: str) -> TextEncoder:

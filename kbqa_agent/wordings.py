@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.normalize import normalize_name
+from kbqa_agent.asked_for import AskedFor
 from kbqa_agent.patterns import NOTHING, Gains, TranslationModel
 from kbqa_agent.similarity import Similarity
+from kbqa_agent.together import NOTHING_TOGETHER, Together
 
 __all__ = ["AskedFact", "ObjectForm", "Wordings", "attribute_parts", "object_form", "pairs_of"]
 
@@ -96,15 +98,18 @@ class Wordings:
     objects: TranslationModel
     asked: Mapping[str, int]
     similarity: Similarity | None = None
+    together: Together = NOTHING_TOGETHER
+    """Which attributes entities have together: of the knowledge base, not of the questions."""
 
     @classmethod
-    def fit(cls, facts: Iterable[AskedFact]) -> Wordings:
+    def fit(cls, facts: Iterable[AskedFact], together: Together = NOTHING_TOGETHER) -> Wordings:
         """Learn from the questions of training whose triple is known."""
         listed = list(facts)
         return cls(
             TranslationModel.fit((f.masked, attribute_parts(f.attribute)) for f in listed),
             TranslationModel.fit(((f.masked, object_form(f.value).parts) for f in listed), 2),
             Counter(f.attribute for f in listed),
+            together=together,
         )
 
     def save(self, folder: Path) -> None:
@@ -112,13 +117,19 @@ class Wordings:
         for name, model in zip(MODELS, (self.attributes, self.objects), strict=True):
             model.save(folder, name)
         (folder / ASKED_FILE).write_text(json.dumps(self.asked, ensure_ascii=False), encoding="utf-8")
+        self.together.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Wordings:
         """Read what `save` wrote."""
         asked = json.loads((folder / ASKED_FILE).read_text(encoding="utf-8"))
         attributes, objects = (TranslationModel.load(folder, name) for name in MODELS)
-        return cls(attributes, objects, asked)
+        return cls(attributes, objects, asked, together=Together.load(folder))
+
+    @cached_property
+    def asked_for(self) -> AskedFor:
+        """What tells which of all asked attributes a question asks for; made when it is first used."""
+        return AskedFor(self.attributes, self.asked, {a: attribute_parts(a) for a in self.asked}, self.together)
 
     def attribute_gains(self, masked: str, attributes: Sequence[str]) -> tuple[Gains, NDArray[np.float32]]:
         """The gains of attributes, and the sum by the whole name alone: how this very attribute was asked for."""

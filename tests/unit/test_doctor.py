@@ -1,12 +1,15 @@
 """What is installed, what is missing, and what an adapter needs, in lines and as JSON."""
 
 import json
+import shutil
 
 import pytest
 
+from kb_index import build_index
 from kb_index.errors import IndexFolderError, ModelError
 from kbqa_agent import doctor
 from kbqa_agent.doctor import examine
+from kbqa_agent.ranking import DEFAULT_RANKER
 
 REQUIRED = [
     "duckdb>=2.0",
@@ -82,3 +85,18 @@ def test_an_adapter_names_its_model(tmp_path):
 def test_a_folder_that_is_no_index(tmp_path):
     with pytest.raises(IndexFolderError, match="no such folder"):
         examine(tmp_path / "missing")
+
+
+def test_a_ranker_of_the_index_whose_files_were_changed_is_a_fault(tmp_path):
+    build_index([[("惠能", "朝代", "唐")]], tmp_path / "index", progress=False)
+    own = tmp_path / "index" / "ranker"
+    assert examine(tmp_path / "index").is_sound
+    shutil.copytree(DEFAULT_RANKER, own)
+    assert examine(tmp_path / "index").is_sound
+    with (own / "booster.txt").open("a") as file:
+        file.write("one line more\n")
+    report = examine(tmp_path / "index")
+    assert not report.is_sound
+    told = f"ranker {own}: cannot be read (booster.txt is not as it was written); train it again: kbqa finetune ranker"
+    assert list(report.lines())[1:] == [told]
+    assert report.as_json()["ranker"] == told

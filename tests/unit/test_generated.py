@@ -110,10 +110,21 @@ def test_questions_name_the_plain_subject_and_carry_their_triple_and_all_answers
     for example in examples:
         assert example.triple is not None
         assert plain_name(example.triple[0]) in example.question
-        assert "(" not in example.question
+        if "(" in example.question:
+            assert example.triple[0] in example.question
         assert example.triple[2] in example.answers
+    assert 0 < sum("(" in e.question for e in examples) < 20
     authors = [e.answers for e in examples if e.triple is not None and e.triple[1] == "作者"]
     assert set(authors) == {("杨可桢", "程光蕴")}
+
+
+def test_some_questions_use_another_name_of_their_entity() -> None:
+    triples = [*TRIPLES, Triple(9, "惠能", "又名", "慧能大师", 1)]
+    examples = [e for e in questions_from_triples(triples, 200, seed=1) if e.triple and e.triple[0] == "惠能"]
+    named, called = ([e for e in examples if name in e.question] for name in ("惠能", "慧能大师"))
+    assert len(named) + len(called) == len(examples)
+    assert 0.15 < len(called) / len(examples) < 0.4
+    assert "又名" not in {e.triple[1] for e in called if e.triple}
 
 
 def test_questions_fit_the_kind_of_entity() -> None:
