@@ -7,7 +7,7 @@
 questions a stage, as a CPU can; `--all` takes every training question. `test` asks `--drawn` test questions, drawn at
 random, of each adapter with the prompts of `ask`, and writes one row with the share of exactly right answers of each
 way, its 95 % interval, and the paired difference to supervised fine-tuning alone. Answers are written in batches, and
-those of a way that is finished are read from the work folder.
+those of a way that is finished with the same adapter are read from the work folder.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from eval.uncertainty import bootstrap_intervals
 from finetune.raft_prompts import RaftPrompt
 from finetune.raft_samples import Drawn, majority
 from kb_index.atomic import replacing_text
+from kb_index.manifest import describe_file
 from kbqa_agent import KBQAgent
 from kbqa_agent.generation import HuggingFaceGenerator, load_generator
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
@@ -92,18 +93,21 @@ def test(data: Path, index: Path, work: Path, n: int, names: Sequence[str]) -> d
     examples = draw(read_questions(data / TEST), n, seed=0)
     folder = work / f"test-{n}"
     folder.mkdir(exist_ok=True)
-    for name in names:
-        path = folder / f"{name}.json"
-        if not path.exists():
+    found = {}
+    for name, way in WAYS.items():
+        path, adapter = folder / f"{name}.json", describe_file(work / way.adapter / "adapter_model.safetensors").sha256
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if name in names and kept.get("adapter") != adapter:
+            kept = {"adapter": adapter, "answers": _answers(way, examples, index, work)}
             with replacing_text(path) as file:
-                json.dump(_answers(WAYS[name], examples, index, work), file, ensure_ascii=False, indent=0)
-    paths = {name: folder / f"{name}.json" for name in WAYS}
-    answers = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths.items() if path.exists()}
-    return {"n_questions": n, **figures({name: _right(examples, of_way) for name, of_way in answers.items()})}
+                json.dump(kept, file, ensure_ascii=False, indent=0)
+        if kept.get("adapter") == adapter:
+            found[name] = _right(examples, kept["answers"])
+    return {"n_questions": n, **figures(found)}
 
 
 def _right(examples: Sequence[QAExample], answers: Sequence[str]) -> NDArray[np.float64]:
-    """Which answers equal a gold answer, (n_questions,)."""
+    """Which answers equal a gold answer as prompts have it, one line of at most 60 characters; (n_questions,)."""
     golds = ([comparable(answer_text(a)) for a in e.answers] for e in examples)
     return np.array([comparable(answer) in gold for answer, gold in zip(answers, golds, strict=True)], np.float64)
 

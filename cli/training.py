@@ -32,8 +32,9 @@ def finetune() -> None:
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="Which share of the questions to come asks for attributes that no question of the file asks for.",
+    help="Which share of the attributes that will be asked for does no question of the file ask for.",
 )
+@click.option("--processes", type=click.IntRange(1), help="Look at questions in so many processes; default: all cores.")
 def ranker(
     index: Path, questions: Path, out: Path | None, model: str | None, adapter: str | None, **options: Any
 ) -> None:
@@ -51,13 +52,14 @@ def ranker(
     """  # noqa: D301 - click's mark
     from finetune.ranker import RankerConfig, train_ranker
     from kb_index import KnowledgeBase
+    from kb_index.manifest import RANKER_FOLDER
     from kbqa_agent.generation import open_generator
     from kbqa_agent.qa_data import read_questions
 
     generator = open_generator(model, adapter) if model not in (None, "none") else None
     config = RankerConfig(**options)
     with KnowledgeBase.open(index) as kb:
-        result = train_ranker(kb, read_questions(questions), out or index / "ranker", config, generator)
+        result = train_ranker(kb, read_questions(questions), out or index / RANKER_FOLDER, config, generator)
     click.echo(
         f"{result.n_questions:,} questions in {result.seconds:.0f} s; the answer was among the candidates of "
         f"{result.recall:.1%}; held-out MRR {result.validation_mrr:.3f}"

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from finetune.question_templates import COMMON, Templates, load_templates
 from kb_index.errors import InputError
-from kb_index.names import naming_predicates
-from kb_index.normalize import strip_description
+from kb_index.names import listed_names, naming_predicates
+from kb_index.normalize import normalize_attribute, strip_description
 from kb_index.types import Triple
 from kbqa_agent.types import QAExample
 
@@ -169,9 +169,13 @@ def _choice(triple: Triple, attribute: str, siblings: Sequence[Triple]) -> _Choi
 
 
 def _other_names(asked: Triple, name: str, siblings: Sequence[Triple]) -> tuple[str, ...]:
-    naming = set(naming_predicates(dict.fromkeys(t.predicate for t in siblings))) - {asked.predicate}
-    values = (t.object for t in siblings if t.predicate in naming and len(t.object) <= MAX_NAME_CHARS)
-    return tuple(value for value in dict.fromkeys(values) if plain_name(value) != name)
+    """What else the subject is called, but for names that are the answer."""
+    naming = set(naming_predicates(dict.fromkeys(t.predicate for t in siblings)))
+    values = [t.object for t in siblings if t.predicate in naming and len(t.object) <= MAX_NAME_CHARS]
+    names = dict.fromkeys(part.strip() for value in values for part in listed_names(value))
+    attribute = normalize_attribute(asked.predicate)
+    said = {plain_name(t.object) for t in siblings if normalize_attribute(t.predicate) == attribute}
+    return tuple(n for n in names if len(n) > 1 and plain_name(n) not in (name, *said))
 
 
 def _ask(choice: _Choice, templates: Templates, rng: random.Random) -> str:

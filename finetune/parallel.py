@@ -1,40 +1,51 @@
 """Work on batches of questions, in several processes where there are many: each has the index open for itself.
 
 The processes start anew, so that nothing of the caller's threads is copied, and do not run the caller's main module
-again, so that a script needs no guard around its own code.
+again, so that a script needs no guard around its own code. joblib keeps them for the next call, and lets them end when
+they have been idle.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kb_index.errors import IndexFolderError
+from kb_index.errors import IndexFolderError, TrainingError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.manifest import Manifest
 
-__all__ = ["QUESTIONS_AT_ONCE", "batches", "over_batches"]
+__all__ = ["batches", "n_processors", "over_batches"]
 
-QUESTIONS_AT_ONCE = 50
-IDLE_SECONDS = 20
-"""After so long without work the processes end."""
+AT_ONCE = 50
+IDLE_SECONDS = 120
+RESTARTED = "A worker stopped while some jobs were given to the executor"
+"""How joblib warns when it starts a process anew that has grown, as one does that maps more and more of an index."""
 
 T = TypeVar("T")
 Work = Callable[..., list[T]]
 
 
 def batches(items: Sequence[T]) -> list[Sequence[T]]:
-    """Cut a sequence into parts of `QUESTIONS_AT_ONCE`, the last one shorter."""
-    return [items[start : start + QUESTIONS_AT_ONCE] for start in range(0, len(items), QUESTIONS_AT_ONCE)]
+    """Cut a sequence into parts of `AT_ONCE`, the last one shorter."""
+    return [items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE)]
+
+
+def n_processors() -> int:
+    """How many processors may be used."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ...]], processes: int) -> Iterator[T]:
     """Give what `work(kb, *task)` lists for each task, in their order; `work` is a function of a module.
 
-    Raises: IndexFolderError when the index was changed since it was opened.
+    Raises: IndexFolderError when the index was changed since it was opened; TrainingError when a process was ended.
     """
     if processes == 1:
         yield from chain.from_iterable(work(kb, *task) for task in tasks)
@@ -42,11 +53,21 @@ def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ..
     from joblib import Parallel, delayed
 
     parallel = Parallel(processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS)
-    yield from chain.from_iterable(parallel(delayed(_elsewhere)(kb.path, kb.manifest, work, task) for task in tasks))
+    path, manifest = kb.path.resolve(), kb.manifest
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", RESTARTED)
+        try:
+            yield from chain.from_iterable(parallel(delayed(_elsewhere)(path, manifest, work, task) for task in tasks))
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                f"one of {processes} processes was ended, perhaps as memory was full; use fewer: --processes 1"
+            ) from error
 
 
 def _elsewhere(path: Path, manifest: Manifest, work: Work[T], task: tuple[Any, ...]) -> list[T]:
     kb = _opened(path)
+    if kb.manifest != manifest:
+        kb.reopen()
     if kb.manifest != manifest:
         raise IndexFolderError(f"{path}: was changed while questions were asked of it; start again")
     return work(kb, *task)

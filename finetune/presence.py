@@ -111,10 +111,13 @@ def _forms(ranker: TrainedRanker, number: int, example: QAExample) -> Iterator[F
         removal = removal_of(ranker.kb, example, kind) if kind else None
         if kind and removal is None:
             continue
-        mentions, triples = without(linked, retrieved, removal) if removal else (linked, retrieved)
-        if removal and removal.entities:  # a name that is gone is looked for in other spellings
+        if removal is None:
+            mentions, triples = linked, retrieved
+        elif removal.entities:  # a name that is gone is looked for in other spellings
             mentions = link(Without(ranker.kb, removal), example.question)
             triples = retrieve(ranker.kb, mentions)
+        else:
+            mentions, triples = without(linked, retrieved, removal)
         if triples:
             scores, of_best = ranker.score(example.question, mentions, triples, made)
             right = np.array([kind is None and comparable(t.object) in answers for t in triples])

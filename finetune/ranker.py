@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.calibration import calibrated, likelihood_weight
-from finetune.parallel import batches, over_batches
+from finetune.parallel import batches, n_processors, over_batches
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
@@ -31,7 +30,7 @@ from kbqa_agent.features import candidate_features, feature_names
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
 from kbqa_agent.text_encoder import TextEncoder
-from kbqa_agent.together import NOTHING_TOGETHER, Together
+from kbqa_agent.together import Together
 from kbqa_agent.types import Generator, QAExample
 from kbqa_agent.wordings import Wordings
 
@@ -70,18 +69,19 @@ class RankerConfig:
     weighed: int = 200
     """Held-out questions on which the weight of a generator's likelihood is fitted."""
     new_attributes: float = 0.0
-    """The share of the questions to come that ask for an attribute which none of these questions asks for."""
+    """The share of the attributes that questions to come ask for and none of these does."""
     encoder: str | None = None
     """Folder or hub name of a transformer encoder that compares questions with attributes; None: no such features."""
     processes: int | None = None
-    """In how many processes questions are looked at; None: one for each processor that may be used."""
+    """In how many processes questions are looked at; None: one for each processor, or one for few questions. With an
+    encoder it is always one, as each would load that too."""
     seed: int = 0
 
     def processes_for(self, n_questions: int) -> int:
-        """The number of processes for so many questions: one where others hardly pay, or would load the encoder too."""
-        if self.encoder or n_questions < MANY:
+        """The number of processes for so many questions."""
+        if self.encoder:
             return 1
-        return self.processes or cpu_count()
+        return self.processes or (n_processors() if n_questions >= MANY else 1)
 
     def __post_init__(self) -> None:
         counts = at_least(2, "folds", "negatives", "trees", "leaves", "held_out", "weighed")
@@ -182,7 +182,7 @@ def _training_rows(
     kb: KnowledgeBase,
     found: Sequence[Retrieved],
     config: RankerConfig,
-    together: Together = NOTHING_TOGETHER,
+    together: Together,
     texts: EncodedTexts | None = None,
 ) -> tuple[list[_Rows], list[Wordings]]:
     """What is trained on of each question that has a right triple; and for each question the wordings it is shown with.

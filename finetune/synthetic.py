@@ -27,7 +27,7 @@ ALIAS_SHARE = 0.4
 """Share of the entities with a triple 别名 that repeats the plain name, as bases made from encyclopaedias have it."""
 OTHER_NAME_SHARE = 0.15
 """Share of the entities with a triple of `NAMING` that gives another name."""
-NAMING = ("别名", "又名", "简称", "别称", "曾用名")
+NAMING = ("又名", "简称", "别称", "曾用名")
 SPACED_SHARE = 0.02
 """Share of the two-character attributes with a blank inside (民 族), as people typed them."""
 
@@ -113,8 +113,9 @@ def _entity(grammar: _Grammar, rng: random.Random, subject_id: int, first_id: in
         pairs.append(("别名", name))
     if rng.random() < OTHER_NAME_SHARE:
         pairs.append((rng.choice(NAMING), grammar.expand(rng.choice(kind.names), rng)))
-    drawn = rng.sample(list(kind.attributes.items()), n_attributes - len(pairs))
-    pairs += [(_attribute(names, rng), grammar.expand(pattern, rng)) for names, pattern in drawn]
+    left = [names for names in kind.attributes if not {p for p, _ in pairs} & set(names.split("|"))]
+    drawn = rng.sample(left, min(len(left), n_attributes - len({p for p, _ in pairs})))
+    pairs += [(_attribute(names, rng), grammar.expand(kind.attributes[names], rng)) for names in drawn]
     return [Triple(first_id + i, subject, p, o, subject_id) for i, (p, o) in enumerate(pairs)]
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kb_index.manifest import MANIFEST_FILE, FileInfo, Manifest, describe_file, read_manifest
+from kb_index.manifest import MANIFEST_FILE, RANKER_FOLDER, FileInfo, Manifest, describe_file, read_manifest
 from kb_index.swap import find_index
 from kb_index.view import open_view
 
 __all__ = ["Damage", "IndexCheck", "check_index"]
 
-RANKER = "ranker"
 """A folder that is put into an index after it was built."""
 
 
@@ -76,6 +75,6 @@ def _reason(path: Path, info: FileInfo) -> str | None:
 def _foreign(manifest: Manifest, folder: Path) -> Iterator[Damage]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        known = name.as_posix() in manifest.files or name.parts[0] == RANKER or name.as_posix() == MANIFEST_FILE
+        known = name.as_posix() in manifest.files or name.parts[0] == RANKER_FOLDER or name.as_posix() == MANIFEST_FILE
         if path.is_file() and not known and not any(part.startswith(".") for part in name.parts):
             yield Damage(name.as_posix(), "is no file of this index; remove it")

@@ -18,6 +18,7 @@ from kb_index.progress import StageCost
 from kb_index.readers.sources import SourceFile
 
 __all__ = [
+    "RANKER_FOLDER",
     "SCHEMA_VERSION",
     "Counts",
     "EncoderInfo",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 3
+RANKER_FOLDER = "ranker"
+"""Inside an index, the ranker that was trained over it; no part of what the manifest lists."""
 MANIFEST_FILE = "manifest.json"
 
 _MEND = "build it again or copy the whole folder"

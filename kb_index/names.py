@@ -29,6 +29,7 @@ __all__ = [
     "NameTrie",
     "build_names",
     "entity_aliases",
+    "listed_names",
     "naming_predicates",
     "open_trie",
     "value_aliases",
@@ -79,7 +80,16 @@ def value_aliases(value: str) -> tuple[str, ...]:
     """
     if len(value) > MAX_NAME_CHARS:
         return ()
-    return tuple(dict.fromkeys(alias for part in (value, *_SEPARATORS.split(value)) for alias in aliases_of(part)))
+    return tuple(dict.fromkeys(alias for part in (value, *listed_names(value)) for alias in aliases_of(part)))
+
+
+def listed_names(value: str) -> list[str]:
+    """List the names that stand in the value of a naming attribute, as written.
+
+    >>> listed_names("六祖坛经、《坛经》/Platform Sutra"), listed_names("坛经")
+    (['六祖坛经', '《坛经》', 'Platform Sutra'], ['坛经'])
+    """
+    return _SEPARATORS.split(value)
 
 
 def entity_aliases(names: Iterable[tuple[str, int]], values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
@@ -123,7 +133,7 @@ class NameTrie:
 
     def with_prefix(self, prefix: str, limit: int) -> list[int]:
         """List at most `limit` distinct entities with an alias that starts with `prefix` (normalised)."""
-        # An entity comes once for each alias: looking at 20 times as many entries bounds the time and is mostly enough.
+        # An entity comes for each alias, perhaps twice: 20 times as many entries bound the time, and mostly are enough.
         entries = [
             (alias, i)
             for trie, replaced in self._tries

@@ -29,6 +29,7 @@ from kb_index.errors import IndexFolderError, InputError
 from kb_index.layer_build import REJECTS_FILE, LayerBuild, new_database
 from kb_index.manifest import (
     MANIFEST_FILE,
+    RANKER_FOLDER,
     Manifest,
     UpdateInfo,
     describe_file,
@@ -214,8 +215,8 @@ class _NewIndex:
         for path in later.iterdir():
             path.rename(self.folder / path.name)
         later.rmdir()
-        if (self.view.folder / "ranker").is_dir():
-            shutil.copytree(self.view.folder / "ranker", self.folder / "ranker")
+        if (self.view.folder / RANKER_FOLDER).is_dir():
+            shutil.copytree(self.view.folder / RANKER_FOLDER, self.folder / RANKER_FOLDER)
         rejects = self.folder / REJECTS_FILE
         rejects.write_bytes((self.view.folder / REJECTS_FILE).read_bytes() + rejects.read_bytes())
         n = old.counts

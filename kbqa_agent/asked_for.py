@@ -120,4 +120,4 @@ class AskedFor:
 
 def _overlap(a: str, b: str) -> float:
     """The Jaccard index of two names' characters."""
-    return len(set(a) & set(b)) / len(set(a) | set(b))
+    return len(set(a) & set(b)) / max(1, len(set(a) | set(b)))

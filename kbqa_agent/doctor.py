@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from kb_index.check import IndexCheck, check_index
 from kb_index.errors import ModelError
+from kb_index.manifest import RANKER_FOLDER
 
 __all__ = ["Adapter", "Dependency", "Installation", "Report", "examine"]
 
@@ -63,7 +64,7 @@ class Report:
     installation: Installation | None
     index: IndexCheck | None
     adapter: Adapter | None
-    ranker: str | None = None
+    ranker_fault: str | None = None
     """What is wrong with the index's own ranker; None as well where it has none."""
 
     @property
@@ -72,7 +73,7 @@ class Report:
         missing = self.installation and any(
             d.found is None and d.needed_by == "kbqa" for d in self.installation.dependencies
         )
-        return not missing and not (self.index and self.index.damage) and self.ranker is None
+        return not missing and not (self.index and self.index.damage) and self.ranker_fault is None
 
     def as_json(self) -> dict[str, Any]:
         """Give what `kbqa doctor --json` prints."""
@@ -89,8 +90,8 @@ class Report:
             yield from _installation_lines(self.installation)
         if self.index:
             yield from _index_lines(self.index)
-        if self.ranker:
-            yield self.ranker
+        if self.ranker_fault:
+            yield self.ranker_fault
         if self.adapter:
             made = self.adapter
             yield f"adapter {made.folder}: LoRA of rank {made.rank}; needs --model {made.base_model}"
@@ -107,16 +108,16 @@ def examine(index: Path | None = None, adapter: Path | None = None) -> Report:
         installation=None if index or adapter else _installation(),
         index=check_index(index) if index else None,
         adapter=_adapter(adapter) if adapter else None,
-        ranker=_ranker_fault(index) if index else None,
+        ranker_fault=_ranker_fault(index) if index else None,
     )
 
 
 def _ranker_fault(index: Path) -> str | None:
-    from kbqa_agent.ranking import OWN_RANKER, check_ranker
+    from kbqa_agent.ranking import check_ranker
 
     try:
-        if (index / OWN_RANKER).is_dir():
-            check_ranker(index / OWN_RANKER)
+        if (index / RANKER_FOLDER).is_dir():
+            check_ranker(index / RANKER_FOLDER)
     except ModelError as error:
         return str(error)
     return None

@@ -58,7 +58,7 @@ class Alike(NamedTuple):
 
     @classmethod
     def of(cls, triples: Sequence[Triple]) -> Alike:
-        """Number the parts of some triples in the order of their appearance."""
+        """Number the parts of one triple or more in the order of their appearance."""
         parts = zip(*((t.object, t.subject_id, t.predicate) for t in triples), strict=True)
         return cls(*(_numbered(part) for part in parts))
 
@@ -83,7 +83,7 @@ def presence_inputs(
     """What the model sees of one question: `SPREAD`, then what is seen of the best triple.
 
     `scores` and `shares` (probabilities whose sum is 1) are (n_triples,). `of_best` is what the ranker saw of the best
-    triple and `attribute_fit`, (n,); the inputs are (len(SPREAD) + n,).
+    triple, `attribute_fit` and `asked_for`, (n,); the inputs are (len(SPREAD) + n,).
     """
     first = int(np.argmax(scores))
     same_object, same_subject, same_predicate = (numbers == numbers[first] for numbers in alike)
@@ -111,7 +111,7 @@ def _gap(scores: NDArray[np.float32], first: int, others: NDArray[np.bool_]) -> 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What was seen of questions that the trees had not: five columns, (n_forms,), of answerable and other forms.
+    """What was seen of questions that the trees had not: columns, (n_forms,), of answerable and other forms.
 
     `present` is the probability that an answer is there, `best_share` that of the best answer if one is, `right`
     whether it is, `answerable` whether nothing was taken away from the question.

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from kb_index.errors import ModelError
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.manifest import describe_file
+from kb_index.manifest import RANKER_FOLDER, describe_file
 from kb_index.types import Triple
 from kbqa_agent.asked_for import ASKED_FOR
 from kbqa_agent.attribute_fit import ATTRIBUTE_FIT, attribute_fit
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_RANKER",
     "LIKELIHOOD_WEIGHT",
-    "OWN_RANKER",
     "RANKER_FILE",
     "Calibration",
     "TrainedRanker",
@@ -56,8 +55,6 @@ __all__ = [
 
 DEFAULT_RANKER = Path(__file__).parent / "data" / "ranker"
 RANKER_FILE = "ranker.json"
-OWN_RANKER = "ranker"
-"""The folder inside an index that holds the ranker which was trained over it."""
 FORMAT_VERSION = 3
 LIKELIHOOD_WEIGHT = 1.0
 
@@ -235,7 +232,7 @@ def load_ranker(kb: KnowledgeBase, folder: Path | None = None) -> TrainedRanker:
     Raises: ModelError when the folder holds no ranker, a damaged one, one for other features, or one whose encoder is
     not there; MissingExtraError when the packages for that encoder are not.
     """
-    own = kb.path / OWN_RANKER
+    own = kb.path / RANKER_FOLDER
     folder = folder or (own if own.is_dir() else DEFAULT_RANKER)
     import lightgbm
     from safetensors import SafetensorError

@@ -24,6 +24,7 @@ from kb_index.normalize import normalize_attribute
 from kbqa_agent.qa_data import comparable, read_questions, write_nlpcc
 from kbqa_agent.ranking import DEFAULT_RANKER, RANKER_FILE, TrainedRanker
 from kbqa_agent.sample import sample_test, sample_train, sample_triples
+from kbqa_agent.together import NOTHING_TOGETHER
 from kbqa_agent.types import QAExample
 from kbqa_agent.wordings import Wordings
 
@@ -119,7 +120,7 @@ def _folds(examples: Sequence[QAExample]) -> NDArray[np.int64]:
 def learnt(kb: KnowledgeBase, examples: Sequence[QAExample]) -> tuple[list[list[bytes]], list[Wordings]]:
     """The features of all candidates of each question, in an order that the labels do not change, and the wordings that
     it is asked with where it is held out."""
-    rows, shown_with = _training_rows(kb, retrieve_examples(kb, examples), CONFIG)
+    rows, shown_with = _training_rows(kb, retrieve_examples(kb, examples), CONFIG, NOTHING_TOGETHER)
     features = {r.question: r.features for r in rows}
     return [sorted(row.tobytes() for row in features[i]) for i in range(len(examples))], shown_with
 
@@ -168,6 +169,16 @@ def test_what_held_out_questions_are_asked_with_never_saw_them(kb, asked, tmp_pa
     for number, (judge, _) in zip(numbers, held_out, strict=True):
         assert judge.wordings.asked == shown_with[number].asked
     assert len({id(judge) for judge, _ in held_out}) > 1
+
+
+def test_a_question_whose_attribute_is_to_be_new_is_shown_with_statistics_that_never_saw_it(kb, asked) -> None:
+    found = retrieve_examples(kb, asked)
+    config = replace(CONFIG, new_attributes=1.0)
+    _, shown_with = _training_rows(kb, found, config, NOTHING_TOGETHER)
+    for f, wordings in zip(found, shown_with, strict=True):
+        assert f.asked is not None
+        assert f.asked.attribute not in wordings.asked
+    assert all(wordings.asked for wordings in shown_with)
 
 
 @pytest.fixture(scope="module")

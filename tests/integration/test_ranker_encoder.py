@@ -27,6 +27,7 @@ from kbqa_agent.retrieval import retrieve
 from kbqa_agent.sample import sample_train, sample_triples
 from kbqa_agent.similarity import EncodedTexts
 from kbqa_agent.text_encoder import TextEncoder
+from kbqa_agent.together import NOTHING_TOGETHER
 
 pytest.importorskip("torch", reason="needs the extra [models]")
 
@@ -152,7 +153,9 @@ def test_the_similarity_of_a_question_was_learnt_without_its_fold(kb: KnowledgeB
     changed = found[0]._replace(asked=found[0].asked._replace(attribute="人口密度"))
     texts, config = EncodedTexts(encoder), replace(CONFIG, negatives=100_000, encoder="given")
     folds = stretches(len(found), config.folds)
-    before, after = (_training_rows(kb, each, config, texts=texts)[0] for each in (found, [changed, *found[1:]]))
+    before, after = (
+        _training_rows(kb, each, config, NOTHING_TOGETHER, texts)[0] for each in (found, [changed, *found[1:]])
+    )
     learnt = feature_names(similarity=True).index("learnt_similarity")
     same = [np.array_equal(b.features[:, learnt], a.features[:, learnt]) for b, a in zip(before, after, strict=True)]
     assert [same[i] for i in range(len(found)) if folds[i] == folds[0]] == [True] * int((folds == folds[0]).sum())

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kbqa_agent.asked_for import ASKED_FOR
+from kbqa_agent.together import Together
 from kbqa_agent.wordings import AskedFact, Wordings, attribute_parts
 
 FACTS = [
@@ -44,6 +45,22 @@ def test_what_homonyms_have_and_names_that_are_alike_are_seen_apart(wordings):
     assert found["asked_share"] == found["held_share"] == 0  # never asked for by this name
     assert found["held_by_name_share"] == found["likeliest_share"] == found["alike_share"] > 0.8
     assert found["likeliest_overlap"] == 0.5
+
+
+def test_a_sibling_meets_what_is_asked_for_and_a_word_for_the_same_thing_does_not():
+    # 3 entities have 高度 and 重量, one 高 alone: by rows, the attributes that each meets, and in how many entities
+    together = Together(
+        ("高度", "重量", "高"), *(np.array(c, np.int32) for c in ([0, 2, 4, 5], [0, 1, 0, 1, 2], [3, 3, 3, 3, 1]))
+    )
+    wordings = Wordings.fit(FACTS, together)
+    sibling, same = (seen(wordings, "_有多高", best, {best}) for best in ("重量", "高"))
+    assert sibling["meets_best"] == sibling["missing_meets_best"] == sibling["most_missing"]
+    assert sibling["meets_best"] == sibling["likeliest_share"] > 0.8  # 高度, and all that have the one have the other
+    assert (same["meets_best"], same["missing_meets_best"], same["most_missing"]) == (0, 0, 0)
+    held = seen(wordings, "_有多高", "重量", {"重量", "高度"})
+    assert held["meets_best"] == sibling["meets_best"]
+    assert held["missing_meets_best"] == held["most_missing"] == 0
+    assert np.isnan(seen(wordings, "_有多高", "未数过", {"未数过"})["meets_best"])
 
 
 def test_where_training_asked_for_nothing_nothing_is_seen():

@@ -99,4 +99,4 @@ def test_a_ranker_of_the_index_whose_files_were_changed_is_a_fault(tmp_path):
     assert not report.is_sound
     told = f"ranker {own}: cannot be read (booster.txt is not as it was written); train it again: kbqa finetune ranker"
     assert list(report.lines())[1:] == [told]
-    assert report.as_json()["ranker"] == told
+    assert report.as_json()["ranker_fault"] == told

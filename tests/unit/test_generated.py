@@ -119,12 +119,24 @@ def test_questions_name_the_plain_subject_and_carry_their_triple_and_all_answers
 
 
 def test_some_questions_use_another_name_of_their_entity() -> None:
-    triples = [*TRIPLES, Triple(9, "惠能", "又名", "慧能大师", 1)]
+    triples = [*TRIPLES, Triple(9, "惠能", "又名", "慧能大师", 1), Triple(10, "惠能", "又 名", "无", 1)]
     examples = [e for e in questions_from_triples(triples, 200, seed=1) if e.triple and e.triple[0] == "惠能"]
     named, called = ([e for e in examples if name in e.question] for name in ("惠能", "慧能大师"))
     assert len(named) + len(called) == len(examples)
     assert 0.15 < len(called) / len(examples) < 0.4
     assert "又名" not in {e.triple[1] for e in called if e.triple}
+
+
+def test_other_names_are_single_and_never_the_answer() -> None:
+    triples = [
+        Triple(i, "长柄柏", p, o, 0)
+        for i, (p, o) in enumerate([("别 名", "刺蓼、红兰"), ("别称", "红兰"), ("产地", "云南")])
+    ]
+    for example in questions_from_triples(triples, 200, seed=1):
+        assert example.triple is not None
+        assert "、" not in example.question
+        if example.triple[1] == "别称":
+            assert "红兰" not in example.question
 
 
 def test_questions_fit_the_kind_of_entity() -> None:

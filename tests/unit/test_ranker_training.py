@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from finetune.likelihood import Weighed, fit_likelihood_weight
 from finetune.parallel import over_batches
 from finetune.ranker import RankerConfig, train_ranker
 from kb_index import KnowledgeBase, build_index
-from kb_index.errors import IndexFolderError, InputError, QuestionFileError, StorageError
+from kb_index.errors import IndexFolderError, InputError, QuestionFileError, StorageError, TrainingError
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import Calibration, load_ranker
 from kbqa_agent.sample import sample_train, sample_triples
@@ -116,6 +118,10 @@ def test_settings_out_of_range_are_refused():
         RankerConfig(folds=1)
     with pytest.raises(InputError, match="held_out=1"):
         RankerConfig(held_out=1)
+    with pytest.raises(InputError, match=r"new_attributes=1.5: expected a share from 0 to 1"):
+        RankerConfig(new_attributes=1.5)
+    with pytest.raises(InputError, match="processes=0"):
+        RankerConfig(processes=0)
 
 
 class Knows:
@@ -142,8 +148,7 @@ def test_a_generator_that_knows_the_answers_gets_weight(kb, tmp_path):
 
 
 @pytest.mark.slow
-def test_several_processes_make_the_same_ranker_as_one(kb, tmp_path, monkeypatch):
-    monkeypatch.setattr("finetune.ranker.MANY", 0)
+def test_several_processes_make_the_same_ranker_as_one(kb, tmp_path):
     examples = read_questions(sample_train())[:340]
     for n in (1, 2):
         config = RankerConfig(trees=20, held_out_share=0.5, new_attributes=0.3, processes=n)
@@ -152,13 +157,25 @@ def test_several_processes_make_the_same_ranker_as_one(kb, tmp_path, monkeypatch
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
-def test_an_index_that_is_built_again_while_questions_are_asked_of_it_is_told(kb, tmp_path):
+def test_an_index_that_is_built_again_while_questions_are_asked_of_it_is_told(tmp_path):
     build_index([[("惠能", "朝代", "唐")]], tmp_path / "index", progress=False)
     with KnowledgeBase.open(tmp_path / "index") as opened:
-        build_index([[("惠能", "朝代", "唐"), ("惠能", "民族", "汉")]], tmp_path / "index", progress=False)
+        build_index([[("惠能", "民族", "汉")]], tmp_path / "index", progress=False)
         with pytest.raises(IndexFolderError, match="was changed while questions were asked of it"):
-            list(over_batches(opened, _names, [("惠能",)], processes=2))
+            list(over_batches(opened, _predicates, [("惠能",)], processes=2))
+    with KnowledgeBase.open(tmp_path / "index") as opened:  # the processes are the same, and had the old one open
+        assert list(over_batches(opened, _predicates, [("惠能",)], processes=2)) == ["民族"]
 
 
-def _names(kb, name):
-    return [e.name for e in kb.entities_named(name)]
+def test_a_process_that_is_ended_is_one_line(kb):
+    with pytest.raises(TrainingError, match=r"one of 2 processes was ended.*; use fewer: --processes 1"):
+        list(over_batches(kb, _ended, [(), ()], processes=2))
+
+
+def _predicates(kb, name):
+    return [t.predicate for t in kb.triples_of([e.id for e in kb.entities_named(name)])]
+
+
+def _ended(kb):
+    os.kill(os.getpid(), signal.SIGKILL)
+    return []
