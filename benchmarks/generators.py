@@ -95,7 +95,10 @@ def test(data: Path, index: Path, work: Path, n: int, names: Sequence[str]) -> d
     folder.mkdir(exist_ok=True)
     found = {}
     for name, way in WAYS.items():
-        path, adapter = folder / f"{name}.json", describe_file(work / way.adapter / "adapter_model.safetensors").sha256
+        weights = work / way.adapter / "adapter_model.safetensors"
+        if not weights.exists():
+            continue
+        path, adapter = folder / f"{name}.json", describe_file(weights).sha256
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if name in names and kept.get("adapter") != adapter:
             kept = {"adapter": adapter, "answers": _answers(way, examples, index, work)}

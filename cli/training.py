@@ -44,7 +44,10 @@ def ranker(
     in meaning. It then needs that encoder, unchanged and in its place, for every question.
 
     A ranker learns how people ask for each attribute. With --new-attributes it is also trained for attributes of
-    which it learns nothing: 0.3 if your file covers some of the attributes only, 1 if others are asked for.
+    which it learns nothing: 0.3 if your file covers some of the attributes only, 1 if none of those to come is in it.
+    Attributes that the file knows are answered a little worse then, and with 1 much worse.
+
+    Without --out the index uses the new ranker from now on; remove its folder `ranker` to go back to the shipped one.
 
     \b
     Example: kbqa finetune ranker --questions train.nlpcc --index my-index
@@ -59,10 +62,14 @@ def ranker(
     generator = open_generator(model, adapter) if model not in (None, "none") else None
     config = RankerConfig(**options)
     with KnowledgeBase.open(index) as kb:
-        result = train_ranker(kb, read_questions(questions), out or index / RANKER_FOLDER, config, generator)
+        folder = out or index / RANKER_FOLDER
+        result = train_ranker(kb, read_questions(questions), folder, config, generator)
+    silence = (
+        "" if result.knows_silence else "; too few questions to learn when to be silent: compare with the shipped one"
+    )
     click.echo(
-        f"{result.n_questions:,} questions in {result.seconds:.0f} s; the answer was among the candidates of "
-        f"{result.recall:.1%}; held-out MRR {result.validation_mrr:.3f}"
+        f"{folder}: {result.n_questions:,} questions in {result.seconds:.0f} s; the answer was among the candidates of "
+        f"{result.recall:.1%}; held-out MRR {result.validation_mrr:.3f}{silence}"
     )
 
 

@@ -19,10 +19,11 @@ from kb_index.errors import IndexFolderError, TrainingError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.manifest import Manifest
 
-__all__ = ["batches", "n_processors", "over_batches"]
+__all__ = ["batches", "n_processors", "over_batches", "threads_for"]
 
 AT_ONCE = 50
 IDLE_SECONDS = 120
+ROWS_WORTH_THREADS = 50_000
 RESTARTED = "A worker stopped while some jobs were given to the executor"
 """How joblib warns when it starts a process anew that has grown, as one does that maps more and more of an index."""
 
@@ -40,6 +41,15 @@ def n_processors() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+def threads_for(n_rows: int) -> int:
+    """How many threads trees should be trained with on so many rows; 0 is one for each processor.
+
+    They wait for each other at every split. Where other programs want the processors too, that takes many times as long
+    as the work itself, and with few rows there is little to share.
+    """
+    return 0 if n_rows >= ROWS_WORTH_THREADS else 1
 
 
 def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ...]], processes: int) -> Iterator[T]:

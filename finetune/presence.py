@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.parallel import batches, over_batches
+from finetune.parallel import batches, over_batches, threads_for
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.features import MadeRows
 from kbqa_agent.linking import link
@@ -157,6 +157,7 @@ def _seen(form: Form, calibration: Calibration) -> _Seen:
 def _boost(seen: Iterable[_Seen], names: Sequence[str], seed: int) -> Booster:
     import lightgbm
 
+    seen = list(seen)
     settings = {
         "objective": "multiclass",
         "num_class": 3,
@@ -167,9 +168,9 @@ def _boost(seen: Iterable[_Seen], names: Sequence[str], seed: int) -> Booster:
         "lambda_l2": 5.0,
         "seed": seed,
         "deterministic": True,
+        "num_threads": threads_for(len(seen)),
         "verbosity": -1,
     }
-    seen = list(seen)
     others = Counter(s.question for s in seen if not s.answerable)
     rows = ((s.inputs, s.label, others[s.question] if s.answerable else 1) for s in seen)
     inputs, labels, weights = zip(*rows, strict=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.calibration import calibrated, likelihood_weight
-from finetune.parallel import batches, n_processors, over_batches
+from finetune.parallel import batches, n_processors, over_batches, threads_for
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
@@ -98,6 +98,8 @@ class RankerResult:
     recall: float
     validation_mrr: float
     calibration: Calibration
+    knows_silence: bool
+    """Whether the held-out questions were enough to learn when the knowledge base does not say."""
     seconds: float
 
 
@@ -147,7 +149,7 @@ def train_ranker(
     stages.add("hold out", n_held_out=len(asked), validation_mrr=mrr, **asdict(calibration))
     ranker = TrainedRanker(kb, _boost(rows, config), _wordings(found, together, texts), calibration, presence)
     stages.add("boost", n_questions=len(found), recall=recall)
-    result = RankerResult(len(found), recall, mrr, ranker.calibration, stages.seconds)
+    result = RankerResult(len(found), recall, mrr, ranker.calibration, presence is not None, stages.seconds)
     data = {"questions_sha256": sha256_of(map(asdict, examples)), "result": asdict(result)}
     with replacing_folder(out, holds=RANKER_FILE) as folder:
         ranker.save(folder, training_record(asdict(config), data, (*PACKAGES, *(ENCODER_PACKAGES if texts else ()))))
@@ -241,6 +243,7 @@ def _boost(rows: Sequence[_Rows], config: RankerConfig) -> Booster:
         "feature_fraction": 0.4,
         "seed": config.seed,
         "deterministic": True,
+        "num_threads": threads_for(sum(len(r.labels) for r in rows)),
         "verbosity": -1,
     }
     data = lightgbm.Dataset(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from kb_index.knowledge_base import KnowledgeBase
+from kb_index.normalize import strip_description
 from kb_index.types import Entity
 from kbqa_agent.misspelling import similar_mentions
 from kbqa_agent.scripts import other_scripts
@@ -64,7 +65,10 @@ def _is_named(kb: KnowledgeBase, question: str, spans: Sequence[Span], found: Fo
 
 
 def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
-    """Every name in the question; where no span is one, every name in the question's other script too."""
+    """Every name in the question; where no span is one, every name in the question's other script too.
+
+    A name with its description, 李明(画家), is meant as it stands: the names inside it are left out.
+    """
     found: Found = {(m.start, m.end): m.entity_ids for m in kb.mentions(question)}
     others = other_scripts(question)
     for start, end in (*spans, *_first_characters(spans, found)):
@@ -75,7 +79,12 @@ def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
         for match in (m for other in others for m in kb.mentions(other)):
             _add(found, (match.start, match.end), match.entity_ids)
     begins = {span.start for span in spans}
-    return {at: ids[: MAX_HOMONYMS if at[0] in begins else MAX_HOMONYMS_ELSEWHERE] for at, ids in found.items()}
+    described = [at for at in found if strip_description(question[slice(*at)])[1]]
+    return {
+        at: ids[: MAX_HOMONYMS if at[0] in begins else MAX_HOMONYMS_ELSEWHERE]
+        for at, ids in found.items()
+        if not any(start <= at[0] and at[1] <= end and at != (start, end) for start, end in described)
+    }
 
 
 def _first_characters(spans: Sequence[Span], found: Found) -> set[Span]:

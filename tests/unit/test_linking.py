@@ -48,6 +48,11 @@ def test_a_name_is_linked_in_another_spelling(kb, question, text, name):
     assert (text, name) in linked(kb, question)
 
 
+def test_a_name_with_its_description_is_meant_as_it_stands(kb):
+    assert linked(kb, "坛经(佛教经典)是谁写的？") == {("坛经(佛教经典)", "坛经(佛教经典)")}
+    assert linked(kb, "坛经是谁写的？") == {("坛经", "坛经(佛教经典)"), ("坛经", "坛经")}
+
+
 def test_a_known_name_where_a_name_should_be_brings_no_similar_ones(kb):
     assert linked(kb, "慈氏塔是哪年重修的") == {("慈氏塔", "慈氏塔")}
 
