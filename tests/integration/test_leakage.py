@@ -155,9 +155,9 @@ def test_what_held_out_questions_are_asked_with_never_saw_them(kb, asked, tmp_pa
         trained.append({r.question for r in rows})
         return boost(rows, config)
 
-    def asked_then(questions, seed):
+    def asked_then(opened, questions, processes, seed):
         held_out.extend(questions)
-        return calibrated(questions, seed)
+        return calibrated(opened, questions, processes, seed)
 
     monkeypatch.setattr(ranker, "_boost", watched)
     monkeypatch.setattr(ranker, "calibrated", asked_then)

@@ -40,7 +40,7 @@ def ranker(kb: KnowledgeBase) -> TrainedRanker:
     train_ranker(kb, examples[:200], kb.path / "ranker", SILENT)
     fitted = load_ranker(kb)
     assert fitted.presence is None
-    forms = forms_of([(fitted, example) for example in examples[200:400]])
+    forms = forms_of(kb, [(fitted, example) for example in examples[200:400]])
     fitted.presence = fit_presence(forms, fitted.calibration, fitted.presence_names)
     assert fitted.presence is not None
     return fitted
