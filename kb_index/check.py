@@ -16,8 +16,6 @@ from kb_index.view import open_view
 
 __all__ = ["Damage", "IndexCheck", "check_index"]
 
-"""A folder that is put into an index after it was built."""
-
 
 class Damage(NamedTuple):
     """A file of an index, by its path in there, and what is wrong with it."""

@@ -48,8 +48,8 @@ ENDS_BYTES = 1 << 16
 class Counts:
     """Numbers of things; `lines` are those that are not blank, and are triples, duplicates or rejected.
 
-    `attributes` are counted as written, `aliases` as pairs of an alias and an entity,
-    twice where the entity both is named and in an attribute called so.
+    `attributes` are counted as written, `aliases` as pairs of an alias and an entity, twice
+    where the entity is both named so and called so in an attribute.
     """
 
     lines: int

@@ -35,7 +35,15 @@ from kbqa_agent.similarity import SIMILARITY
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import Wordings
 
-__all__ = ["FEATURES", "MadeRows", "attribute_of", "candidate_features", "feature_names", "mention_of_triples"]
+__all__ = [
+    "FEATURES",
+    "MadeRows",
+    "attribute_of",
+    "candidate_features",
+    "feature_names",
+    "mention_of_triples",
+    "numbered",
+]
 
 BEST_OF_QUESTION = (
     "chars", "name_surprise", "name_rarity", "rarity_around", "char_recall", "common_run", "gain_sum", "gain_whole",
@@ -117,8 +125,8 @@ def _of_facts(
     kind: int,
 ) -> NDArray[np.float32]:
     """What is seen of a mention's triples, given with their attributes, beside the mention itself, (n_triples, n)."""
-    attribute_row, attributes = _numbered([a for a, _ in facts])
-    entity_row, _ = _numbered([t.subject_id for _, t in facts])
+    attribute_row, attributes = numbered([a for a, _ in facts])
+    entity_row, _ = numbered([t.subject_id for _, t in facts])
     entities = [[facts[i] for i in np.flatnonzero(entity_row == e).tolist()] for e in range(entity_row.max() + 1)]
     return np.hstack(
         [
@@ -139,7 +147,7 @@ def mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Trip
     return np.array([first[t.subject_id] for t in triples])
 
 
-def _numbered(values: Sequence[T]) -> tuple[NDArray[np.int64], list[T]]:
+def numbered(values: Sequence[T]) -> tuple[NDArray[np.int64], list[T]]:
     """The number of each value among the distinct ones, in order of appearance, and the distinct ones."""
     distinct = {value: i for i, value in enumerate(dict.fromkeys(values))}
     return np.array([distinct[value] for value in values]), list(distinct)

@@ -12,7 +12,7 @@ said for that (`kbqa_agent.prior_shift`).
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.types import Triple
+from kbqa_agent.features import numbered
 from kbqa_agent.prior_shift import shifted
 
 if TYPE_CHECKING:
@@ -60,17 +61,12 @@ class Alike(NamedTuple):
     def of(cls, triples: Sequence[Triple]) -> Alike:
         """Number the parts of one triple or more in the order of their appearance."""
         parts = zip(*((t.object, t.subject_id, t.predicate) for t in triples), strict=True)
-        return cls(*(_numbered(part) for part in parts))
+        return cls(*(numbered(part)[0].astype(np.int32) for part in parts))
 
     def by_object(self, shares: NDArray[np.float32]) -> NDArray[np.float64]:
         """The sum of the triples' shares for each object, (n_objects,)."""
         sums: NDArray[np.float64] = np.bincount(self.objects, shares).astype(np.float64)
         return sums
-
-
-def _numbered(values: Sequence[Hashable]) -> NDArray[np.int32]:
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(value, len(numbers)) for value in values], np.int32)
 
 
 def presence_inputs(
