@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.parallel import batches, over_batches, threads_for
+from kbqa_agent.parallel import batches, over_batches, threads_for
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.features import MadeRows
 from kbqa_agent.linking import link

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.calibration import calibrated, likelihood_weight
-from finetune.parallel import batches, n_processors, over_batches, threads_for
+from kbqa_agent.parallel import batches, n_processors, over_batches, threads_for
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples

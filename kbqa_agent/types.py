@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ __all__ = [
     "Abstention",
     "Answer",
     "Candidate",
+    "ConcurrentGenerator",
     "EntityMention",
     "Generator",
     "Proposal",
@@ -120,3 +123,11 @@ class Generator(Protocol):
         self, prompts: Sequence[str], max_new_tokens: int = 48, *, among: Sequence[Sequence[str]] | None = None
     ) -> list[str]:
         """Write one answer for each prompt, up to the end token; with `among`, one of the candidates of the prompt."""
+
+
+@runtime_checkable
+class ConcurrentGenerator(Generator, Protocol):
+    """A generator that several threads may ask at the same time, and knows how many of them serve it best."""
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Open threads that may ask it; they end with the context."""
