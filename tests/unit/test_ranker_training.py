@@ -7,10 +7,10 @@ import pytest
 
 from finetune.calibration import fit_calibration
 from finetune.likelihood import Weighed, fit_likelihood_weight
-from kbqa_agent.parallel import over_batches
 from finetune.ranker import RankerConfig, train_ranker
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import IndexFolderError, InputError, QuestionFileError, StorageError, WorkerError
+from kbqa_agent.parallel import over_batches
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import Calibration, load_ranker
 from kbqa_agent.sample import sample_train, sample_triples
