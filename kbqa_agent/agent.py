@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from kb_index.errors import ModelError, NoLikelihoodError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
+from kbqa_agent.asynchronous import AsyncTwins
 from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
@@ -27,6 +28,10 @@ from kbqa_agent.ranked import Clock, Ranked, rank_many
 from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
 from kbqa_agent.several import asks_for_several, gathered, values_of
 from kbqa_agent.types import Abstention, Answer, Candidate, Generator, Proposal, Ranker, Turn
+
+if TYPE_CHECKING:
+    from kbqa_agent.explaining import Explanation
+    from kbqa_agent.streaming import Event
 
 __all__ = ["KBQAgent"]
 
@@ -38,7 +43,7 @@ MAX_HOPS = 2
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class KBQAgent:
+class KBQAgent(AsyncTwins):
     """Answers questions from one open knowledge base; safe to share between threads."""
 
     def __init__(
@@ -131,7 +136,27 @@ class KBQAgent:
         from kbqa_agent.batching import answers_to
 
         wanted = [self._read(question) for question in questions]
-        return answers_to(self._as_of_now(), wanted, processes)
+        return answers_to(self.as_of_now(), wanted, processes)
+
+    def stream(self, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
+        """Answer a question, and tell what is known earlier: a `Shortlist`, then `Piece`s of text, then the `Answer`.
+
+        Of a follow-up that may be read in several ways, nothing is told before the answer is known.
+
+        Raises: QuestionError as `ask`, at once.
+        """
+        from kbqa_agent.streaming import stream
+
+        return stream(self, self._read(question), dialogue)
+
+    def explain(self, answer: Answer) -> Explanation:
+        """Tell what an answer of this agent rests on, and what put its first candidate before the second.
+
+        The question is ranked again for that; the sentence alone is `answer.explain()`.
+        """
+        from kbqa_agent.explaining import explain
+
+        return explain(self.as_of_now(), answer)
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
@@ -153,7 +178,7 @@ class KBQAgent:
         """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
         if self.config.closed_book:
             return self._closed_book(question)
-        now = self._as_of_now()
+        now = self.as_of_now()
         return now.decide(question, rank_many(now.kb, now.ranker, [question], focus)[0], hops_left)
 
     def rank_many(self, questions: Sequence[str]) -> list[Ranked]:
@@ -205,7 +230,7 @@ class KBQAgent:
         answer = decide(question, found, mentions, self.config.min_confidence, clock.laps)
         return replace(answer, values=proposal.values if answer.text is not None else ())
 
-    def _as_of_now(self) -> Self:
+    def as_of_now(self) -> Self:
         """The same agent over the state that the index has now: a question sees one state, whoever reopens it."""
         now = copy(self)
         now.kb = self.kb.pinned()

@@ -197,6 +197,12 @@ class TrainedRanker:
         asked_for = self.wordings.asked_for.features(masked, best, held, by_name)
         return np.concatenate([rows[first], fit, asked_for])
 
+    def contributions(self, asked: Asked, at: Sequence[int]) -> NDArray[np.float64]:
+        """How much each feature adds to the raw scores of the triples at some places, (n_places, n_features)."""
+        (rows,) = candidate_features_many([asked], self.wordings, self.kb.attribute_frequency)
+        found = self.booster.predict(rows[list(at)], num_threads=1, pred_contrib=True)
+        return np.asarray(found, np.float64)[:, :-1]  # the last one is what every triple begins with
+
     def _predicted(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self.booster.predict(rows, num_threads=1), np.float32)
 
