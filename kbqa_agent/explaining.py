@@ -35,7 +35,11 @@ MAX_REASONS = 4
 SMALLEST, SMALLEST_SHARE = 0.05, 0.05
 """A reason of less weight, or with a smaller share of all that moved the scores apart, is not told."""
 SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_CHARS = 3, 5, 60
-_CHINESE, _LATIN = re.compile("[\u3400-\u9fff]"), re.compile("[A-Za-z]+")
+_CHINESE = re.compile("[\u3400-\u9fff]")
+_ENGLISH = re.compile(
+    r"\W*(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|name|list|tell|in|on|at)\s",
+    re.I,
+)
 _RELATIVE = re.compile("_off_(best|mention|entity)$")
 
 
@@ -190,9 +194,8 @@ def _cut(text: str) -> str:
 
 
 def _in(question: str, words: _Words) -> str:
-    """The words in the language of a question; two Chinese characters weigh as much as an English word."""
-    chinese, latin = len(_CHINESE.findall(question)), len(_LATIN.findall(question))
-    return words.chinese if chinese and chinese >= 2 * latin else words.english
+    """The words in the language of a question: Chinese where it has such characters and does not begin in English."""
+    return words.chinese if _CHINESE.search(question) and not _ENGLISH.match(question) else words.english
 
 
 def explain(agent: KBQAgent, answer: Answer) -> Explanation:

@@ -6,6 +6,7 @@ retrieval and ranking take a small part of the time that a generator does.
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -90,7 +91,10 @@ def _agent(kb: KnowledgeBase, recipe: Recipe) -> KBQAgent:
         ranker = ranker.expecting(recipe.expected_share)
     generator = _NoGenerator() if recipe.has_generator else None
     agent = KBQAgent(kb, ranker, generator, recipe.config, recipe.likelihood_weight)
-    gc.freeze()  # this process does nothing else, and garbage collections would go through all of it again and again
+    gc.freeze()  # garbage collections would go through all of it again and again
+    atexit.register(
+        gc.unfreeze
+    )  # what the process still holds at its end is freed in order only if it can be collected
     return agent
 
 
