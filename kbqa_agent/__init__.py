@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
     from kbqa_agent.dialogue import Dialogue
+    from kbqa_agent.explaining import Explanation, Reason
+    from kbqa_agent.streaming import Event, Piece, Shortlist
 
 __all__ = [
     "AgentConfig",
@@ -18,17 +20,27 @@ __all__ = [
     "Candidate",
     "Dialogue",
     "EntityMention",
+    "Event",
+    "Explanation",
     "Generator",
     "KBQAgent",
+    "Piece",
     "QAExample",
     "Ranker",
+    "Reason",
+    "Shortlist",
     "Turn",
 ]
 
 _LAZY = {
     "AgentConfig": "kbqa_agent.config",
     "Dialogue": "kbqa_agent.dialogue",
+    "Event": "kbqa_agent.streaming",
+    "Explanation": "kbqa_agent.explaining",
     "KBQAgent": "kbqa_agent.agent",
+    "Piece": "kbqa_agent.streaming",
+    "Reason": "kbqa_agent.explaining",
+    "Shortlist": "kbqa_agent.streaming",
 }
 
 
