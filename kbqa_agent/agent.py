@@ -21,12 +21,14 @@ from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.directions import Found, propose
+from kbqa_agent.follow_ups import Reading
 from kbqa_agent.linking import link
 from kbqa_agent.presence import Presence
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
 from kbqa_agent.retrieval import retrieve
 from kbqa_agent.several import asks_for_several, gathered, values_of
+from kbqa_agent.silence import asking_back, likelihood
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Generator, Proposal, Ranker, Turn
 
 __all__ = ["KBQAgent"]
@@ -113,13 +115,10 @@ class KBQAgent:
         question = CONTROL.sub(" ", question)
         if dialogue is None:
             return self._answer(question)
-        turns = [
-            Turn(reading, self._answer(reading, dialogue.focus if reading != question else None))
-            for reading in dialogue.readings(question)
-        ]
-        turn = max(turns, key=lambda t: t.answer.confidence)
-        dialogue.add(turn)
-        return turn.answer
+        reading = self._likeliest(dialogue.readings(self.kb, question))
+        answer = asking_back(self._answer(reading.question, reading.entity_id), self.config.ask_back_below)
+        dialogue.add(Turn(reading.question, answer, question))
+        return answer
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
@@ -137,8 +136,22 @@ class KBQAgent:
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
-    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS) -> Answer:
-        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
+    def _likeliest(self, readings: Sequence[Reading]) -> Reading:
+        """The reading that is worded most plainly and answered most probably, by the ranker alone."""
+        if len(readings) == 1 or self.config.closed_book:
+            return max(readings, key=lambda r: r.weight)
+
+        def weight(reading: Reading) -> float:
+            answer = self._answer(reading.question, reading.entity_id, weigh=False)
+            return reading.weight * likelihood(answer)
+
+        return max(readings, key=weight)
+
+    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS, weigh: bool = True) -> Answer:
+        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant.
+
+        Without `weigh` no generator is asked.
+        """
         clock = _Clock()
         if self.config.closed_book:
             return self._closed_book(question, clock)
@@ -149,7 +162,7 @@ class KBQAgent:
         if proposal is not None:
             return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
-        if self.generator is not None and found and self._consults_generator(found):
+        if weigh and self.generator is not None and found and self._consults_generator(found):
             prompt = self._prompt(question, ranked)
             found = self._judged(prompt, found, self.generator)
             clock.lap("score")
