@@ -53,8 +53,8 @@ _CHINESE = re.compile(
     |(?P<noun>(?:这|该|此|上述)(?P<n1>{_NOUN})(?!呢|[口均])
         |那(?P<n2>人|书|电影|片子|游戏|公司|城市|国家|地方)(?!呢|[口均称类名法籍])
         |(?<![日基版资根剧])本(?P<n3>书|片|剧|公司|校|歌)
-        |{_POINTING}一?{_MEASURE}(?!样|时[候刻间期])(?P<n4>{_NOUN})?
-        |(?P<bare>这|该)(?![么样些时]))
+        |{_POINTING}一?{_MEASURE}(?!样|时[候刻间期])(?P<n4>{_NOUN}|[\u4e00-\u9fff]{{1,3}}?[家员手师者星帝])?
+        |(?P<bare>这(?![么样些时])|该))
     """,
     re.VERBOSE,
 )
@@ -111,14 +111,16 @@ def substituted(question: str, anaphora: Sequence[Anaphor], name: str) -> str:
 
 
 def _anaphor(question: str, m: re.Match[str], said: Sequence[str]) -> Anaphor | None:
+    kind: Kind
     if m["noun"]:
         word = next((m[g] for g in ("n1", "n2", "n3", "n4") if m.groupdict().get(g)), "")
         word = word or _said_after(question[m.end() :], said)
         if not word and m.groupdict().get("bare"):
             return None
         end = max(m.end(), m.start() + m[0].find(word) + len(word)) if word in m[0] else m.end() + len(word)
-        return Anaphor(m.start(), end, _KINDS.get(word.lower(), "any"), word.lower(), bool(m.groupdict().get("own")))
-    kind: Kind = next(k for k in ("person", "thing", "place") if m[k])
+        kind = "person" if word[-1:] in "家员手师者星帝" else "any"
+        return Anaphor(m.start(), end, _KINDS.get(word.lower(), kind), word.lower(), bool(m.groupdict().get("own")))
+    kind = next(k for k in ("person", "thing", "place") if m[k])
     word = m[kind].lower()
     after = question[m.end() :].lstrip()
     is_possessive = word in _POSSESSIVE and (word != "her" or after[:1].isalpha())

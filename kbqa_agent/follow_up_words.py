@@ -25,7 +25,7 @@ __all__ = [
 
 # fmt: off
 OPENING = re.compile(
-    r"""(?:(?:那么|那(?=[他她它这那,，])|嗯+|哦+|噢|好的?(?=[,，。\s])|对了|还有(?=[,，])|另外|顺便(?:问一?下|问问)?
+    r"""(?:(?:那么|那(?=[他她它这那,，])|嗯+|哦+|噢|好的?(?=[,，。\s])|对了|话说|呃+|哎|诶|ok(?=[,，\s])|还有(?=[,，])|另外|顺便(?:问一?下|问问)?
     |麻烦(?:问一?下)?|请问|再问一?下|我?想问一?下|(?:and|so|ok|okay|also|then|well|by\s+the\s+way)\b)[,，。\s]*)+""",
     re.IGNORECASE | re.VERBOSE)
 """What may open any question and says nothing of its matter."""
@@ -39,20 +39,21 @@ LESS = re.compile(
 MORE = re.compile(
     r"""(?:[,，\s]?(?:顺便|也|一起)*(?:要|说说|讲讲|说一?下|讲一?下|查一?下|看看|说)
     |又是?(?:怎么样|怎样|如何|多少|谁|什么|哪里|哪儿|哪|啥)
-    |怎么样|怎样|如何
-    |[呢嘞咧呗]|(?<!干)嘛|(?<![什怎那这])么|的话|\s(?:too|as\s+well)|[\s?？。.!！~～])+$""", re.VERBOSE)
+    |怎么样|怎样|如何|[呢嘞咧呗]|(?<!干)嘛|(?<![什怎那这])么|的话|来着
+    |是(?=[?？]?$)|\s(?:too|as\s+well)|[\s?？。.!！~～])+$""", re.VERBOSE)
 """What begins and ends a text that leaves something out: 那…呢, 换成…, what about …"""
-_NO = r"""(?:哦|噢|啊|诶|唉)?(?:不是的?|不对|错了|你?[弄搞听理解]+错了?|说错了?|抱歉|等等|等下
-    |(?:不|错)(?=[,，。\s])|no\b|nope\b|wrong\b|sorry\b|not\s+that(?:\s+one)?)(?:这个|那个|他|她|它|啊|呀|吧)?[,，。.!！\s]*"""
+_NO = r"""(?:哦|噢|啊|诶|唉|呃)?(?:不是的?|不对|口误|不好意思|问错(?:人|了)+|(?:错了)+|你?[弄搞听理解]+错了?|说错了?
+    |抱歉|等等|等下|(?:不|错)(?=[,，。\s])|no\b|nope\b|wrong\b|sorry\b|not\s+that(?:\s+one)?)
+    (?:这个|那个|他|她|它|啊|呀|吧)?[,，。.!！\s]*"""
 _I_MEAN = r"""我?(?:想|要|是想|其实)?(?:问|说|指|要|想知道|想查|讲)的(?:其实|应该)?是
     |我是?(?:想|在)?(?:说|问|指|要)|应该?是|是(?!不是|谁|哪|什)
-    |是?问的是|是[问说]|i\s+(?:meant|mean|was\s+asking\s+(?:about|for)|am\s+asking\s+about)|i'm\s+asking(?:\s+about)?"""
+    |当?然?是?问的是|(?:当然)?是[问说]|当然是|i\s+(?:meant|mean|asked(?:\s+about)?|was\s+asking\s+(?:about|for)|am\s+asking\s+about)|i'm\s+asking(?:\s+about)?"""
 CORRECTION = re.compile(
-    rf"""(?:(?:{_NO})+(?:{_I_MEAN})?|我(?:想|要|是想|其实)?(?:问|说|指|要|讲)的(?:其实)?是|我?是(?:说|问|指)|i\s+mean[t]?\b)
+    rf"""(?:(?:{_NO})+(?:{_I_MEAN})?|我(?:想|要|是想|其实)?(?:问|说|指|要|讲)的(?:其实)?是|我?是(?:说|问|指)|当然是|i\s+mean[t]?\b)
     [,，:：\s]*(?P<rest>.+)""", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 REPLY = re.compile(rf"(?:{_I_MEAN})[,，:：\s]*(?P<rest>.+)", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 NOT_BUT = re.compile(
-    r"""不是.{1,20}?(?:[,，]\s*(?:而|问的|说的|我说|我问的?)?(?:是|(?<=我说)|(?<=我问))|而是)(?P<rest>.+)
+    r"""不是.{1,20}?(?:[,，]\s*(?:而|我?(?:问|说|要|指)的?)?是?|而是)(?P<rest>.+)
     |(?P<first>.+?)[,，]\s*不是.{1,20}""", re.DOTALL | re.VERBOSE)
 DESCRIBED = re.compile(
     r"(?P<which>.{2,}?)的?[那这](?:[个位本部首家座所款种条支版]|里|边)[,，]?(?:的|是)?(?P<rest>.*)", re.DOTALL)

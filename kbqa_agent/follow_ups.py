@@ -43,12 +43,12 @@ from kbqa_agent.types import Turn
 __all__ = ["Reading", "readings"]
 
 STANDING, SAID_PLAINLY = 1.0, 1.0
-HELD_BACK = 0.25
+HELD_BACK = 0.1
 """A question that points back, or leaves out its matter, hardly means what it says as it stands."""
 NAMELESS = 0.7
 """A question without a name of its own, 多高 or 是哪年出版的, is one about what was talked about."""
 CORRECTED = 0.9
-LONGEST_ELLIPSIS, SHORT = 30, 12
+LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
 MARKS = "".join((*QUOTES, *QUOTES.values()))
 
 
@@ -218,11 +218,23 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
         yield Reading(asked, HELD_BACK)
         return
     yield Reading(asked, STANDING)
+    yield from _repeated(context, asked)
     if not _has_own_name(context.kb, asked):
         for referent, weight in weighed(context.known, context.last, None):
             joined = _joined(referent.name, asked)
             if joined:
                 yield Reading(joined, NAMELESS * weight, referent.entity_id)
+
+
+def _repeated(context: _Context, asked: str) -> Iterator[Reading]:
+    """A question that begins with a part of what was said: 弟弟的号 after 苏轼的弟弟是谁, 宝玉娶了谁 after 贾宝玉."""
+    for referent in context.known[:MOST_OLDER]:
+        full = referent.name.strip(MARKS)
+        said = referent.asked if referent.role == "answer" else full
+        head = next((asked[:n] for n in range(min(len(said), LONGEST_PART), 1, -1) if asked[:n] in said), "")
+        if head and head != full:
+            rest = asked[len(head) :].removeprefix("本人")
+            yield Reading(_whole(referent.name + rest, referent.name), SAID_PLAINLY, referent.entity_id)
 
 
 def _ellipsis(context: _Context, rest: str) -> Iterator[Reading]:

@@ -11,7 +11,7 @@ from kbqa_agent.types import Turn
 
 __all__ = ["DECAY", "MOST_OLDER", "OTHER_SORT", "UNLIKELY", "fit", "weighed"]
 
-UNLIKELY, OLDER, DECAY = 0.6, 0.4, 0.85
+UNLIKELY, OLDER, DECAY = 0.7, 0.4, 0.85
 """The weight of the less likely of topic and answer; of what is older than the last turn; and of each turn more."""
 OTHER_SORT, UNKNOWN_SORT, OTHER_GENDER = 0.2, 0.6, 0.3
 """他 seldom means what is no person, or a woman."""
@@ -59,9 +59,10 @@ def fit(anaphor: Anaphor | None, referent: Referent) -> float:
     if any(kin.search(anaphor.word) and kin.search(referent.asked) for kin in (FEMALE_KIN, MALE_KIN)):
         return 1.0 / UNLIKELY
     weight = NOUN_IN_NAME if anaphor.word and anaphor.word in referent.name else 1.0
-    if anaphor.kind != "any" and anaphor.kind not in referent.sorts:
-        may_be_it = anaphor.kind == "thing" and referent.sorts != {"person"}
-        weight *= 1.0 if may_be_it else OTHER_SORT if referent.sorts else UNKNOWN_SORT
+    fits = anaphor.kind == "any" or anaphor.kind in referent.sorts
+    if not fits and (anaphor.kind != "thing" or referent.sorts == {"person"}):
+        is_other = referent.sorts and not (anaphor.kind == "place" and "thing" in referent.sorts)
+        weight *= OTHER_SORT if is_other else UNKNOWN_SORT
     gender = GENDERS.get(anaphor.word)
     if gender and referent.gender and referent.gender != gender:
         weight *= OTHER_GENDER

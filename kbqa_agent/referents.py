@@ -27,6 +27,7 @@ LONGEST_NAME = 40
 MOST_HOMONYMS = 20
 NO_NAME = re.compile(r"[\d\s.,:：/年月日%-]+|未知|不详|不明|[暂]?无|[是否]")
 """An answer such as 1980年 is the name of some entity too, but nobody goes on to ask about it."""
+WORD_INSIDE = re.compile(r"[A-Za-z0-9]{2}")
 BETWEEN_NAMES = re.compile(r"[、，,;；/]")
 OF_PERSONS = frozenset(
     (
@@ -74,20 +75,25 @@ def referents(kb: KnowledgeBase, turns: Sequence[Turn]) -> list[Referent]:
 def topic_mention(turn: Turn) -> EntityMention | None:
     """The mention that names what a turn asked about, with the entities that it may mean: one, where that is sure."""
     answer = turn.answer
-    if not answer.mentions or not answer.candidates or not answer.candidates[0].evidence:
-        return next(iter(answer.mentions), None)
+    mentions = [m for m in answer.mentions if not _cuts_word(turn.question, m)]
+    if not mentions or not answer.candidates or not answer.candidates[0].evidence:
+        return next(iter(mentions), None)
     if answer.abstained in ("no_attribute", "no_entity", "low_confidence"):
-        spans = name_spans(turn.question)
-        placed = [m for span in spans for m in answer.mentions if (m.start, m.end) == span]
-        return next(iter(placed), answer.mentions[0])
+        placed = [m for span in name_spans(turn.question) for m in mentions if (m.start, m.end) == span]
+        return next(iter(placed), mentions[0])
     best = answer.candidates[0].evidence[0]
-    for mention in answer.mentions:
+    for mention in mentions:
         if any(e.id == best.subject_id for e in mention.entities):
             if answer.abstained == "ambiguous":
                 return mention
             return replace(mention, entities=tuple(e for e in mention.entities if e.id == best.subject_id))
     asked_of = normalize_name(best.object)  # a reverse question names the object
-    return next((m for m in answer.mentions if normalize_name(m.text) == asked_of), answer.mentions[0])
+    return next((m for m in mentions if normalize_name(m.text) == asked_of), mentions[0])
+
+
+def _cuts_word(question: str, mention: EntityMention) -> bool:
+    """Whether a mention begins or ends inside an English word."""
+    return any(WORD_INSIDE.fullmatch(question[max(0, at - 1) : at + 1]) for at in (mention.start, mention.end))
 
 
 def _of_turn(kb: KnowledgeBase, turn: Turn, turns_ago: int) -> Iterator[Referent]:

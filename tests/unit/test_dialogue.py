@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_no_reply_chooses_what_is_not_listed(reply: str, n: int) -> None:
 @given(st.text(max_size=60), st.text(min_size=1, max_size=10))
 def test_what_points_back_lies_in_order_and_goes_away(question: str, name: str) -> None:
     found = find(question)
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(found))
     assert all(0 <= a.start < a.end <= len(question) for a in found)
     grown = sum(len(name) + 2 * a.is_possessive - (a.end - a.start) for a in found)
     assert len(substituted(question, found, name)) == len(question) + grown
