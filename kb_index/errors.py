@@ -4,7 +4,8 @@
     ├── InputError              a file or value that the user gave cannot be used
     │   ├── TripleFileError     missing, empty, binary, not UTF-8, or in another format
     │   ├── QuestionError       an empty or an over-long question
-    │   └── QuestionFileError   a question file that cannot be read
+    │   ├── QuestionFileError   a question file that cannot be read
+    │   └── DialogueFileError   a saved dialogue that cannot be read
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
     │   └── EncoderMismatchError    the index was made with another encoder
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
@@ -20,6 +21,7 @@ Every message is one line: what was got, what was expected, what to do.
 from __future__ import annotations
 
 __all__ = [
+    "DialogueFileError",
     "EncoderMismatchError",
     "IndexFolderError",
     "InputError",
@@ -54,6 +56,10 @@ class QuestionError(InputError):
 
 class QuestionFileError(InputError):
     """A question file cannot be read."""
+
+
+class DialogueFileError(InputError):
+    """A saved dialogue cannot be read, or something else is where it should be saved."""
 
 
 class IndexFolderError(KBQAError):

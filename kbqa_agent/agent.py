@@ -23,10 +23,12 @@ from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.directions import Found, propose
+from kbqa_agent.follow_ups import Reading
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.ranked import Clock, Ranked, rank_many
 from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
 from kbqa_agent.several import asks_for_several, gathered, values_of
+from kbqa_agent.silence import asking_back, likelihood
 from kbqa_agent.types import Abstention, Answer, Candidate, Generator, Proposal, Ranker, Turn
 
 if TYPE_CHECKING:
@@ -116,13 +118,10 @@ class KBQAgent(AsyncTwins):
         question = self._read(question)
         if dialogue is None:
             return self._answer(question)
-        turns = [
-            Turn(reading, self._answer(reading, dialogue.focus if reading != question else None))
-            for reading in dialogue.readings(question)
-        ]
-        turn = max(turns, key=lambda t: t.answer.confidence)
-        dialogue.add(turn)
-        return turn.answer
+        reading = self.likeliest(dialogue.readings(self.kb, question))
+        answer = asking_back(self._answer(reading.question, reading.entity_id), self.config.ask_back_below)
+        dialogue.add(Turn(reading.question, answer, question))
+        return answer
 
     def ask_many(self, questions: Iterable[str], processes: int | None = None) -> Iterator[Answer]:
         """Answer many questions, in their order, each as `ask` would; give each answer as soon as it is there.
@@ -141,7 +140,7 @@ class KBQAgent(AsyncTwins):
     def stream(self, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
         """Answer a question, and tell what is known earlier: a `Shortlist`, then `Piece`s of text, then the `Answer`.
 
-        Of a follow-up that may be read in several ways, nothing is told before the answer is known.
+        Of a follow-up, the likeliest of its readings is answered.
 
         Raises: QuestionError as `ask`, at once.
         """
@@ -174,18 +173,32 @@ class KBQAgent(AsyncTwins):
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
-    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS) -> Answer:
-        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
+    def likeliest(self, readings: Sequence[Reading]) -> Reading:
+        """The reading of a follow-up that is worded most plainly and answered most probably, by the ranker alone."""
+        if len(readings) == 1 or self.config.closed_book:
+            return max(readings, key=lambda r: r.weight)
+
+        def weight(reading: Reading) -> float:
+            answer = self._answer(reading.question, reading.entity_id, weigh=False)
+            return reading.weight * likelihood(answer)
+
+        return max(readings, key=weight)
+
+    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS, weigh: bool = True) -> Answer:
+        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant.
+
+        Without `weigh` no generator is asked.
+        """
         if self.config.closed_book:
             return self._closed_book(question)
         now = self.as_of_now()
-        return now.decide(question, rank_many(now.kb, now.ranker, [question], focus)[0], hops_left)
+        return now.decide(question, now.rank_many([question], focus)[0], hops_left, weigh)
 
-    def rank_many(self, questions: Sequence[str]) -> list[Ranked]:
+    def rank_many(self, questions: Sequence[str], focus: int | None = None) -> list[Ranked]:
         """The first half of the pipeline: link, retrieve and rank, for several questions together."""
-        return rank_many(self.kb, self.ranker, questions)
+        return rank_many(self.kb, self.ranker, questions, focus)
 
-    def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS) -> Answer:
+    def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS, weigh: bool = True) -> Answer:
         """The second half of the pipeline: from the ranked triples of a question to its answer."""
         clock = Clock(ranked.timings)
         found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
@@ -194,7 +207,7 @@ class KBQAgent(AsyncTwins):
         if proposal is not None:
             return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
-        if self.generator is not None and found and self._consults_generator(found):
+        if weigh and self.generator is not None and found and self._consults_generator(found):
             prompt = self._prompt(question, ranked)
             found = self._judged(prompt, found, self.generator)
             clock.lap("score")

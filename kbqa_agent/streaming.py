@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kbqa_agent.candidates import best_triples, candidates_of, mentions_of
 from kbqa_agent.prompts import answer_prompt, closed_book_prompt
 from kbqa_agent.ranked import Ranked
+from kbqa_agent.silence import asking_back
 from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, StreamingGenerator, Turn
 
 if TYPE_CHECKING:
@@ -46,22 +47,24 @@ Event = Shortlist | Piece | Answer
 
 def stream(agent: KBQAgent, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
     """Answer a question, and tell what is known earlier. Where nobody waits for more, the generator stops."""
-    if dialogue is not None and dialogue.readings(question) != [question]:
-        answer = agent.ask(question, dialogue)  # the likeliest of several readings is known at the end only
-        yield Shortlist(answer.mentions, answer.candidates)
-        yield answer
+    if dialogue is None:
+        yield from _stream(agent.as_of_now(), question)
         return
-    for event in _stream(agent.as_of_now(), question):
-        if dialogue is not None and isinstance(event, Answer):
-            dialogue.add(Turn(question, event))
-        yield event
+    reading = agent.likeliest(dialogue.readings(agent.kb, question))
+    for event in _stream(agent.as_of_now(), reading.question, reading.entity_id):
+        if isinstance(event, Answer):
+            answer = asking_back(event, agent.config.ask_back_below)
+            dialogue.add(Turn(reading.question, answer, question))
+            yield answer
+        else:
+            yield event
 
 
-def _stream(agent: KBQAgent, question: str) -> Iterator[Event]:
+def _stream(agent: KBQAgent, question: str, focus: int | None = None) -> Iterator[Event]:
     if agent.config.closed_book:
         yield from _written(agent, closed_book_prompt(question), lambda telling: telling.ask(question))
         return
-    (ranked,) = agent.rank_many([question])
+    (ranked,) = agent.rank_many([question], focus)
     yield _shortlist(agent, ranked)
     best = best_triples(ranked.triples, ranked.probabilities, agent.config.prompt_triples)
     yield from _written(agent, answer_prompt(question, best), lambda telling: telling.decide(question, ranked))

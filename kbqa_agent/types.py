@@ -93,10 +93,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question of a dialogue, as resolved for retrieval, and its answer."""
+    """One question of a dialogue, as resolved for retrieval, its answer, and the question as it was asked."""
 
     question: str
     answer: Answer
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
