@@ -11,6 +11,7 @@
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
     │   └── NoLikelihoodError       a generator that does not tell how likely a given text is
     ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
+    ├── WorkerError             one of several processes that shared the work was ended
     ├── MissingExtraError       an optional dependency is not installed
     └── StorageError            the disk is full, or a path cannot be written
 
@@ -33,6 +34,7 @@ __all__ = [
     "StorageError",
     "TrainingError",
     "TripleFileError",
+    "WorkerError",
 ]
 
 
@@ -78,6 +80,10 @@ class NoLikelihoodError(ModelError):
 
 class TrainingError(KBQAError):
     """A training cannot go on: its loss is no number, or the memory is full."""
+
+
+class WorkerError(KBQAError):
+    """One of several processes that shared the work was ended, perhaps as the memory was full."""
 
 
 class MissingExtraError(KBQAError):
