@@ -2,11 +2,13 @@
 
 The embedded model reads Chinese at about two tokens a character, so the prompt is terse: triples are grouped by
 subject, one `attribute：value` a line, and values are cut. Values come from the knowledge base and are data: line
-breaks and control characters become blanks, so that a value cannot start a line of its own.
+breaks and control characters become blanks, so that a value cannot start a line of its own, what a tokenizer may take
+for a special token is written with a full-width bracket, and an attribute named 问 or 答 is quoted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -19,6 +21,16 @@ UNKNOWN = "不知道"
 
 MAX_NAME_CHARS = 40
 MAX_VALUE_CHARS = 60
+
+_SPECIAL = re.compile(
+    r"<(?=[|｜]|<?/?SYS>|/?(?:s|bos|eos|pad|unk|mask|think|sop|eop|tool_calls?|tool_response|(?:start|end)_of_\w+)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+|START_\w+|END_\w+|g?MASK)\])",
+    re.IGNORECASE,
+)
+"""The brackets that open a role, an end or another special token of ChatML, Llama, Mistral, Gemma, DeepSeek, ..."""
+_FULL_WIDTH = str.maketrans("<[", "＜［")
+_CUE = re.compile(r"[问答]\s*[:：]")
+"""How the lines begin that ask."""
 
 
 def escape(value: str, max_chars: int) -> str:
@@ -45,8 +57,15 @@ def answer_prompt(question: str, triples: Sequence[Triple]) -> str:
     lines: list[str] = []
     for subject, group in groupby(triples, key=lambda t: t.subject):
         lines.append(f"【{escape(subject, MAX_NAME_CHARS)}】")
-        lines += [f"{escape(t.predicate, MAX_NAME_CHARS)}：{escape(t.object, MAX_VALUE_CHARS)}" for t in group]
+        lines += [_fact_line(t) for t in group]
     return "\n".join([*lines, closed_book_prompt(question)])
+
+
+def _fact_line(triple: Triple) -> str:
+    """One line for what a triple says, which cannot be taken for the question or for the cue of the answer."""
+    predicate = escape(triple.predicate, MAX_NAME_CHARS)
+    quoted = f"「{predicate}」" if _CUE.match(f"{predicate}：") else predicate
+    return f"{quoted}：{escape(triple.object, MAX_VALUE_CHARS)}"
 
 
 def closed_book_prompt(question: str) -> str:
