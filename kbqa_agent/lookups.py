@@ -134,7 +134,7 @@ def _attributes(triples: Iterable[Triple]) -> list[AttributeCount]:
 
 def _no_attribute(what: str, attribute: str | None, triples: Sequence[Triple]) -> InputError:
     there = _attributes(triples)
-    listed = ", ".join(count.attribute for count in there[:MAX_NAMED])
+    listed = ", ".join(repr(count.attribute) for count in there[:MAX_NAMED])
     rest = f", … ({len(there)} in all)" if len(there) > MAX_NAMED else ""
     return InputError(f"{what}: has no attribute {attribute!r}; take one of {listed}{rest}")
 

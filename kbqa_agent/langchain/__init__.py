@@ -12,8 +12,8 @@ from kb_index.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from kbqa_agent.langchain.chat_model import KBQAChatModel
-    from kbqa_agent.langchain.lookup_tools import lookup_tools
     from kbqa_agent.langchain.planner import plan_answer
+    from kbqa_agent.langchain.planning_tools import lookup_tools
     from kbqa_agent.langchain.retriever import KBQARetriever
     from kbqa_agent.langchain.runnable import KBQARunnable
     from kbqa_agent.langchain.tools import kbqa_tool
@@ -35,7 +35,7 @@ _LAZY = {
     "KBQARunnable": "kbqa_agent.langchain.runnable",
     "LangChainGenerator": "kbqa_agent.langchain_generator",
     "kbqa_tool": "kbqa_agent.langchain.tools",
-    "lookup_tools": "kbqa_agent.langchain.lookup_tools",
+    "lookup_tools": "kbqa_agent.langchain.planning_tools",
     "plan_answer": "kbqa_agent.langchain.planner",
 }
 _EXTRA = ("langchain", "langchain_core", "langgraph", "pydantic")

@@ -24,7 +24,7 @@ class FinalAnswer(BaseModel):
 
     answers: list[str] = Field(
         default_factory=list,
-        description="The answers, each copied from a triple of a tool's result; none if the knowledge base does not say.",
+        description="The answers, each copied from a triple that a tool gave; none if the knowledge base does not say.",
     )
     triple_ids: list[int] = Field(default_factory=list, description="The ids of the triples that the answers rest on.")
 

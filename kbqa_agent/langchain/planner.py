@@ -26,8 +26,8 @@ from kb_index.errors import InputError, ModelError
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.config import AgentConfig
-from kbqa_agent.langchain.lookup_tools import lookup_tools
 from kbqa_agent.langchain.planned import FinalAnswer, Planned, answer_of
+from kbqa_agent.langchain.planning_tools import lookup_tools
 from kbqa_agent.langchain_generator import asked
 from kbqa_agent.prompts import UNKNOWN, first_line
 from kbqa_agent.types import Answer

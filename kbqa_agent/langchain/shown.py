@@ -13,6 +13,8 @@ __all__ = ["MAX_SHOWN_CHARS", "as_json", "shown", "triple_fields", "triple_line"
 
 MAX_SHOWN_CHARS = 300
 """A longer name, attribute or value is cut."""
+MAX_EXTRA = 3
+"""Of the lines that state a triple, so many tell their other columns."""
 
 
 def shown(text: str) -> str:
@@ -43,7 +45,7 @@ def triple_fields(triple: Triple) -> dict[str, Any]:
         "object": shown(triple.object),
     }
     if triple.extra:
-        found["extra"] = [{shown(k): shown(v) for k, v in columns.items()} for columns in triple.extra]
+        found["extra"] = [{shown(k): shown(v) for k, v in columns.items()} for columns in triple.extra[:MAX_EXTRA]]
     return found
 
 

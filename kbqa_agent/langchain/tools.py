@@ -16,6 +16,7 @@ from kb_index.errors import KBQAError
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.answer_forms import REASONS, answer_to_json
 from kbqa_agent.langchain.shown import as_json, shown, triple_fields
+from kbqa_agent.prompts import escape
 from kbqa_agent.silence import choices_of
 from kbqa_agent.types import Answer
 
@@ -24,6 +25,9 @@ __all__ = ["Told", "kbqa_tool", "make_tool"]
 MAX_EVIDENCE = 5
 MAX_VALUES = 20
 MAX_OTHERS = 3
+MAX_ERROR_CHARS = 1000
+WORTH_TELLING = 0.005
+"""An answer that is less probable is not told beside the first."""
 
 Told = tuple[str, dict[str, Any]]
 """What a tool tells the model, and its artifact."""
@@ -55,11 +59,11 @@ def kbqa_tool(agent: KBQAgent) -> BaseTool:
 def make_tool(name: str, description: str, arguments: type[BaseModel], call: Callable[..., Told]) -> BaseTool:
     """Make a tool of a function whose errors a user can mend: the model is told them, and goes on."""
 
-    def called(**given: Any) -> Told:
+    def called(*args: Any, **given: Any) -> Told:  # a tool of one argument can be invoked with it alone
         try:
-            return call(**given)
+            return call(*args, **given)
         except KBQAError as error:
-            raise ToolException(shown(str(error))) from error
+            raise ToolException(escape(str(error), MAX_ERROR_CHARS)) from error
 
     def wrong_arguments(error: ValidationError) -> str:
         first = error.errors()[0]
@@ -84,7 +88,8 @@ def _told(answer: Answer) -> dict[str, Any]:
         told = {"answer": None, "reason": f"{answer.abstained}: {REASONS[answer.abstained]}"}
         return told | {"choices": choices} if choices else told
     backing = next((c for c in answer.candidates if c.answer == answer.text), None)
-    others = [c for c in answer.candidates if c.answer not in (answer.text, *answer.values)]
+    said = (answer.text, *answer.values)
+    others = [c for c in answer.candidates if c.answer not in said and c.score >= WORTH_TELLING]
     return {
         "answer": shown(answer.text or ""),
         "all_answers": [shown(value) for value in answer.values[:MAX_VALUES]],
