@@ -183,7 +183,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
-    """A server on this machine that speaks OpenAI's protocol, as far as a test lets it; a busy one is asked again at once."""
+    """A server on this machine that speaks OpenAI's protocol, as far as a test lets it."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(endpoint, "PAUSES", (0.0, 0.0))
     monkeypatch.delenv("KBQA_API_KEY", raising=False)
