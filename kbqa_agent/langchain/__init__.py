@@ -38,7 +38,7 @@ _LAZY = {
     "lookup_tools": "kbqa_agent.langchain.planning_tools",
     "plan_answer": "kbqa_agent.langchain.planner",
 }
-_EXTRA = ("langchain", "langchain_core", "langgraph", "pydantic")
+_EXTRA = ("langchain", "langchain_core", "langgraph")
 
 
 def __getattr__(name: str) -> Any:
