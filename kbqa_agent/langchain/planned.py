@@ -46,7 +46,7 @@ def answer_of(known: Answer, planned: Planned) -> Answer:
     scores = {normalize_name(c.answer): c.score for c in known.candidates}
     found: dict[str, Candidate] = {}
     for text in planned.final.answers:
-        value, evidence = _backing(text, planned)
+        value, evidence = _backing(text, planned.final, planned.fetched)
         if evidence:
             found.setdefault(value, Candidate(value, scores.get(normalize_name(value), 0.0), evidence))
     candidates = tuple(sorted(found.values(), key=lambda c: -c.score))
@@ -66,15 +66,19 @@ def _reason(planned: Planned) -> Abstention:
     return "no_attribute" if planned.fetched else "no_entity"
 
 
-def _backing(text: str, planned: Planned) -> tuple[str, tuple[Triple, ...]]:
-    """The value that a text copies, and the triples that hold it, those that the model names first; then the others."""
-    named = [planned.fetched[i] for i in planned.final.triple_ids if i in planned.fetched] if planned.final else []
-    for triples in (named, list(planned.fetched.values())):
+def _backing(text: str, final: FinalAnswer, fetched: Mapping[int, Triple]) -> tuple[str, tuple[Triple, ...]]:
+    """The value that a text copies, and its evidence: the triples that hold it, and the way there.
+
+    The holding ones are those that the model names or, where they do not hold it, any; the way there are the named ones
+    that hold no answer.
+    """
+    named = [fetched[i] for i in dict.fromkeys(final.triple_ids) if i in fetched]
+    for triples in (named, list(fetched.values())):
         holding = [(value, t) for t in triples if (value := _held(text, t)) is not None]
         if holding:
-            first = holding[0][0]
-            backing = [t for value, t in holding if value == first]
-            return first, tuple({t.id: t for t in [*backing, *named]}.values())[:MAX_EVIDENCE]
+            value = holding[0][0]
+            way = (t for t in named if all(_held(answer, t) is None for answer in final.answers))
+            return value, tuple([*(t for v, t in holding if v == value), *way][:MAX_EVIDENCE])
     return text, ()
 
 

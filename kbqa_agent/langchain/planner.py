@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
+from math import inf
 from typing import Any, TypeVar
 
 from langchain.agents import AgentState, create_agent
@@ -67,7 +68,7 @@ def plan_answer(
 
     Raises: QuestionError; InputError for limits that allow nothing; ModelError when the chat model fails.
     """
-    if max_steps < 1 or not max_seconds > 0:
+    if max_steps < 1 or not 0 < max_seconds < inf:
         raise InputError(f"max_steps={max_steps}, max_seconds={max_seconds}: expected at least 1, and over 0")
     started = time.monotonic()
     # The generator, if any, has no say here: its calls would count for no limit.
@@ -88,8 +89,9 @@ def plan_answer(
     )
     said = {"messages": [HumanMessage(CONTROL.sub(" ", question))]}
     state = _within(max_seconds, lambda: _run(graph, said, chat_model))
-    final = None if state is None else _final(state)
-    return answer_of(known, Planned(final, dict(fetched), 1000 * (time.monotonic() - started)))
+    milliseconds = 1000 * (time.monotonic() - started)
+    # Where the time is over, the plan may still be fetching.
+    return answer_of(known, Planned(_final(state), fetched, milliseconds) if state else Planned(None, {}, milliseconds))
 
 
 class _Deadline(AgentMiddleware):
