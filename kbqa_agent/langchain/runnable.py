@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 
 from kb_index.errors import InputError, QuestionError
 from kbqa_agent.agent import KBQAgent
@@ -70,7 +70,8 @@ class KBQARunnable(Runnable[Said, AIMessage]):
 
         Raises: QuestionError when there is none, or it is empty or too long.
         """
-        thread_id = (config or {}).get("configurable", {}).get("thread_id")
+        config = ensure_config(config)  # inside a graph it need not be passed on
+        thread_id = config.get("configurable", {}).get("thread_id")
         return self._call_with_config(
             lambda said: self._reply(said, None if thread_id is None else str(thread_id)), input, config, **kwargs
         )

@@ -253,10 +253,11 @@ class TestRunnable:
 
         runnable = KBQARunnable(agent)
         graph = StateGraph(MessagesState)
-        graph.add_node("kbqa", lambda state, config: {"messages": runnable.invoke(state, config)})
+        graph.add_node("kbqa", lambda state: {"messages": runnable.invoke(state)})
         graph.add_edge(START, "kbqa")
         app = graph.compile(checkpointer=InMemorySaver())
         app.invoke({"messages": [HumanMessage("坛经的作者是谁？")]}, thread("1"))
+        assert runnable.invoke("朝代呢？", thread("1")).content == "唐"  # the graph's thread is the runnable's
         runnable.forget("1")
         state = app.invoke({"messages": [HumanMessage("朝代呢？")]}, thread("1"))
         assert [m.content for m in state["messages"]] == ["坛经的作者是谁？", "惠能", "朝代呢？", "唐"]
