@@ -4,7 +4,9 @@
     ├── InputError              a file or value that the user gave cannot be used
     │   ├── TripleFileError     missing, empty, binary, not UTF-8, or in another format
     │   ├── QuestionError       an empty or an over-long question
-    │   └── QuestionFileError   a question file that cannot be read
+    │   ├── QuestionFileError   a question file that cannot be read
+    │   ├── FeedbackError       feedback that cannot be taken, or undone
+    │   └── FeedbackFileError   a file that holds no feedback, or that of another version
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
     │   └── EncoderMismatchError    the index was made with another encoder
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
@@ -20,6 +22,8 @@ from __future__ import annotations
 
 __all__ = [
     "EncoderMismatchError",
+    "FeedbackError",
+    "FeedbackFileError",
     "IndexFolderError",
     "InputError",
     "KBQAError",
@@ -52,6 +56,14 @@ class QuestionError(InputError):
 
 class QuestionFileError(InputError):
     """A question file cannot be read."""
+
+
+class FeedbackError(InputError):
+    """A piece of feedback cannot be taken, or cannot be undone."""
+
+
+class FeedbackFileError(InputError):
+    """A file holds no feedback, or that of another version, or another program keeps it locked."""
 
 
 class IndexFolderError(KBQAError):

@@ -61,9 +61,9 @@ class Dialogue:
     def _focus_mention(self) -> tuple[EntityMention, int, Turn] | None:
         """The mention and the entity that the last answer's evidence is about, and the turn."""
         for turn in reversed(self.turns):
-            if not turn.answer.candidates:
+            entity = next((c.evidence[0].subject_id for c in turn.answer.candidates if c.evidence), None)
+            if entity is None:
                 continue
-            entity = turn.answer.candidates[0].evidence[0].subject_id
             for mention in turn.answer.mentions:
                 if any(e.id == entity for e in mention.entities):
                     return mention, entity, turn
