@@ -6,8 +6,8 @@ The rule, in full:
 this text is (a correction), that the knowledge base has none (unknown), or only that those shown are wrong (bad).
 
 *The prior* of each answer is its calibrated probability; what is left is that of "none of these". A correction that no
-triple states becomes a candidate without evidence: it shares what is left with "none of these", and never begins
-higher than the knowledge base's first answer, if that one is likely enough to be told. An answer that someone holds
+triple states becomes a candidate without evidence. It is as probable as "none of these", since nobody could have thought of
+it, but never begins higher than the knowledge base's first answer if that one is likely enough to be told. An answer that someone holds
 right begins with at least a thousandth of the first one's probability, so that people can always outvote a ranker.
 
 *A stance is right with the probability .85*, so each multiplies the odds between an answer that agrees with it and one
@@ -21,9 +21,10 @@ From this follow:
 - An answer that has the probability .99 beside another's .005 gives way to 4 people more, one of .5 beside .3 to 1.
 - Probabilities stay probabilities, and the same store gives the same answer.
 
-*Similar questions.* How many people, on balance, hold an attribute right under a similar wording (`feedback_wordings`)
-counts as .3 of a stance each, and at most .45 altogether: two attributes of which one is held right by all and one
-wrong come less than one stance apart, so that a person's own word on a question weighs more than all said of others.
+*Similar questions.* Where nobody judged the question itself, what people said of others counts, and weaker: each person
+who, on balance, holds an attribute right under a similar wording (`feedback_wordings`) as half a stance for the answers
+that rest on it, and all of them together as one stance at most. An answer that is 33 times as probable as any other
+stays where it is, whatever people say of other questions.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ RELIABILITY = 0.85
 """How probable it is that a stance is right."""
 LEAST = 1e-3
 """What the knowledge base holds of a possibility that people bring in, beside its first answer, at least."""
-SIMILAR, MOST_SIMILAR = 0.3, 0.45
+SIMILAR, MOST_SIMILAR = 0.5, 1.0
 """What a person's word on similar questions counts beside a stance, and all people's words together at most."""
 MAX_CORRECTIONS = 10
 """So many texts that no triple has become candidates, those with most people behind them."""
@@ -125,14 +126,15 @@ class FeedbackEffect:
         with self._lock:
             self._memory.refresh()
             stances = self._memory.stances(key)
-            similar = self._similar(question, key, [c for c in found if c.answer not in meant], mentions)
+            alike = [] if stances else [c for c in found if c.answer not in meant]
+            similar = self._similar(question, key, alike, mentions)
         if not stances and not similar:
             return Heeded(list(found))
         options = [_Option.of(group, similar) for group in _together(question, found, meant)]
         options += [_Option.of([c], similar) for c in _corrections(stances, found, triples)]
         votes = [_votes(stances, option.keys) + option.similar for option in options]
         shares = posterior(self._prior(options, stances), np.array([*votes, _votes(stances, frozenset())]))
-        weighed = [c for option, share in zip(options, shares, strict=False) for c in option.with_probability(share)]
+        weighed = [c for option, share in zip(options, shares.tolist(), strict=False) for c in option.with_probability(share)]
         return Heeded(sorted(weighed, key=lambda c: -c.score), float(shares[-1]), bool(stances))
 
     def _similar(
@@ -156,9 +158,7 @@ class FeedbackEffect:
         prior = np.array([option.probability for option in options])
         first, missing = prior.max(initial=0.0), max(0.0, 1.0 - prior.sum())
         unheard_of = np.array([not option.candidates[0].evidence for option in options], bool)
-        share = missing / (1 + unheard_of.sum())
-        prior[unheard_of] = min(share, first) if first >= self.told_from else share
-        missing -= prior[unheard_of].sum()
+        prior[unheard_of] = min(missing, first) if first >= self.told_from else missing
         wanted = [any(s.right and s.agrees(option.keys) for s in stances) for option in options]
         prior[wanted] = np.maximum(prior[wanted], LEAST * first)
         return np.append(prior, max(missing, LEAST))

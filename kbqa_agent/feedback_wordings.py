@@ -1,7 +1,7 @@
 """What people's feedback says of an attribute under a wording, for other questions in similar words.
 
-A wording is a question without its entity's name. Two are as similar as the bigrams they share (Dice's coefficient);
-half of them is chance, since 的 and 是什么 are everywhere, so similarity is counted from there on.
+A wording is a question without its entity's name. Two are as similar as the bigrams they share (Dice's coefficient).
+Some are shared by chance, since 的 and 是什么 are everywhere, so similarity is counted from there on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 __all__ = ["AttributeVotes", "Lesson", "WordingIndex"]
 
-CHANCE = 0.5
-"""Wordings that share this share of their bigrams are not similar; those that share all are so entirely."""
+CHANCE = 0.3
+"""Wordings that have so many bigrams in common, as a share, are not similar; those that have all are so entirely."""
 
 
 class Lesson(NamedTuple):
@@ -34,7 +34,7 @@ class WordingIndex:
     >>> index.number("_的作者是谁"), index.number("_的译者是谁"), index.number("_的作者是谁")
     (0, 1, 0)
     >>> index.similarity("_的作者是谁").round(2).tolist()
-    [1.0, 0.2]
+    [1.0, 0.43]
     """
 
     def __init__(self) -> None:
