@@ -19,7 +19,7 @@ from typing import NamedTuple, Self
 
 from kb_index.errors import FeedbackError
 from kbqa_agent.feedback_checks import checked, checked_user
-from kbqa_agent.feedback_database import connect, database_errors, transaction
+from kbqa_agent.feedback_database import connect, database_errors, no_such_file, transaction
 from kbqa_agent.feedback_records import (
     FeedbackRecord,
     Judgement,
@@ -34,7 +34,7 @@ from kbqa_agent.feedback_records import (
 from kbqa_agent.feedback_texts import attribute_behind, text_key, wording_of
 from kbqa_agent.types import Candidate, Feedback
 
-__all__ = ["Changes", "FeedbackStore", "feedback_beside"]
+__all__ = ["Changes", "FeedbackStore", "feedback_beside", "feedback_for"]
 
 _ADD = """
 INSERT INTO feedback (created, user, question, answer, rating, correction, comment, shown_values, wording, attribute,
@@ -72,6 +72,21 @@ def feedback_beside(index: Path) -> Path:
     """
     folder = index.resolve()
     return folder.with_name(f"{folder.name}.feedback.sqlite")
+
+
+def feedback_for(index: Path, chosen: str | None) -> Path | None:
+    """The file of feedback that counts for an index: the one chosen, none for "none", else that beside it if there.
+
+    Raises: FeedbackFileError when the chosen one is not there.
+    """
+    if chosen == "none":
+        return None
+    if chosen is not None:
+        if not Path(chosen).exists():
+            raise no_such_file(Path(chosen))
+        return Path(chosen)
+    beside = feedback_beside(index)
+    return beside if beside.exists() else None
 
 
 class FeedbackStore:

@@ -15,7 +15,7 @@ from pathlib import Path
 from kb_index.atomic import locked, storage_errors
 from kb_index.errors import FeedbackFileError, StorageError
 
-__all__ = ["SCHEMA_VERSION", "connect", "database_errors", "transaction"]
+__all__ = ["SCHEMA_VERSION", "connect", "database_errors", "no_such_file", "transaction"]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x6B627161
@@ -58,14 +58,17 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     Raises: FeedbackFileError, StorageError.
     """
     if not create and not path.exists():
-        raise FeedbackFileError(
-            f"feedback '{path}': no such file; give feedback first (kbqa feedback add), or switch it off: none"
-        )
+        raise no_such_file(path)
     with database_errors(path), storage_errors(path):
         if path.exists() and path.stat().st_size:
             return _opened(path)
         with locked(path):  # two programs that make it at once
             return _opened(path)
+
+
+def no_such_file(path: Path) -> FeedbackFileError:
+    """The error for a file that is not there."""
+    return FeedbackFileError(f"feedback '{path}': no such file; make it with kbqa feedback add, or switch it off: none")
 
 
 def _opened(path: Path) -> sqlite3.Connection:

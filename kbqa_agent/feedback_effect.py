@@ -6,9 +6,10 @@ The rule, in full:
 this text is (a correction), that the knowledge base has none (unknown), or only that those shown are wrong (bad).
 
 *The prior* of each answer is its calibrated probability; what is left is that of "none of these". A correction that no
-triple states becomes a candidate without evidence. It is as probable as "none of these", since nobody could have thought of
-it, but never begins higher than the knowledge base's first answer if that one is likely enough to be told. An answer that someone holds
-right begins with at least a thousandth of the first one's probability, so that people can always outvote a ranker.
+triple states becomes a candidate without evidence. It is as probable as "none of these", since nobody could have
+thought of it, but never begins higher than the knowledge base's first answer if that one is likely enough to be told.
+An answer that someone holds right begins with at least a thousandth of the first one's probability, so that people can
+always outvote a ranker.
 
 *A stance is right with the probability .85*, so each multiplies the odds between an answer that agrees with it and one
 that does not by .85 / .15 = 5.7. That is what may be expected of people who err in one of seven cases: higher, and one
@@ -134,7 +135,9 @@ class FeedbackEffect:
         options += [_Option.of([c], similar) for c in _corrections(stances, found, triples)]
         votes = [_votes(stances, option.keys) + option.similar for option in options]
         shares = posterior(self._prior(options, stances), np.array([*votes, _votes(stances, frozenset())]))
-        weighed = [c for option, share in zip(options, shares.tolist(), strict=False) for c in option.with_probability(share)]
+        weighed = [
+            c for option, share in zip(options, shares.tolist(), strict=False) for c in option.with_probability(share)
+        ]
         return Heeded(sorted(weighed, key=lambda c: -c.score), float(shares[-1]), bool(stances))
 
     def _similar(

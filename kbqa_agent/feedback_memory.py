@@ -28,6 +28,11 @@ class Stance:
     right: tuple[str, ...] | None
     wrong: frozenset[str] = frozenset()
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The answers that are held right, in the form of `text_key`."""
+        return frozenset(map(text_key, self.right or ()))
+
     def agrees(self, answers: Collection[str]) -> bool:
         """Whether these answers, in the form of `text_key` and right together, may be right; none: there is no answer.
 
@@ -35,7 +40,7 @@ class Stance:
         (True, False, True)
         """
         if self.right is not None:
-            keys = set(map(text_key, self.right))
+            keys = self.keys
             return any(answer in keys for answer in answers) or not (keys or answers)
         return not any(answer in self.wrong for answer in answers)
 
@@ -53,7 +58,7 @@ def stance_of(judgements: Iterable[Judgement]) -> Stance:
         elif judgement.rating == "unknown":
             right, wrong = (), wrong | told
         else:
-            right = None if right is None or told & set(map(text_key, right)) else right
+            right = None if told & set(map(text_key, right or ())) else right
             wrong |= told
     return Stance(right, frozenset(wrong))
 

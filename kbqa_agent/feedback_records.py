@@ -116,9 +116,15 @@ class Judgement:
     rating: Rating
     values: tuple[str, ...]
     correction: str | None
-    wording: str | None
-    attribute: str | None
-    corrected_attribute: str | None
+    wording: str | None = None
+    attribute: str | None = None
+    corrected_attribute: str | None = None
+
+    @classmethod
+    def of(cls, record: FeedbackRecord) -> Judgement:
+        """Take it from a record, without what concerns other questions."""
+        given, values = record.feedback, record.shown.values
+        return cls(record.id, record.user, given.question, given.rating, values, given.correction)
 
 
 def record_to_json(record: FeedbackRecord) -> dict[str, Any]:
