@@ -236,7 +236,8 @@ def evaluate(index: Path, questions: Path, format_: str, out: Path, feedback: st
         options["answerable"] = ANSWERABLE
     with open_agent(index, feedback=used, **options) as agent, _settled(agent):
         name = agent.generator.name if agent.generator else "none"
-        system = SystemInfo(model=name, adapter=getattr(agent.generator, "adapter", None), index=str(index))
+        adapter = getattr(agent.generator, "adapter", None)
+        system = SystemInfo(name, adapter, str(index), feedback=str(used) if used else None)
         report = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
     click.echo(report_markdown(report))
 
