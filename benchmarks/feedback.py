@@ -33,6 +33,7 @@ from recording import record
 from eval.uncertainty import bootstrap_intervals
 from kbqa_agent import Answer, KBQAgent, QAExample
 from kbqa_agent.features import attribute_of
+from kbqa_agent.feedback_texts import text_key
 from kbqa_agent.qa_data import comparable, read_questions
 
 PEOPLE = 20
@@ -119,7 +120,7 @@ class Crowd:
         else:
             others = [c.answer for c in answer.candidates if c.answer not in (answer.text, *answer.values)]
             better = self.chance.choice(others) if errs and others else example.answers[0]
-            corrects = self.chance.random() < 0.5 and comparable(better) != comparable(answer.text)
+            corrects = self.chance.random() < 0.5 and text_key(better) != text_key(answer.text)
             self.agent.give_feedback(answer, "bad", better if corrects else None, user=user)
 
 
