@@ -123,11 +123,12 @@ class FeedbackStore:
         user, feedback = checked_user(user), checked(feedback, shown)
         judged, corrected = (_candidate(text, shown) for text in (feedback.answer, feedback.correction))
         about = judged or corrected
+        values = (shown.values or (feedback.answer,)) if feedback.answer is not None else ()
         row = {
             "created": _now(),
             "user": user,
             **asdict(feedback),
-            "shown_values": _json(shown.values or ([feedback.answer] if feedback.answer is not None else [])),
+            "shown_values": _json(values),
             "wording": wording_of(feedback.question, about, shown.mentions) if about else None,
             "attribute": attribute_behind(judged) if judged else None,
             "corrected_attribute": attribute_behind(corrected) if corrected else None,
