@@ -60,10 +60,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
     if not create and not path.exists():
         raise no_such_file(path)
     with database_errors(path), storage_errors(path):
-        if path.exists() and path.stat().st_size:
-            return _opened(path)
-        with locked(path):  # two programs that make it at once
-            return _opened(path)
+        return _opened(path)
 
 
 def no_such_file(path: Path) -> FeedbackFileError:
@@ -74,18 +71,25 @@ def no_such_file(path: Path) -> FeedbackFileError:
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
-        _check_or_make(connection, path)
+        if not _is_made(connection, path):
+            with locked(path):  # several programs may make it at once
+                if not _is_made(connection, path):
+                    _make(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_or_make(connection: sqlite3.Connection, path: Path) -> None:
-    version, application, n_tables = (
-        connection.execute(query).fetchone()[0]
-        for query in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema")
-    )
+def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether the tables are there. Raises: FeedbackFileError for another program's, and for another version."""
+    with transaction(connection, "DEFERRED"):
+        version, application, n_tables = (
+            connection.execute(query).fetchone()[0]
+            for query in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_schema")
+        )
     if n_tables and application != APPLICATION_ID:
         raise FeedbackFileError(f"feedback '{path}': another program's database; name a file of kbqa's, or a new one")
     if n_tables and version != SCHEMA_VERSION:
@@ -93,15 +97,17 @@ def _check_or_make(connection: sqlite3.Connection, path: Path) -> None:
             f"feedback '{path}': version {version}, expected {SCHEMA_VERSION}; "
             "open it with the kbqa that wrote it, or name a new file"
         )
+    return bool(n_tables)
+
+
+def _make(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    if not n_tables:
-        with transaction(connection):
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    with transaction(connection):
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @contextmanager

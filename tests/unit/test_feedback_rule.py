@@ -1,4 +1,4 @@
-"""What people's words do to an answer: the rule, with figures worked out by hand (a stance multiplies odds by 17 / 3)."""
+"""What people's words do to an answer, with figures worked out by hand: a stance multiplies odds by 17 / 3."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def add(
     rating: Rating,
     correction: str | None = None,
     found: Sequence[Candidate] = WEAK,
+    *,
     question: str = QUESTION,
     mention: EntityMention = BOOK,
 ) -> int:
@@ -204,7 +205,7 @@ def test_similar_questions_count_weaker_and_for_the_attribute(effect: FeedbackEf
     mention = EntityMention("论语", 0, 2, (Entity(2, "论语"),))
     wrong = Triple(10, "论语", "作者", "曾子", 2)
     found = [Candidate("曾子", 0.5, (wrong,)), Candidate("孔子", 0.4, (book,))]
-    say("li", "曾子", "bad", "孔子", found, "论语是谁写的？", mention)
+    say("li", "曾子", "bad", "孔子", found, question="论语是谁写的？", mention=mention)
     whole = 0.5 / RATIO**0.5 + 0.3 * RATIO**0.5 + 0.2
     assert scores(heed(effect)) == {
         "神秀": round(0.3 * RATIO**0.5 / whole, 3),  # 译者
@@ -212,7 +213,7 @@ def test_similar_questions_count_weaker_and_for_the_attribute(effect: FeedbackEf
         "唐": round(0.1 / whole, 3),
     }
     for number in range(30):  # all people together count as one stance
-        say(f"person {number}", "曾子", "bad", "孔子", found, "论语是谁写的？", mention)
+        say(f"person {number}", "曾子", "bad", "孔子", found, question="论语是谁写的？", mention=mention)
     assert first(heed(effect, candidates(0.97, 0.03))) == "惠能"
     assert first(heed(effect, candidates(0.9, 0.05))) == "神秀"
     assert heed(effect, question="坛经是哪朝的？") == (WEAK, None, False)
@@ -272,10 +273,9 @@ def test_no_minority_changes_the_answer(tmp_path_factory, prior: list[float], sa
     with FeedbackStore(tmp_path_factory.mktemp("rule") / "f.sqlite") as store:
         for user, (rating, correction) in sayings:
             answer = found[0].answer
-            if correction == answer:
-                rating, correction = "good", None
-            add(store, user, answer, rating, correction, found)
-            latest[user] = rating
+            says = ("good", None) if correction == answer else (rating, correction)
+            add(store, user, answer, *says, found)
+            latest[user] = says[0]
         effect = FeedbackEffect(store, told_from=0.15)
         heeded = heed(effect, found)
         again = heed(FeedbackEffect(store, told_from=0.15), found)
