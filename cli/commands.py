@@ -30,7 +30,6 @@ from cli.options import (
     questions_option,
 )
 from cli.training import finetune
-from kb_index.errors import QuestionError
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -182,23 +181,27 @@ def ask(question: str, index: Path, feedback: str | None, as_json: bool, **optio
 @main.command()
 @index_option
 @feedback_option
+@click.option("--history", metavar="FILE", envvar="KBQA_HISTORY", help="Lines typed before; 'none': keep none.")
+@click.option("--user", default="local", show_default=True, help="Who gives feedback.")
 @generator_options
-def chat(index: Path, feedback: str | None, **options: Any) -> None:
-    """Ask one question after the other; follow-ups such as 那人口呢？ are understood. Ends with Ctrl-D.
+def chat(index: Path, feedback: str | None, history: str | None, user: str, **options: Any) -> None:
+    """Talk with the knowledge base: follow-ups such as 那人口呢？ are understood, and /help lists commands.
 
+    The first rating of an answer makes a file beside the index; --feedback names another one, or 'none'.
+
+    \b
     Example: kbqa chat --index my-index
-    """
-    from kbqa_agent.dialogue import Dialogue
-    from kbqa_agent.feedback import feedback_for
+             kbqa chat --index my-index < questions.txt
+    """  # noqa: D301 - click's mark
+    from cli.chat import converse, history_file
+    from kbqa_agent.chatting import Chat
+    from kbqa_agent.feedback import feedback_beside, feedback_for
 
-    dialogue = Dialogue()
-    with open_agent(index, feedback=feedback_for(index, feedback), **options) as agent, _settled(agent):
-        for line in iter(_prompted, None) if sys.stdin.isatty() else sys.stdin:
-            try:
-                if line.strip():
-                    _print_answer(agent.ask(line.strip(), dialogue), as_json=False)
-            except QuestionError as error:
-                click.echo(f"kbqa: {error}", err=True)
+    kept = None if feedback == "none" else Path(feedback or feedback_beside(index))
+    is_there = kept is not None and kept.exists()
+    counts = feedback_for(index, feedback) if is_there else None
+    with open_agent(index, feedback=counts, **options) as agent, _settled(agent):
+        converse(Chat(agent, kept, user), history_file(history))
 
 
 @main.command(name="eval")
@@ -323,13 +326,6 @@ def _embedded_is_installed() -> bool:
     from kbqa_agent.gguf_cache import embedded_is_installed
 
     return embedded_is_installed()
-
-
-def _prompted() -> str | None:
-    try:
-        return input("> ")
-    except EOFError:
-        return None
 
 
 def _print_answer(answer: Answer, as_json: bool) -> None:

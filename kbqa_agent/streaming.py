@@ -73,14 +73,15 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
     unwanted = Flag()
     telling = copy(agent)
     telling.generator = _Telling(agent.generator, prompt, told, unwanted)
-    with ThreadPoolExecutor(1, "stream") as pool:
+    pool = ThreadPoolExecutor(1, "stream")
+    try:
         found = pool.submit(answer, telling)
         found.add_done_callback(lambda _: told.put(None))
-        try:
-            yield from iter(told.get, None)
-        finally:
-            unwanted.set()
+        yield from iter(told.get, None)
         yield found.result()
+    finally:
+        unwanted.set()
+        pool.shutdown(wait=False)  # who stops an answer does not wait for a server that is slow to give it
 
 
 class _UnwantedError(Exception):
