@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.fitting import stated_values
 from finetune.raft_prompts import RaftPrompt
 from kbqa_agent.prompts import UNKNOWN, answer_text
 from kbqa_agent.qa_data import comparable
@@ -82,9 +83,7 @@ def penalised(rewards: NDArray[np.float64], drift: NDArray[np.float64], kl_weigh
 def _shown_values(prompt: str) -> set[str] | None:
     """Collect the values in a prompt's lines of triples; None where it has no such line.
 
-    An attribute may hold a colon too, so what follows any colon of a line counts: rather one value too many than a
-    supported answer punished.
+    Of what `stated_values` gives: rather one value too many than a supported answer punished.
     """
     facts = [line for line in prompt.split("\n")[:-QUESTION_LINES] if not line.startswith("【")]
-    values = {comparable(line[i + 1 :]) for line in facts for i, c in enumerate(line) if c == "："}
-    return values if facts else None
+    return stated_values(facts) if facts else None

@@ -82,6 +82,15 @@ def test_a_prompt_that_is_too_long_loses_triples_only():
     assert (row.pairs, n_cut, n_dropped) == ([(0, 1)], 1, 0)
 
 
+def test_the_triple_of_the_better_answer_is_not_cut():
+    prompt = "【坛经】\n语言：中文\n朝代：唐\n作者：惠能\n问：谁写的？\n答："
+    one = Comparison(prompt, ("惠能", "唐"), ((0, 1),))
+    (row,), n_cut, n_dropped = encode_comparisons(CharacterTokenizer(), [one], 24)
+    assert said(row.prompt) == "【坛经】\n作者：惠能\n问：谁写的？\n答："
+    assert (n_cut, n_dropped) == (1, 0)
+    assert encode_comparisons(CharacterTokenizer(), [one], 20) == ([], 0, 1)
+
+
 def test_pairs_that_do_not_fit_are_dropped_and_counted():
     long = Comparison("【甲】\n问：谁？\n答：", ("一", "二" * 30, "三"), ((0, 1), (0, 2), (1, 2)))
     talk = Comparison("问：" + "话" * 30 + "\n答：", ("一", "二"), ((0, 1),))
