@@ -38,7 +38,8 @@ def rule_reward(prompt: RaftPrompt, answer: str) -> float:
     Right is a gold answer that is an object of a triple in the prompt, and "not known" where no gold answer is. Without
     triples, as closed-book prompts are, nothing can be supported: a gold answer is right, everything else is wrong.
 
-    >>> shown = RaftPrompt("1", "【坛经】\n作者：惠能\n语言：中文\n问：《坛经》是谁写的？\n答：", ("惠能",))
+    >>> text = "【坛经】\n作者：惠能\n语言：中文\n问：《坛经》是谁写的？\n答："
+    >>> shown = RaftPrompt("1", text, ("惠能",), "惠能")
     >>> [rule_reward(shown, answer) for answer in ("惠能", "中文", "不知道", "李白")]
     [1.0, 0.0, 0.0, -0.5]
     """

@@ -17,7 +17,7 @@ from finetune.arguments import training_arguments
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.config import SFTConfig
 from finetune.data import TokenRow, collate, encode_rows, length_grouped, n_steps, split_validation
-from finetune.failures import memory_errors
+from finetune.failures import memory_errors, spare_memory
 from finetune.models import open_trainable, save_adapter, save_full
 from finetune.plots import write_run_plot
 from finetune.processes import is_main, main_first
@@ -77,7 +77,8 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
     """
     check_training_folder(config.out)
     check_tracker(config.report_to)
-    model, tokenizer = open_trainable(config)
+    with memory_errors("choose a smaller model, or add --four-bit where there is a GPU"):
+        model, tokenizer = open_trainable(config)
     config = replace(config, max_tokens=min(config.max_tokens, context_length(model)))
     training, validation, counts = _split_rows(config, tokenizer, conversations)
     with storage_errors(config.out, "choose another --out"):
@@ -85,7 +86,7 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
             if is_main():
                 prepare_folder(config)
                 record = record_of(config, conversations)
-        with memory_errors(config), tracking(config):
+        with memory_errors(spare_memory(config)), tracking(config):
             measured = _fit(model, config, training, validation, progress)
         result = SFTResult(config.out, **measured, n_rows=len(training), **counts)
         if is_main():

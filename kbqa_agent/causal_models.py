@@ -10,15 +10,29 @@ import re
 import socket
 import warnings
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.gguf_cache import converted, embedded_gguf
 
-__all__ = ["EMBEDDED", "fast_dtype", "load_model", "locate_model", "quiet", "set_end_token", "with_adapter"]
+__all__ = [
+    "EMBEDDED",
+    "SHIPPED",
+    "fast_dtype",
+    "is_out_of_memory",
+    "load_model",
+    "locate_adapter",
+    "locate_model",
+    "quiet",
+    "set_end_token",
+    "shipped_adapter",
+    "with_adapter",
+]
 
 EMBEDDED = "embedded"
+SHIPPED = "shipped"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -32,7 +46,7 @@ def load_model(
 
     Raises:
         MissingExtraError: the packages for models are not installed.
-        ModelError: no such model, no network to fetch it, or a model that does not write text.
+        ModelError: no such model, no network to fetch it, one that does not write text, or that memory does not hold.
     """
     try:
         import torch
@@ -50,14 +64,30 @@ def load_model(
             )
             if not four_bit and torch.cuda.is_available():
                 network = network.to("cuda")
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {str(model)!r}: cannot be loaded as a causal language model ({reason})") from error
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, MemoryError, SafetensorError) as error:
+        raise _unloadable(model, error, four_bit) from error
     _require_causal(network, model, loading["missing_keys"])
     set_end_token(tokenizer, network.config)
     if tokenizer.eos_token_id is None:
         raise ModelError(f"model {str(model)!r}: its tokenizer has no end token, and answers need one")
     return network, tokenizer
+
+
+def _unloadable(model: str | Path | None, error: Exception, four_bit: bool) -> ModelError:
+    """Make the error of a model that cannot be loaded."""
+    if is_out_of_memory(error):
+        packed = "" if four_bit else "; to train it, --four-bit packs it where there is a GPU"
+        return ModelError(f"model {str(model)!r}: out of memory while loading; choose a smaller one{packed}")
+    reason = " ".join(str(error).split())[:200]
+    return ModelError(f"model {str(model)!r}: cannot be loaded as a causal language model ({reason})")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch or Python could not get memory, on a GPU or not."""
+    import torch
+
+    texts = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(t in str(error).lower() for t in texts)
 
 
 def set_end_token(tokenizer: Any, config: Any) -> None:
@@ -111,6 +141,7 @@ def fast_dtype() -> Any:
 def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str = "default") -> Any:
     """Put a LoRA adapter on a model, after making sure that every one of its tensors belongs there.
 
+    "shipped" is the package's own, as in `locate_adapter`.
     A model that has adapters already keeps them beside the new one, each under its name.
 
     Raises:
@@ -122,6 +153,7 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str 
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
+    folder = locate_adapter(folder)
     weights = folder / "adapter_model.safetensors"
     for path in (folder / "adapter_config.json", weights):
         if not path.is_file():
@@ -141,6 +173,17 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str 
     if names != set(get_peft_model_state_dict(tuned, adapter_name=name, save_embedding_layers=False)):
         raise ModelError(f"adapter {str(folder)!r}: was made for another model; give it that model's name")
     return tuned
+
+
+def shipped_adapter() -> Path | None:
+    """Give the folder of the adapter that ships in this package, or None where there is none."""
+    folder = Path(str(files("kbqa_agent"))) / "data" / "adapter"
+    return folder if (folder / "adapter_config.json").is_file() else None
+
+
+def locate_adapter(adapter: str | Path) -> Path:
+    """Turn what the user calls an adapter into its folder; "shipped" is the one in this package."""
+    return (shipped_adapter() if str(adapter) == SHIPPED else None) or Path(adapter)
 
 
 @contextlib.contextmanager
