@@ -29,6 +29,7 @@ __all__ = [
     "collate",
     "encode_rows",
     "length_grouped",
+    "n_for_validation",
     "n_steps",
     "rows_from_questions",
     "split_validation",
@@ -146,10 +147,18 @@ def _with_questions(
 def split_validation(
     rows: Sequence[TokenRow], share: float, most: int, seed: int
 ) -> tuple[list[TokenRow], list[TokenRow]]:
-    """Draw `share` of the rows (at least one, at most `most`) for validation; both parts keep the rows' order."""
-    n_validation = min(most, max(1, round(share * len(rows)))) if share else 0
-    drawn = set(random.Random(seed).sample(range(len(rows)), min(n_validation, len(rows) - 1)))
+    """Draw the rows for validation, as many as `n_for_validation` says; both parts keep the rows' order."""
+    drawn = set(random.Random(seed).sample(range(len(rows)), n_for_validation(len(rows), share, most)))
     return [row for i, row in enumerate(rows) if i not in drawn], [rows[i] for i in sorted(drawn)]
+
+
+def n_for_validation(n_rows: int, share: float, most: int) -> int:
+    """Count the rows that are not trained on: a share of all, at least one unless it is 0, and at most `most`.
+
+    >>> n_for_validation(100, 0.2, most=15), n_for_validation(2, 0.9, most=15), n_for_validation(9, 0.0, most=15)
+    (15, 1, 0)
+    """
+    return max(0, min(most, max(1, round(share * n_rows)), n_rows - 1)) if share else 0
 
 
 def n_steps(max_steps: int | None, epochs: float, n_rows: int, rows_per_step: int) -> int:

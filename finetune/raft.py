@@ -19,11 +19,11 @@ from typing import Any
 
 from finetune.failures import memory_errors
 from finetune.json_rows import read_rows, write_rows
+from finetune.plots import draw_if_possible
 from finetune.processes import n_processes
 from finetune.raft_comparison import compare
 from finetune.raft_config import RaftConfig
 from finetune.raft_metrics import best_stage, reward_hacking
-from finetune.raft_plots import raft_curves
 from finetune.raft_prompts import PromptSets, RaftPrompt, prepare_prompts
 from finetune.raft_stage import ADAPTER_FILES, StageRun, copy_adapter, run_stage
 from finetune.raft_tools import Tools, real_tools, start_adapter
@@ -31,8 +31,8 @@ from finetune.raft_tracking import Report, stage_reporter
 from finetune.record import training_record
 from finetune.trackers import check_tracker
 from finetune.training_folder import RECORD_FILE, begin_record, check_training_folder, write_json
-from kb_index.atomic import replacing, storage_errors
-from kb_index.errors import InputError, MissingExtraError
+from kb_index.atomic import storage_errors
+from kb_index.errors import InputError
 from kb_index.manifest import MANIFEST_FILE
 
 __all__ = ["RaftResult", "run"]
@@ -40,10 +40,10 @@ __all__ = ["RaftResult", "run"]
 logger = logging.getLogger(__name__)
 
 DATA = {
-    "rows_sha256": "the questions' file",
-    "start_sha256": "the start adapter",
-    "reward_model_sha256": "the reward model",
-    "index_sha256": "the index",
+    "rows_sha256": "questions' file",
+    "start_sha256": "start adapter",
+    "reward_model_sha256": "reward model",
+    "index_sha256": "index",
 }
 """Fingerprints of what a training takes in, and what the user calls it."""
 MAY_CHANGE = {"out", "stages", "alarm_stages", "resume", "report_to", "rows_at_once", "gradient_checkpointing"}
@@ -106,7 +106,7 @@ def _run_stages(run: StageRun, report: Report) -> tuple[list[dict[str, Any]], bo
         metrics.append(run_stage(run, stage))
         write_rows(metrics, run.config.out / "metrics.jsonl")
         report(metrics[-1])
-        _draw(metrics, run.config.out)
+        draw_if_possible([run.config.out], run.config.out / "curves.png")
         logger.info("stage %d: held-out F1 %.4f", stage, metrics[-1]["f1"])
         alarm = reward_hacking(metrics[1:], run.config.alarm_stages)
         if alarm:
@@ -159,14 +159,3 @@ def _write_prompts(prompts: Sequence[RaftPrompt], path: Path) -> None:
 
 def _read_prompts(path: Path) -> list[RaftPrompt]:
     return [RaftPrompt(row["id"], row["text"], tuple(row["gold"]), row["target"]) for row in read_rows(path)]
-
-
-def _draw(metrics: Sequence[dict[str, Any]], out: Path) -> None:
-    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
-    try:
-        figure = raft_curves(metrics)
-    except MissingExtraError as error:
-        logger.warning("no curves: %s", error)
-        return
-    with replacing(out / "curves.png") as part:
-        figure.savefig(part, format="png", dpi=120)

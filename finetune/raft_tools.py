@@ -16,9 +16,10 @@ from finetune.raft_reward import RewardModel
 from finetune.record import read_record
 from finetune.training_folder import RECORD_FILE
 from kb_index.errors import InputError
-from kbqa_agent.causal_models import EMBEDDED, locate_adapter, shipped_adapter
+from kbqa_agent.causal_models import EMBEDDED
 from kbqa_agent.generation import HuggingFaceGenerator, load_generator
 from kbqa_agent.sampling import Sampled
+from kbqa_agent.shipped import locate_adapter, shipped_adapter
 from kbqa_agent.types import Generator
 
 __all__ = ["Policy", "Tools", "real_tools", "start_adapter"]

@@ -22,6 +22,7 @@ from finetune.data import length_grouped, n_steps
 from finetune.reward_config import RewardConfig
 from finetune.reward_figures import Margins, pair_accuracy
 from finetune.reward_network import can_share_prompts, rewards_of
+from finetune.trackers import trackio_project
 from finetune.trainer import CheckedTrainer, MetricsFile
 from finetune.training_folder import CHECKPOINTS
 from kb_index.errors import TrainingError
@@ -152,7 +153,9 @@ def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
         save_steps=config.save_every,
         save_total_limit=2,
         seed=config.seed,
+        run_name=out.name,
         report_to=config.report_to,
+        project=trackio_project(),
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,

@@ -14,9 +14,9 @@ from finetune.overlap import asked
 from finetune.record import read_record
 from finetune.training_folder import RECORD_FILE
 from kb_index.errors import KBQAError
-from kbqa_agent.causal_models import shipped_adapter
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.sample import sample_train
+from kbqa_agent.shipped import locate_adapter, shipped_adapter
 
 __all__ = ["trained_questions"]
 
@@ -29,7 +29,7 @@ def trained_questions(start: Path) -> set[str]:
     Where a folder says nothing of them, a warning does.
     """
     found: set[str] = set()
-    folders, seen = [start], set[Path]()
+    folders, seen = [locate_adapter(start)], set[Path]()
     while folders:
         folder = folders.pop().resolve()
         if folder in seen:
@@ -63,7 +63,7 @@ def _texts(file: Path) -> list[str]:
 
 def _begun_from(folder: Path) -> list[Path]:
     """Name the adapter and the model that a training began from, where these are folders of trainings too."""
-    named = [Path(name) for name in (_setting(folder, "adapter"), _setting(folder, "model")) if name]
+    named = [locate_adapter(name) for name in (_setting(folder, "adapter"), _setting(folder, "model")) if name]
     return [path for path in named if (path / RECORD_FILE).is_file() or path == shipped_adapter()]
 
 

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kbqa_agent.causal_models import EMBEDDED, load_model, locate_adapter, quiet, with_adapter
+from kbqa_agent.causal_models import EMBEDDED, load_model, quiet, with_adapter
 from kbqa_agent.generation import EMBEDDED_NAME, HuggingFaceGenerator
+from kbqa_agent.shipped import locate_adapter
 
 __all__ = ["SharedModel"]
 

@@ -10,29 +10,25 @@ import re
 import socket
 import warnings
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.gguf_cache import converted, embedded_gguf
+from kbqa_agent.shipped import locate_adapter
 
 __all__ = [
     "EMBEDDED",
-    "SHIPPED",
     "fast_dtype",
     "is_out_of_memory",
     "load_model",
-    "locate_adapter",
     "locate_model",
     "quiet",
     "set_end_token",
-    "shipped_adapter",
     "with_adapter",
 ]
 
 EMBEDDED = "embedded"
-SHIPPED = "shipped"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -67,6 +63,7 @@ def load_model(
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, MemoryError, SafetensorError) as error:
         raise _unloadable(model, error, four_bit) from error
     _require_causal(network, model, loading["missing_keys"])
+    network.generation_config = _plain_generation(network.generation_config)
     set_end_token(tokenizer, network.config)
     if tokenizer.eos_token_id is None:
         raise ModelError(f"model {str(model)!r}: its tokenizer has no end token, and answers need one")
@@ -88,6 +85,17 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     texts = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(t in str(error).lower() for t in texts)
+
+
+def _plain_generation(settings: Any) -> Any:
+    """Keep the token ids of a model's own settings for generation, and none that change what is likeliest.
+
+    What a caller leaves open, such as a penalty on repetitions, would otherwise be theirs.
+    """
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    return GenerationConfig(**{name: getattr(settings, name, None) for name in names})
 
 
 def set_end_token(tokenizer: Any, config: Any) -> None:
@@ -133,8 +141,11 @@ def fast_dtype() -> Any:
     """Choose bfloat16 where the processor computes in it, else float32: without support it is slower than float32."""
     import torch
 
-    capable = torch.cpu.get_capabilities()
-    bf16 = torch.cuda.is_available() or capable.get("avx512_bf16") or capable.get("amx_bf16")
+    if torch.cuda.is_available():
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capable = torch.cpu.get_capabilities()
+        bf16 = capable.get("avx512_bf16") or capable.get("amx_bf16")
     return torch.bfloat16 if bf16 else torch.float32
 
 
@@ -173,17 +184,6 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str 
     if names != set(get_peft_model_state_dict(tuned, adapter_name=name, save_embedding_layers=False)):
         raise ModelError(f"adapter {str(folder)!r}: was made for another model; give it that model's name")
     return tuned
-
-
-def shipped_adapter() -> Path | None:
-    """Give the folder of the adapter that ships in this package, or None where there is none."""
-    folder = Path(str(files("kbqa_agent"))) / "data" / "adapter"
-    return folder if (folder / "adapter_config.json").is_file() else None
-
-
-def locate_adapter(adapter: str | Path) -> Path:
-    """Turn what the user calls an adapter into its folder; "shipped" is the one in this package."""
-    return (shipped_adapter() if str(adapter) == SHIPPED else None) or Path(adapter)
 
 
 @contextlib.contextmanager

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.errors import ModelError
-from kbqa_agent.causal_models import EMBEDDED, SHIPPED, load_model, shipped_adapter, with_adapter
+from kbqa_agent.causal_models import EMBEDDED, load_model, with_adapter
 from kbqa_agent.decoding import choose_answers, stream_answer, write_answers
 from kbqa_agent.endpoint_generator import is_endpoint, open_endpoint
 from kbqa_agent.sampling import Sampled, SamplingOptions, sample_answers
 from kbqa_agent.scoring import score_answers
+from kbqa_agent.shipped import SHIPPED, shipped_adapter
 from kbqa_agent.types import Generator
 
 __all__ = ["HuggingFaceGenerator", "load_generator", "open_generator", "shipped_adapter"]

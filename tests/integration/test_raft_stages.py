@@ -101,7 +101,7 @@ def read_skill(folder: Path) -> float:
 
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raft, "_draw", lambda metrics, out: None)
+    monkeypatch.setattr(raft, "draw_if_possible", lambda folders, out: None)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_training_is_not_resumed_with_other_settings(config: RaftConfig) -> No
     with pytest.raises(InputError, match="resumed with other samples, temperature, seed than it was begun with"):
         align(replace(config, samples=5, temperature=0.5, seed=3, resume=True))
     write_text2text([("问：一？\n答：", "二")] * 9, config.questions)
-    with pytest.raises(InputError, match="resumed with other the questions' file"):
+    with pytest.raises(InputError, match="resumed with other questions' file"):
         align(replace(config, resume=True))
 
 
@@ -235,14 +235,14 @@ def test_a_training_is_not_resumed_with_another_start_index_or_reward_model(conf
     whole = replace(config, stages=1, reward_model=tmp_path / "judge", index=tmp_path / "index", closed_book=True)
     align(whole, judge=True)
     align(replace(whole, resume=True), judge=True)
-    for path, called in (("start", "the start adapter"), ("judge", "the reward model")):
+    for path, called in (("start", "start adapter"), ("judge", "reward model")):
         before = (tmp_path / path / "adapter_model.safetensors").read_text()
         write_adapter(tmp_path / path, 0.7)
         with pytest.raises(InputError, match=f"resumed with other {called} than it was begun with"):
             align(replace(whole, resume=True), judge=True)
         (tmp_path / path / "adapter_model.safetensors").write_text(before)
     (tmp_path / "index" / "manifest.json").write_text('{"n": 1}')
-    with pytest.raises(InputError, match="resumed with other the index than it was begun with"):
+    with pytest.raises(InputError, match="resumed with other index than it was begun with"):
         align(replace(whole, resume=True), judge=True)
 
 

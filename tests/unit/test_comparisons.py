@@ -17,7 +17,7 @@ from finetune.comparisons import (
 )
 from finetune.preferences import Preference
 from finetune.reward_config import RewardConfig
-from finetune.reward_figures import Margins, accuracy_with_interval, reward_curve
+from finetune.reward_figures import Margins, accuracy_with_interval
 from kb_index.errors import InputError
 
 END = 0
@@ -161,17 +161,6 @@ def test_the_interval_is_that_of_prompts_and_not_of_pairs():
 
 def test_the_loss_of_margins():
     assert Margins.of([0.0, 0.0], [0, 1]).loss == pytest.approx(0.693147)
-
-
-def test_the_curve_shows_every_run():
-    pytest.importorskip("matplotlib", reason="needs the extra [eval]")
-    lines = [{"step": 1, "loss": 0.7}, {"step": 2, "validation_loss": 0.6}, {"step": 2, "held_out_accuracy": 0.8}]
-    left, right = reward_curve({"preferences": lines, "shuffled labels": lines[2:]}).axes
-    assert [text.get_text() for text in left.get_legend().get_texts()] == [
-        "preferences: training",
-        "preferences: held out",
-    ]
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["preferences", "shuffled labels"]
 
 
 @pytest.mark.parametrize(

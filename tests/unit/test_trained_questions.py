@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from finetune.trained_questions import trained_questions
-from kbqa_agent.causal_models import shipped_adapter
 from kbqa_agent.qa_data import read_questions, write_nlpcc
 from kbqa_agent.sample import sample_train
+from kbqa_agent.shipped import shipped_adapter
 from kbqa_agent.text2text import write_text2text
 from kbqa_agent.types import QAExample
 
