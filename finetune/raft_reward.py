@@ -14,7 +14,17 @@ from kbqa_agent.prompts import UNKNOWN, answer_text
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.tokenizing import QUESTION_LINES
 
-__all__ = ["RIGHT", "UNSUPPORTED", "WRONG", "RewardModel", "is_right", "mixed", "penalised", "rule_reward"]
+__all__ = [
+    "RIGHT",
+    "UNSUPPORTED",
+    "WRONG",
+    "RewardModel",
+    "is_right",
+    "mixed",
+    "penalised",
+    "rule_reward",
+    "shown_values",
+]
 
 RIGHT = 1.0
 WRONG = 0.0
@@ -43,7 +53,7 @@ def rule_reward(prompt: RaftPrompt, answer: str) -> float:
     >>> [rule_reward(shown, answer) for answer in ("惠能", "中文", "不知道", "李白")]
     [1.0, 0.0, 0.0, -0.5]
     """
-    given, values = comparable(answer), _shown_values(prompt.text)
+    given, values = comparable(answer), shown_values(prompt.text)
     if given == UNKNOWN:
         return WRONG if prompt.gold else RIGHT
     if values is not None and (not given or given not in values):
@@ -81,7 +91,7 @@ def penalised(rewards: NDArray[np.float64], drift: NDArray[np.float64], kl_weigh
     return rewards - kl_weight * drift
 
 
-def _shown_values(prompt: str) -> set[str] | None:
+def shown_values(prompt: str) -> set[str] | None:
     """Collect the values in a prompt's lines of triples; None where it has no such line.
 
     Of what `stated_values` gives: rather one value too many than a supported answer punished.

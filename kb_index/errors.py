@@ -4,12 +4,16 @@
     ├── InputError              a file or value that the user gave cannot be used
     │   ├── TripleFileError     missing, empty, binary, not UTF-8, or in another format
     │   ├── QuestionError       an empty or an over-long question
-    │   └── QuestionFileError   a question file that cannot be read
+    │   ├── QuestionFileError   a question file that cannot be read
+    │   ├── DialogueFileError   a saved dialogue that cannot be read
+    │   ├── FeedbackError       feedback that cannot be taken, or undone
+    │   └── FeedbackFileError   a file that holds no feedback, or that of another version
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
     │   └── EncoderMismatchError    the index was made with another encoder
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
     │   └── NoLikelihoodError       a generator that does not tell how likely a given text is
     ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
+    ├── WorkerError             one of several processes that shared the work was ended
     ├── MissingExtraError       an optional dependency is not installed
     └── StorageError            the disk is full, or a path cannot be written
 
@@ -19,7 +23,10 @@ Every message is one line: what was got, what was expected, what to do.
 from __future__ import annotations
 
 __all__ = [
+    "DialogueFileError",
     "EncoderMismatchError",
+    "FeedbackError",
+    "FeedbackFileError",
     "IndexFolderError",
     "InputError",
     "KBQAError",
@@ -31,6 +38,7 @@ __all__ = [
     "StorageError",
     "TrainingError",
     "TripleFileError",
+    "WorkerError",
 ]
 
 
@@ -54,6 +62,18 @@ class QuestionFileError(InputError):
     """A question file cannot be read."""
 
 
+class DialogueFileError(InputError):
+    """A saved dialogue cannot be read, or something else is where it should be saved."""
+
+
+class FeedbackError(InputError):
+    """A piece of feedback cannot be taken, or cannot be undone."""
+
+
+class FeedbackFileError(InputError):
+    """A file holds no feedback, or that of another version, or another program keeps it locked."""
+
+
 class IndexFolderError(KBQAError):
     """A folder is no index, is damaged, or was made by another version."""
 
@@ -72,6 +92,10 @@ class NoLikelihoodError(ModelError):
 
 class TrainingError(KBQAError):
     """A training cannot go on: its loss is no number, or the memory is full."""
+
+
+class WorkerError(KBQAError):
+    """One of several processes that shared the work was ended, perhaps as the memory was full."""
 
 
 class MissingExtraError(KBQAError):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, QAExample, Ranker, Turn
+from kbqa_agent.types import Answer, Candidate, EntityMention, Feedback, Generator, QAExample, Ranker, Rating, Turn
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
     from kbqa_agent.dialogue import Dialogue
+    from kbqa_agent.feedback import FeedbackStore
 
 __all__ = [
     "AgentConfig",
@@ -18,16 +19,20 @@ __all__ = [
     "Candidate",
     "Dialogue",
     "EntityMention",
+    "Feedback",
+    "FeedbackStore",
     "Generator",
     "KBQAgent",
     "QAExample",
     "Ranker",
+    "Rating",
     "Turn",
 ]
 
 _LAZY = {
     "AgentConfig": "kbqa_agent.config",
     "Dialogue": "kbqa_agent.dialogue",
+    "FeedbackStore": "kbqa_agent.feedback",
     "KBQAgent": "kbqa_agent.agent",
 }
 

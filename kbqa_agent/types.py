@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.types import Entity, Triple
 
+if TYPE_CHECKING:
+    from kbqa_agent.explaining import Explanation
+
 __all__ = [
     "Abstention",
     "Answer",
     "Candidate",
+    "ConcurrentGenerator",
     "EntityMention",
+    "Feedback",
     "Generator",
     "Proposal",
     "QAExample",
     "Ranker",
+    "Rating",
+    "StreamingGenerator",
     "Turn",
 ]
+
+Rating = Literal["good", "bad", "unknown"]
+"""What a person thinks of an answer; "unknown": the knowledge base does not hold the answer."""
 
 Abstention = Literal["no_entity", "no_attribute", "ambiguous", "low_confidence"]
 
@@ -38,7 +50,10 @@ class EntityMention:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible answer, its probability of being right, and the triples it rests on (best first)."""
+    """A possible answer, its probability of being right, and the triples it rests on (best first).
+
+    Only a correction that people gave may rest on none.
+    """
 
     answer: str
     score: float
@@ -49,10 +64,11 @@ class Candidate:
 class Answer:
     """What `ask` returns.
 
-    `text` is None when the agent abstains, and `abstained` then says why. `supported` is False when the text is the
-    generator's own and equals no candidate. `confidence` is a probability; `timings` are in milliseconds. `values` are
-    all answers that are meant together, `text` first: the objects of one subject and attribute, or all that a reverse
-    question or a chain of facts leads to; () when it abstains or nothing supports the text.
+    `text` is None when the agent abstains, and `abstained` then says why. `supported` is False when no triple says the
+    text: it is the generator's own and equals no candidate, or a correction that people gave. `confidence` is a
+    probability; `timings` are in milliseconds. `values` are all answers that are meant together, `text` first: the
+    objects of one subject and attribute, or all that a reverse question or a chain of facts leads to; () when it
+    abstains or nothing supports the text.
     """
 
     question: str
@@ -64,6 +80,12 @@ class Answer:
     timings: Mapping[str, float] = field(default_factory=dict)
     supported: bool = True
     values: tuple[str, ...] = ()
+
+    def explain(self) -> Explanation:
+        """Tell in a sentence what the answer rests on; `KBQAgent.explain` also tells what decided."""
+        from kbqa_agent.explaining import sentence_of
+
+        return sentence_of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +101,27 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person thinks of an answer to a question.
+
+    `answer` is the text that is judged, None where the agent said nothing. `correction` is what it should have said;
+    the rating is "bad" then.
+    """
+
+    question: str
+    answer: str | None
+    rating: Rating
+    correction: str | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """One question of a dialogue, as resolved for retrieval, and its answer."""
+    """One question of a dialogue, as resolved for retrieval, its answer, and the question as it was asked."""
 
     question: str
     answer: Answer
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +158,19 @@ class Generator(Protocol):
         self, prompts: Sequence[str], max_new_tokens: int = 48, *, among: Sequence[Sequence[str]] | None = None
     ) -> list[str]:
         """Write one answer for each prompt, up to the end token; with `among`, one of the candidates of the prompt."""
+
+
+@runtime_checkable
+class ConcurrentGenerator(Generator, Protocol):
+    """A generator that several threads may ask at the same time, and knows how many of them serve it best."""
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Open threads that may ask it; they end with the context."""
+
+
+@runtime_checkable
+class StreamingGenerator(Generator, Protocol):
+    """A generator that can tell what it writes piece by piece."""
+
+    def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
+        """Give what `generate` writes for one prompt, each piece as soon as it is there."""
