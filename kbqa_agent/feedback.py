@@ -70,7 +70,7 @@ def feedback_beside(index: Path) -> Path:
     >>> feedback_beside(Path("/data/my-index")).as_posix()
     '/data/my-index.feedback.sqlite'
     """
-    folder = index.resolve()
+    folder = index.absolute()  # a link keeps its feedback when it comes to point to another index
     return folder.with_name(f"{folder.name}.feedback.sqlite")
 
 
