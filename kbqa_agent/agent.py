@@ -123,9 +123,9 @@ class KBQAgent:
 
         Raises: FeedbackFileError, StorageError.
         """
-        if self._feedback is not None:
-            self._feedback.close()
-        self._feedback = open_effect(feedback, self.config.min_confidence)
+        before, self._feedback = self._feedback, open_effect(feedback, self.config.min_confidence)
+        if before is not None:
+            before.close()
 
     def __enter__(self) -> Self:
         return self

@@ -165,7 +165,7 @@ class FeedbackEffect:
         """The probabilities before anybody spoke, that of "none of these" last, (n_options + 1,)."""
         prior = np.array([option.probability for option in options])
         first, missing = prior.max(initial=0.0), max(0.0, 1.0 - prior.sum())
-        unheard_of = np.array([not option.candidates[0].evidence for option in options], bool)
+        unheard_of = np.array([option.is_unheard_of for option in options], bool)
         prior[unheard_of] = min(missing, first) if first >= self.told_from else missing
         wanted = [any(s.right and s.agrees(option.keys) for s in stances) for option in options]
         prior[wanted] = np.maximum(prior[wanted], LEAST * first)
@@ -186,7 +186,13 @@ class _Option:
         return cls(tuple(candidates), keys, similar.get(candidates[0].answer, 0.0))
 
     @property
+    def is_unheard_of(self) -> bool:
+        """Whether it is a correction that no triple states."""
+        return not (self.candidates[0].evidence or self.candidates[0].score)
+
+    @property
     def probability(self) -> float:
+        """What the knowledge base says of it."""
         return min(1.0, max(float(c.score) for c in self.candidates))
 
     def with_probability(self, probability: float) -> list[Candidate]:
