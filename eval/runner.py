@@ -1,6 +1,7 @@
 """Ask every question of a file and write down everything: rows, predictions, report and pictures.
 
-One process, one question at a time, in the file's order. An interrupted evaluation leaves no half-written file.
+Questions are asked together (`ask_many`), and written in the file's order. An interrupted evaluation leaves no
+half-written file.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import logging
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
@@ -51,8 +52,11 @@ class Evaluated(Protocol):
     def kb(self) -> HomonymLookup:
         """The knowledge base that the ceiling is computed over."""
 
-    def ask(self, question: str) -> Answer:
-        """Answer one question."""
+    def check(self, question: str) -> None:
+        """Find out whether a question can be asked. Raises: QuestionError."""
+
+    def ask_many(self, questions: Sequence[str]) -> Iterator[Answer]:
+        """Answer questions in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +119,17 @@ class _Seeing:
     def kind(self, example: QAExample) -> str | None:
         return None if example.answers else GIVEN
 
-    def ask(self, example: QAExample) -> Answer:
-        return self.agent.ask(example.question)
+    def ask_many(self, examples: Sequence[QAExample]) -> Iterator[Answer]:
+        return self.agent.ask_many([example.question for example in examples])
 
 
 def _ask_all(agent: Blinded | _Seeing, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:
     asked, seconds = [], 0.0
+    answers = _answers(agent, examples)
     with replacing_text(path) as stream:
         for example in tqdm(examples, desc="eval", unit="question", disable=None):
             started = perf_counter()
-            answer = _ask(agent, example)
+            answer = next(answers)
             seconds += perf_counter() - started
             kind = agent.kind(example)
             removed = {"removed": kind} if isinstance(agent, Blinded) else {}
@@ -134,12 +139,24 @@ def _ask_all(agent: Blinded | _Seeing, examples: Sequence[QAExample], path: Path
     return asked, seconds
 
 
-def _ask(agent: Blinded | _Seeing, example: QAExample) -> Answer:
+def _answers(agent: Blinded | _Seeing, examples: Sequence[QAExample]) -> Iterator[Answer]:
+    """Answer the examples in their order; a question that cannot be asked counts as unanswered."""
+    refused = {example.id: error for example in examples if (error := _refusal(agent, example))}
+    answers = agent.ask_many([example for example in examples if example.id not in refused])
+    for example in examples:
+        if error := refused.get(example.id):
+            logger.warning("id %s: %s; counted as unanswered", example.id, error)
+            yield Answer(example.question, None, 0.0, "no_entity", (), ())
+        else:
+            yield next(answers)
+
+
+def _refusal(agent: Blinded | _Seeing, example: QAExample) -> QuestionError | None:
     try:
-        return agent.ask(example)
+        agent.agent.check(example.question)
     except QuestionError as error:
-        logger.warning("id %s: %s; counted as unanswered", example.id, error)
-        return Answer(example.question, None, 0.0, "no_entity", (), ())
+        return error
+    return None
 
 
 def _asked(example: QAExample, kind: str | None, answer: Answer) -> Asked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -53,8 +53,11 @@ class Blinded:
         removal = self.removals.get(example.id)
         return removal.kind if removal else None if example.answers else GIVEN
 
-    def ask(self, example: QAExample) -> Answer:
-        """Answer one question from what is left for it."""
+    def ask_many(self, examples: Sequence[QAExample]) -> Iterator[Answer]:
+        """Answer each question from what is left for it."""
+        return map(self._ask, examples)
+
+    def _ask(self, example: QAExample) -> Answer:
         if example.id not in self.removals:
             return cast(Answer, self.agent.ask(example.question))
         seen = copy.copy(self.agent)

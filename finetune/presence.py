@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.parallel import batches, over_batches, threads_for
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.features import MadeRows
 from kbqa_agent.linking import link
+from kbqa_agent.parallel import batches, over_batches, threads_for
 from kbqa_agent.presence import Alike, HeldOut, PresenceModel, presence_inputs
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.ranking import Calibration, TrainedRanker

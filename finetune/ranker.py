@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.calibration import calibrated, likelihood_weight
-from finetune.parallel import batches, n_processors, over_batches, threads_for
 from finetune.ranges import at_least, check_ranges, shares
 from finetune.record import StageMetrics, sha256_of, training_record, write_metrics
 from finetune.retrieved import Retrieved, all_texts, retrieve_examples
@@ -27,6 +26,7 @@ from kb_index.atomic import check_replaceable, replacing_folder
 from kb_index.errors import QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.features import candidate_features, feature_names
+from kbqa_agent.parallel import batches, n_processors, over_batches, threads_for
 from kbqa_agent.ranking import RANKER_FILE, Calibration, TrainedRanker
 from kbqa_agent.similarity import AskedAttribute, EncodedTexts, Similarity
 from kbqa_agent.text_encoder import TextEncoder

@@ -5,6 +5,7 @@
     │   ├── TripleFileError     missing, empty, binary, not UTF-8, or in another format
     │   ├── QuestionError       an empty or an over-long question
     │   ├── QuestionFileError   a question file that cannot be read
+    │   ├── DialogueFileError   a saved dialogue that cannot be read
     │   ├── FeedbackError       feedback that cannot be taken, or undone
     │   └── FeedbackFileError   a file that holds no feedback, or that of another version
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
@@ -12,6 +13,7 @@
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
     │   └── NoLikelihoodError       a generator that does not tell how likely a given text is
     ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
+    ├── WorkerError             one of several processes that shared the work was ended
     ├── MissingExtraError       an optional dependency is not installed
     └── StorageError            the disk is full, or a path cannot be written
 
@@ -21,6 +23,7 @@ Every message is one line: what was got, what was expected, what to do.
 from __future__ import annotations
 
 __all__ = [
+    "DialogueFileError",
     "EncoderMismatchError",
     "FeedbackError",
     "FeedbackFileError",
@@ -35,6 +38,7 @@ __all__ = [
     "StorageError",
     "TrainingError",
     "TripleFileError",
+    "WorkerError",
 ]
 
 
@@ -56,6 +60,10 @@ class QuestionError(InputError):
 
 class QuestionFileError(InputError):
     """A question file cannot be read."""
+
+
+class DialogueFileError(InputError):
+    """A saved dialogue cannot be read, or something else is where it should be saved."""
 
 
 class FeedbackError(InputError):
@@ -84,6 +92,10 @@ class NoLikelihoodError(ModelError):
 
 class TrainingError(KBQAError):
     """A training cannot go on: its loss is no number, or the memory is full."""
+
+
+class WorkerError(KBQAError):
+    """One of several processes that shared the work was ended, perhaps as the memory was full."""
 
 
 class MissingExtraError(KBQAError):

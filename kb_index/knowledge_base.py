@@ -6,6 +6,7 @@ Look-ups only: which of the entities a question means, and which triple answers 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -54,6 +55,13 @@ class KnowledgeBase:
             return False
         self._view = open_view(self.path)
         return True
+
+    def pinned(self) -> Self:
+        """The same open index, but for what `reopen` does to this object: look-ups that belong together see one state.
+
+        It shares the open files: close the original only.
+        """
+        return copy(self)
 
     def __enter__(self) -> Self:
         return self

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import time
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from kb_index.errors import FeedbackError, ModelError, NoLikelihoodError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
+from kbqa_agent.asynchronous import AsyncTwins
 from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
@@ -24,17 +26,16 @@ from kbqa_agent.directions import Found, propose
 from kbqa_agent.feedback import FeedbackStore
 from kbqa_agent.feedback_effect import FeedbackEffect, Heeded, open_effect
 from kbqa_agent.feedback_records import shown_of
-from kbqa_agent.linking import link
-from kbqa_agent.presence import Presence
+from kbqa_agent.follow_ups import Reading
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
+from kbqa_agent.ranked import Clock, Ranked, rank_many
 from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
-from kbqa_agent.retrieval import retrieve
 from kbqa_agent.several import asks_for_several, gathered, values_of
+from kbqa_agent.silence import asking_back, likelihood
 from kbqa_agent.types import (
     Abstention,
     Answer,
     Candidate,
-    EntityMention,
     Feedback,
     Generator,
     Proposal,
@@ -43,7 +44,11 @@ from kbqa_agent.types import (
     Turn,
 )
 
-__all__ = ["KBQAgent"]
+if TYPE_CHECKING:
+    from kbqa_agent.explaining import Explanation
+    from kbqa_agent.streaming import Event
+
+__all__ = ["KBQAgent", "Resolved"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +58,14 @@ MAX_HOPS = 2
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class KBQAgent:
+class Resolved(NamedTuple):
+    """The whole question that is meant, and what was ranked for it; None where the book is closed."""
+
+    question: str
+    ranked: Ranked | None
+
+
+class KBQAgent(AsyncTwins):
     """Answers questions from one open knowledge base; safe to share between threads."""
 
     def __init__(
@@ -67,7 +79,7 @@ class KBQAgent:
         self.kb, self.ranker, self.generator = kb, ranker, generator
         self.config = config or AgentConfig()
         self.likelihood_weight = likelihood_weight
-        self._told_once = False
+        self._told_once = threading.Event()
         self._feedback: FeedbackEffect | None = None
 
     @classmethod
@@ -140,17 +152,41 @@ class KBQAgent:
 
         Raises: QuestionError when the question is empty or too long.
         """
-        self._check(question)
-        question = CONTROL.sub(" ", question)
-        if dialogue is None:
-            return self._answer(question)
-        turns = [
-            Turn(reading, self._answer(reading, dialogue.focus if reading != question else None))
-            for reading in dialogue.readings(question)
-        ]
-        turn = max(turns, key=lambda t: t.answer.confidence)
-        dialogue.add(turn)
-        return turn.answer
+        question, now = self._read(question), self.as_of_now()
+        resolved = now.resolve(question, dialogue)
+        return now.remember(question, resolved, now.answer_to(resolved), dialogue)
+
+    def ask_many(self, questions: Iterable[str], processes: int | None = None) -> Iterator[Answer]:
+        """Answer many questions, in their order, each as `ask` would; give each answer as soon as it is there.
+
+        They are linked, retrieved and ranked together, in several processes where there are many (`processes`; None:
+        one for each processor from some hundred questions on), and the generator judges some while others are ranked.
+        What is asked twice is answered once. All see the index as it is now.
+
+        Raises: QuestionError, before any is asked, when one of them is empty, too long or no text.
+        """
+        from kbqa_agent.batching import answers_to
+
+        wanted = [self._read(question) for question in questions]
+        return answers_to(self.as_of_now(), wanted, processes)
+
+    def stream(self, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
+        """Answer a question, and tell what is known earlier: a `Shortlist`, then `Piece`s of text, then the `Answer`.
+
+        Raises: QuestionError as `ask`, at once.
+        """
+        from kbqa_agent.streaming import stream
+
+        return stream(self, self._read(question), dialogue)
+
+    def explain(self, answer: Answer) -> Explanation:
+        """Tell what an answer of this agent rests on, and what put its first candidate before the second.
+
+        The question is ranked again for that; the sentence alone is `answer.explain()`.
+        """
+        from kbqa_agent.explaining import explain
+
+        return explain(self.as_of_now(), answer)
 
     def give_feedback(
         self,
@@ -169,13 +205,27 @@ class KBQAgent:
         """
         if self._feedback is None:
             raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
-        prompt = self._prompt(answer.question, self._rank(answer.question))
+        prompt = self._prompt(answer.question, self.rank_many([answer.question])[0])
         given = Feedback(answer.question, answer.text, rating, correction, comment)
         return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, self.kb.manifest), user)
 
+    @property
+    def keeps_feedback(self) -> bool:
+        """Whether feedback can be given."""
+        return self._feedback is not None
+
+    def take_back(self, number: int, user: str = "local") -> None:
+        """Let the feedback of this number count no longer; the record of it stays.
+
+        Raises: FeedbackError when there is none, or it was undone before, or the agent keeps none; FeedbackFileError.
+        """
+        if self._feedback is None:
+            raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
+        self._feedback.store.undo(number, user)
+
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
-        ranked = self._rank(question)
+        ranked = self.rank_many([question])[0]
         return best_triples(ranked.triples, ranked.probabilities, n)
 
     def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
@@ -185,16 +235,56 @@ class KBQAgent:
         """
         if self.generator is None:
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
-        ranked = self._rank(question)
+        ranked = self.rank_many([question])[0]
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
-    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS) -> Answer:
-        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant."""
-        clock = _Clock()
+    def resolve(self, question: str, dialogue: Dialogue | None = None) -> Resolved:
+        """The whole question that is meant in a dialogue: worded plainly, and answered most probably by the ranker.
+
+        Without a dialogue it is the question as it stands.
+        """
+        readings = dialogue.readings(self.kb, question) if dialogue is not None else [Reading(question, 1.0)]
         if self.config.closed_book:
-            return self._closed_book(question, clock)
-        ranked = self._rank(question, focus, clock)
+            return Resolved(max(readings, key=lambda r: r.weight).question, None)
+        ranked = rank_many(self.kb, self.ranker, [r.question for r in readings], [r.entity_id for r in readings])
+        if len(readings) == 1:
+            return Resolved(readings[0].question, ranked[0])
+        alone = copy(self)
+        alone.generator = None
+        weights = [
+            reading.weight * likelihood(alone.decide(reading.question, found))
+            for reading, found in zip(readings, ranked, strict=True)
+        ]
+        best = int(np.argmax(weights))
+        return Resolved(readings[best].question, ranked[best])
+
+    def answer_to(self, resolved: Resolved) -> Answer:
+        """Answer a question that was resolved."""
+        if resolved.ranked is None:
+            return self._closed_book(resolved.question)
+        return self.decide(resolved.question, resolved.ranked)
+
+    def remember(self, said: str, resolved: Resolved, answer: Answer, dialogue: Dialogue | None) -> Answer:
+        """Add a turn to a dialogue, if there is one; there the agent asks back where homonyms leave an answer open."""
+        if dialogue is None:
+            return answer
+        answer = asking_back(answer, self.config.ask_back_below)
+        dialogue.add(Turn(resolved.question, answer, said))
+        return answer
+
+    def _answer(self, question: str, hops_left: int = MAX_HOPS) -> Answer:
+        """Run the pipeline for a question that stands for itself."""
+        now = self.as_of_now()
+        return now.decide(question, rank_many(now.kb, now.ranker, [question])[0], hops_left)
+
+    def rank_many(self, questions: Sequence[str]) -> list[Ranked]:
+        """The first half of the pipeline: link, retrieve and rank, for several questions together."""
+        return rank_many(self.kb, self.ranker, questions)
+
+    def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS) -> Answer:
+        """The second half of the pipeline: from the ranked triples of a question to its answer."""
+        clock = Clock(ranked.timings)
         found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
         proposal = self._other_kind(question, ranked, found, hops_left)
         clock.lap("kind")
@@ -219,9 +309,7 @@ class KBQAgent:
             answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, presence)
         return replace(answer, values=values_of(answer.text, found, ranked.triples))
 
-    def _other_kind(
-        self, question: str, ranked: _Ranked, found: Sequence[Candidate], hops_left: int
-    ) -> Proposal | None:
+    def _other_kind(self, question: str, ranked: Ranked, found: Sequence[Candidate], hops_left: int) -> Proposal | None:
         """Answer a question that is not about one attribute; a chain asks again, about the entity it has come to."""
         one_hop = Found(ranked.mentions, ranked.triples, found)
         return propose(
@@ -229,7 +317,7 @@ class KBQAgent:
         )
 
     def _proposed(
-        self, question: str, ranked: _Ranked, proposal: Proposal, one_hop: Sequence[Candidate], clock: _Clock
+        self, question: str, ranked: Ranked, proposal: Proposal, one_hop: Sequence[Candidate], clock: Clock
     ) -> Answer:
         """The answer of another kind; the one-hop candidates come after it, and share what confidence it leaves."""
         left = 1 - proposal.candidates[0].score
@@ -243,26 +331,18 @@ class KBQAgent:
         meant = answer.text in proposal.values
         return replace(answer, values=proposal.values if meant else values_of(answer.text, found, ranked.triples))
 
-    def _heeded(self, question: str, found: list[Candidate], ranked: _Ranked, meant: Sequence[str] = ()) -> Heeded:
+    def _heeded(self, question: str, found: list[Candidate], ranked: Ranked, meant: Sequence[str] = ()) -> Heeded:
         """Let people's feedback count; `meant` are answers that are right together."""
         if self._feedback is None:
             return Heeded(found)
         heeded = self._feedback.heed(question, found, ranked.mentions, ranked.triples, meant)
         return heeded._replace(candidates=self._with_extra(heeded.candidates[: self.config.max_candidates]))
 
-    def _rank(self, question: str, focus: int | None = None, clock: _Clock | None = None) -> _Ranked:
-        clock = clock or _Clock()
-        mentions = _focused(link(self.kb, question), focus)
-        clock.lap("link")
-        triples = retrieve(self.kb, mentions)
-        clock.lap("retrieve")
-        presence = None
-        if isinstance(self.ranker, TrainedRanker):
-            _, probabilities, presence = self.ranker.judge(question, mentions, triples)
-        else:
-            _, probabilities = self.ranker.rank(question, mentions, triples)
-        clock.lap("rank")
-        return _Ranked(mentions, triples, probabilities, presence)
+    def as_of_now(self) -> Self:
+        """The same agent over the state that the index has now: a question sees one state, whoever reopens it."""
+        now = copy(self)
+        now.kb = self.kb.pinned()
+        return now
 
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""
@@ -270,11 +350,19 @@ class KBQAgent:
         filled = {t.id: t for t in triples}
         return [Candidate(c.answer, c.score, tuple(filled[t.id] for t in c.evidence)) for c in candidates]
 
-    def _prompt(self, question: str, ranked: _Ranked) -> str:
+    def _prompt(self, question: str, ranked: Ranked) -> str:
         best = best_triples(ranked.triples, ranked.probabilities, self.config.prompt_triples)
         return answer_prompt(question, best)
 
-    def _check(self, question: str) -> None:
+    def _read(self, question: str) -> str:
+        self.check(question)
+        return CONTROL.sub(" ", question)
+
+    def check(self, question: str) -> None:
+        """Find out whether a question can be asked.
+
+        Raises: QuestionError when it is empty, too long or no text.
+        """
         if not question.strip():
             raise QuestionError("the question is empty; ask something")
         if any("\ud800" <= c <= "\udfff" for c in question):
@@ -296,8 +384,8 @@ class KBQAgent:
         try:
             return self._weighed(candidates, self._likelihoods(prompt, candidates, generator))
         except NoLikelihoodError as error:
-            logger.log(logging.INFO if self._told_once else logging.WARNING, "%s", error)
-            self._told_once = True
+            logger.log(logging.INFO if self._told_once.is_set() else logging.WARNING, "%s", error)
+            self._told_once.set()
             return list(candidates)
 
     def _likelihoods(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> NDArray[np.float64]:
@@ -322,7 +410,8 @@ class KBQAgent:
         weighed = [Candidate(c.answer, float(p), c.evidence) for c, p in zip(head, shares, strict=True)]
         return sorted([*weighed, *candidates[len(head) :]], key=lambda c: -c.score)
 
-    def _closed_book(self, question: str, clock: _Clock) -> Answer:
+    def _closed_book(self, question: str) -> Answer:
+        clock = Clock()
         if self.generator is None:
             raise ModelError("closed-book answers need a generator, and there is none; run: pip install 'kbqa[models]'")
         text = self.generator.generate([closed_book_prompt(question)])[0]
@@ -330,33 +419,3 @@ class KBQAgent:
         known = bool(text) and text != UNKNOWN
         reason: Abstention | None = None if known else "low_confidence"
         return Answer(question, text if known else None, 0.0, reason, (), (), clock.laps, supported=False)
-
-
-class _Ranked(NamedTuple):
-    """What linking, retrieval and ranking found; `probabilities` are those of the triples, (n_triples,)."""
-
-    mentions: tuple[EntityMention, ...]
-    triples: list[Triple]
-    probabilities: NDArray[np.float32]
-    presence: Presence | None
-
-
-class _Clock:
-    """Milliseconds of each stage."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.laps[stage] = 1000 * (now - self._last)
-        self._last = now
-
-
-def _focused(mentions: Sequence[EntityMention], focus: int | None) -> tuple[EntityMention, ...]:
-    """Where a mention may name the entity in focus, only that entity is meant."""
-    return tuple(
-        EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id == focus) or m.entities)
-        for m in mentions
-    )

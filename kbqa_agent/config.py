@@ -39,6 +39,9 @@ class AgentConfig:
     max_risk: float | None = None
     """The share of wrong answers that is tolerated: an agent that is opened with it abstains below the confidence at
     which, of held-out questions, this share was answered wrongly. None: `min_confidence` alone counts."""
+    ask_back_below: float = 0.6
+    """In a dialogue, an answer that has less than this share of what several entities of its name have together is not
+    given: the agent asks which of them is meant. 0: it never asks back where one is likelier than `min_confidence`."""
     max_question_chars: int = 2000
 
     def __post_init__(self) -> None:
@@ -54,7 +57,7 @@ class AgentConfig:
         for name in ("max_candidates", "scored_candidates", "prompt_triples", "max_question_chars"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
-        for name in ("sure_above", "min_confidence"):
+        for name in ("sure_above", "min_confidence", "ask_back_below"):
             if not (0.0 <= getattr(self, name) <= 1.0 or getattr(self, name) == inf):
                 raise InputError(f"{name}={getattr(self, name)}: expected a probability from 0 to 1")
         if not 0.0 < self.answerable_share <= 1.0:

@@ -16,6 +16,7 @@ from kbqa_agent.tokenizing import (
     context_length,
     encode_answer,
     encode_prompt,
+    last_place,
     pad_left,
     stop_ids,
 )
@@ -86,9 +87,8 @@ def _greedy(model: Any, ids: list[int], max_new_tokens: int) -> Iterator[int]:
     fed, cache = ids, None
     for _ in range(max_new_tokens):
         with torch.inference_mode():
-            output = model(
-                torch.tensor([fed], device=model.device), past_key_values=cache, use_cache=True, logits_to_keep=1
-            )
+            tokens = torch.tensor([fed], device=model.device)
+            output = model(tokens, past_key_values=cache, use_cache=True, logits_to_keep=last_place(tokens))
         cache = output.past_key_values
         fed = [int(output.logits[0, -1].argmax())]
         yield fed[0]

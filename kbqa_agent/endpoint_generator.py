@@ -78,6 +78,10 @@ class EndpointGenerator:
         with ThreadPoolExecutor(min(AT_ONCE, len(prompts))) as pool:
             return list(pool.map(lambda prompt, of: self._write(prompt, max_new_tokens, of), prompts, choices))
 
+    def executor(self) -> ThreadPoolExecutor:
+        """Open threads that may ask it: the server has so many prompts at a time."""
+        return ThreadPoolExecutor(AT_ONCE)
+
     def _write(self, prompt: str, max_new_tokens: int, candidates: Sequence[str] | None) -> str:
         if candidates is not None and not candidates:
             return ""

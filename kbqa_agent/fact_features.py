@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from math import log1p
+from typing import NamedTuple
 
 from kb_index.normalize import normalize_name, strip_description
 from kb_index.types import Triple
@@ -52,6 +52,21 @@ ASKS = (
 )  # fmt: skip
 
 
+class Left(NamedTuple):
+    """The characters of a masked question that an attribute does not have, in order, and the sum of their rarities."""
+
+    chars: tuple[str, ...]
+    rarity: float
+
+
+class SubjectForm(NamedTuple):
+    """A name, normalised: all of it, without its description, and the description."""
+
+    whole: str
+    plain: str
+    description: str
+
+
 class MaskedQuestion:
     """A masked question, and how rare its characters and pairs of characters are in the wording of questions."""
 
@@ -61,6 +76,25 @@ class MaskedQuestion:
         rarity = wordings.attributes.rarity
         self.chars = {c: rarity(c) for c in dict.fromkeys(self.rest)}
         self.pairs = {p: rarity(p) for p in pairs_of(masked) if MASK not in p}
+        self._left: dict[str, Left] = {}
+
+    def left(self, attribute: str) -> Left:
+        """What an attribute leaves of the question."""
+        found = self._left.get(attribute)
+        if found is None:
+            chars = tuple([c for c in self.chars if c not in attribute])
+            found = self._left[attribute] = Left(chars, self.rarity(chars))
+        return found
+
+    def rarity(self, chars: Iterable[str]) -> float:
+        """The sum of the rarities of some of its characters."""
+        return sum([self.chars[c] for c in chars])
+
+
+@lru_cache(maxsize=50_000)
+def _subject_form(name: str) -> SubjectForm:
+    plain, description = strip_description(name)
+    return SubjectForm(normalize_name(name), normalize_name(plain), normalize_name(description))
 
 
 def question_kind(question: str) -> int:
@@ -70,61 +104,56 @@ def question_kind(question: str) -> int:
 
 
 def entity_features(
-    asked: MaskedQuestion, mention: EntityMention, entities: Sequence[Sequence[tuple[str, Triple]]]
-) -> NDArray[np.float32]:
-    """The features of `ENTITY`, (n_entities, len(ENTITY)); an entity is all its triples with their attributes."""
+    asked: MaskedQuestion, mention: EntityMention, entities: Iterable[Sequence[tuple[str, Triple]]]
+) -> list[list[float]]:
+    """The features of `ENTITY`, a row for each entity, which is all its triples with their attributes."""
     said = normalize_name(mention.text)
     rows = []
     for facts in entities:
-        plain, description = strip_description(facts[0][1].subject)
-        attributes = list(dict.fromkeys(a for a, _ in facts))
-        about = "|".join(
-            [normalize_name(description), *attributes, *(object_form(t.object).text[:SAID_CHARS] for _, t in facts)]
-        )
+        name = _subject_form(facts[0][1].subject)
+        attributes = dict.fromkeys(a for a, _ in facts)
+        about = "|".join([name.description, *attributes, *[object_form(t.object).text[:SAID_CHARS] for _, t in facts]])
         rows.append(
             [
-                np.log1p(len(facts)),
-                np.log1p(len(attributes)),
-                *_name(facts[0][1].subject, plain, said),
-                *_description(asked, normalize_name(description)),
-                sum(rarity for pair, rarity in asked.pairs.items() if pair not in about),
+                log1p(len(facts)),
+                log1p(len(attributes)),
+                *_name(name, said),
+                *_description(asked, name.description),
+                sum([rarity for pair, rarity in asked.pairs.items() if pair not in about]),
             ]
         )
-    return np.array(rows, np.float32)
+    return rows
 
 
-def _name(name: str, plain: str, said: str) -> list[float]:
-    normal = normalize_name(plain)
-    shared = 2 * len(set(normal) & set(said)) / max(1, len(set(normal)) + len(set(said)))
-    return [normalize_name(name) == said, normal == said, shared]
+def _name(name: SubjectForm, said: str) -> list[float]:
+    chars, said_chars = set(name.plain), set(said)
+    shared = 2 * len(chars & said_chars) / max(1, len(chars) + len(said_chars))
+    return [name.whole == said, name.plain == said, shared]
 
 
 def _description(asked: MaskedQuestion, description: str) -> list[float]:
-    pairs = set(pairs_of(description))
-    overlap = sum(p in asked.masked for p in pairs) / len(pairs) if pairs else 0.0
-    return [overlap, sum(asked.pairs[p] for p in pairs if p in asked.pairs), bool(description)]
+    if not description:
+        return [0.0, 0.0, False]
+    pairs = dict.fromkeys(pairs_of(description))
+    overlap = sum([p in asked.masked for p in pairs]) / len(pairs) if pairs else 0.0
+    return [overlap, sum([asked.pairs[p] for p in pairs if p in asked.pairs]), True]
 
 
-def attribute_features(
-    asked: MaskedQuestion, attributes: Sequence[str], frequencies: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """The features of `ATTRIBUTE`, (n_attributes, len(ATTRIBUTE)); `frequencies`: log(1 + count), (n_attributes,)."""
-    rarity, wordings = asked.wordings.attributes.rarity, asked.wordings
-    at_mask = asked.masked.index(MASK)
-    lexical = np.zeros((len(attributes), 8), np.float32)
-    for i, a in enumerate(attributes):
+def attribute_features(asked: MaskedQuestion, attributes: Iterable[str]) -> list[tuple[float, ...]]:
+    """Those of `ATTRIBUTE` that compare its name with the question (the first eight), a row for each attribute."""
+    rarity = asked.wordings.attributes.rarity
+    at_mask, n_chars = asked.masked.index(MASK), len(asked.chars)
+    rows: list[tuple[float, ...]] = []
+    for a in attributes:
         found = asked.masked.find(a)
-        chars = set(a)
-        hit = sum(c in asked.chars for c in chars)
-        run = len(a) if found >= 0 else _longest_run(a, asked.rest)
+        chars, left = dict.fromkeys(a), asked.left(a)
+        hit = n_chars - len(left.chars)
+        run = len(a) if found >= 0 else _longest_run(a, asked.rest) if hit else 0
         distance = FAR if found < 0 else min(FAR - 1, abs(found - at_mask))
-        left = sum(value for c, value in asked.chars.items() if c not in chars)
-        unasked = sum(rarity(c) for c in chars if c not in asked.chars)
-        precision = hit / max(1, len(asked.chars))
-        lexical[i] = (found >= 0, len(a), run, hit / len(chars), precision, distance, left, unasked)
-    counts = np.log1p([wordings.asked.get(a, 0) for a in attributes])
-    gains, whole = wordings.attribute_gains(asked.masked, attributes)
-    return np.column_stack([lexical, frequencies, counts, *gains, whole]).astype(np.float32)
+        unasked = sum([rarity(c) for c in chars if c not in asked.chars])
+        precision = hit / max(1, n_chars)
+        rows.append((found >= 0, len(a), run, hit / len(chars), precision, distance, left.rarity, unasked))
+    return rows
 
 
 def _longest_run(a: str, b: str) -> int:
@@ -137,24 +166,23 @@ def _longest_run(a: str, b: str) -> int:
 
 def object_features(
     asked: MaskedQuestion, mention: EntityMention, facts: Sequence[tuple[str, Triple]], kind: int
-) -> NDArray[np.float32]:
-    """The features of `OBJECT`, (n_triples, len(OBJECT)), of triples with their attributes; `kind`: `question_kind`."""
+) -> list[tuple[float, ...]]:
+    """Those of `OBJECT` but for the gains, a row for each triple, given with its attribute; `kind`: `question_kind`."""
     said = normalize_name(mention.text)
-    described: Mapping[str, set[str]] = {
-        t.subject: set(normalize_name(strip_description(t.subject)[1])) for _, t in facts
-    }
-    forms = [object_form(t.object) for _, t in facts]
-    rows = np.zeros((len(facts), len(OBJECT) - 2), np.float32)
-    for i, ((attribute, triple), form) in enumerate(zip(facts, forms, strict=True)):
-        left = [(c, value) for c, value in asked.chars.items() if c not in attribute]
-        start = form.text[:SAID_CHARS]
-        rows[i] = (
-            np.log1p(len(form.text)),
-            len(form.text) > 1 and form.text in asked.masked,
-            form.text == said,
-            form.shape,
-            kind,
-            sum(value for c, value in left if c in start),
-            sum(value for c, value in left if c not in described[triple.subject]),
+    described = {name: _subject_form(name).description for name in dict.fromkeys(t.subject for _, t in facts)}
+    rows: list[tuple[float, ...]] = []
+    for attribute, triple in facts:
+        form, left = object_form(triple.object), asked.left(attribute)
+        start, description = form.text[:SAID_CHARS], described[triple.subject]
+        rows.append(
+            (
+                log1p(len(form.text)),
+                len(form.text) > 1 and form.text in asked.masked,
+                form.text == said,
+                form.shape,
+                kind,
+                asked.rarity([c for c in left.chars if c in start]),
+                asked.rarity([c for c in left.chars if c not in description]) if description else left.rarity,
+            )
         )
-    return np.column_stack([rows, *asked.wordings.object_gains(asked.masked, forms)])
+    return rows

@@ -11,9 +11,9 @@ sixth group tells how near the question comes to the attribute in meaning (`simi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +31,17 @@ from kbqa_agent.fact_features import (
     question_kind,
 )
 from kbqa_agent.mention_features import MENTION, mask_mention, mention_features
-from kbqa_agent.similarity import SIMILARITY
+from kbqa_agent.similarity import SIMILARITY, Similarity
 from kbqa_agent.types import EntityMention
-from kbqa_agent.wordings import Wordings
+from kbqa_agent.wordings import Wordings, object_form
 
 __all__ = [
     "FEATURES",
+    "Asked",
     "MadeRows",
     "attribute_of",
     "candidate_features",
+    "candidate_features_many",
     "feature_names",
     "mention_of_triples",
     "numbered",
@@ -66,6 +68,7 @@ SIMILARITY_FEATURES = tuple(
 )
 
 T = TypeVar("T")
+Frequency = Callable[[Sequence[str]], NDArray[np.int64]]
 MadeRows = dict[tuple[int, int, tuple[int, ...]], NDArray[np.float32]]
 """(start, end) of a mention and the ids of its triples -> what is seen of these facts, (n_triples, n)."""
 
@@ -77,12 +80,42 @@ def feature_names(similarity: bool) -> tuple[str, ...]:
     return (*FEATURES, *SIMILARITY_FEATURES) if similarity else FEATURES
 
 
+class Asked(NamedTuple):
+    """A question, its mentions, and the triples of their entities."""
+
+    question: str
+    mentions: Sequence[EntityMention]
+    triples: Sequence[Triple]
+
+
+class _Group(NamedTuple):
+    """The triples of a question's mention with this number, each with its attribute, and their places among all.
+
+    `masked` is the question without the mention, `kind` its `question_kind`.
+    """
+
+    asked: Asked
+    number: int
+    masked: str
+    kind: int
+    facts: list[tuple[str, Triple]]
+    places: list[int]
+
+    @property
+    def mention(self) -> EntityMention:
+        return self.asked.mentions[self.number]
+
+    @property
+    def key(self) -> tuple[int, int, tuple[int, ...]]:
+        return self.mention.start, self.mention.end, tuple(t.id for _, t in self.facts)
+
+
 def candidate_features(
     question: str,
     mentions: Sequence[EntityMention],
     triples: Sequence[Triple],
     wordings: Wordings,
-    frequency: Callable[[Sequence[str]], NDArray[np.int64]],
+    frequency: Frequency,
     made: MadeRows | None = None,
 ) -> NDArray[np.float32]:
     """Features of each triple, (n_triples, n_features); `frequency` counts attributes in the knowledge base.
@@ -90,52 +123,118 @@ def candidate_features(
     `made` holds what was made of the same question before, by the same wordings, and is filled: where a question is
     asked again with some triples gone, most of it stays as it is.
     """
-    if not len(triples):
-        return np.zeros((0, len(feature_names(wordings.similarity is not None))), np.float32)
-    facts = [(attribute_of(t.predicate), t) for t in triples]
-    counted = {a: i for i, a in enumerate(dict.fromkeys(a for a, _ in facts))}
-    frequencies = dict(zip(counted, np.log1p(frequency(list(counted))), strict=True))
-    kind = question_kind(question)
-    made = {} if made is None else made
-    mention_of = mention_of_triples(mentions, triples)
-    rows = np.zeros((len(triples), len(ABSOLUTE)), np.float32)
-    for number in np.unique(mention_of):
-        at, mention = np.flatnonzero(mention_of == number), mentions[number]
-        of_mention = [facts[i] for i in at]
-        masked = mask_mention(question, mention)
-        rows[at, : len(MENTION)] = mention_features(question, mention, mentions, masked, wordings.attributes)
-        key = (mention.start, mention.end, tuple(t.id for _, t in of_mention))
-        if key not in made:
-            made[key] = _of_facts(MaskedQuestion(masked, wordings), mention, of_mention, frequencies, kind)
-        rows[at, len(MENTION) :] = made[key]
-    groups = (np.zeros_like(mention_of), mention_of, np.array([t.subject_id for t in triples]))
-    parts = [rows, *(_off_best(_signed(rows, names), group) for names, group in zip(RELATIVE, groups, strict=True))]
+    return candidate_features_many([Asked(question, mentions, triples)], wordings, frequency, made)[0]
+
+
+def candidate_features_many(
+    asked: Sequence[Asked],
+    wordings: Wordings,
+    frequency: Frequency,
+    made: MadeRows | None = None,
+) -> list[NDArray[np.float32]]:
+    """The same numbers for each of several questions, in less time; with `made`, for one question."""
+    groups = [_groups(question) for question in asked]
+    together = [group for of_question in groups for group in of_question]
+    if not together:
+        return [np.zeros((0, len(feature_names(wordings.similarity is not None))), np.float32) for _ in asked]
+    rows = np.hstack([_of_mentions(together, wordings), _of_facts_made(together, wordings, frequency, made)])
+    question = np.repeat(np.arange(len(asked)), [len(a.triples) for a in asked])
+    mention = np.repeat(np.arange(len(together)), [len(group.facts) for group in together])
+    subjects = [t.subject_id for group in together for _, t in group.facts]
+    entity, _ = numbered(list(zip(question.tolist(), subjects, strict=True)))
+    numbers = (question, mention, entity)
+    parts = [rows, *(_off_best(_signed(rows, names), of) for names, of in zip(RELATIVE, numbers, strict=True))]
     if wordings.similarity is not None:
-        table = wordings.similarity.table(question, mentions, list(counted))
-        near = table[mention_of, [counted[a] for a, _ in facts]]
-        parts += [near, *(_off_best(near, group) for group in groups)]
-    return np.hstack(parts)
+        near = np.concatenate([_near(of, wordings.similarity) for of in groups if of])
+        parts += [near, *(_off_best(near, of) for of in numbers)]
+    found = np.split(np.hstack(parts), np.cumsum([len(a.triples) for a in asked])[:-1])
+    return [_in_place(rows, of_question) for rows, of_question in zip(found, groups, strict=True)]
 
 
-def _of_facts(
-    asked: MaskedQuestion,
-    mention: EntityMention,
-    facts: Sequence[tuple[str, Triple]],
-    frequencies: Mapping[str, float],
-    kind: int,
+def _groups(asked: Asked) -> list[_Group]:
+    """The triples of a question by their mentions, in the order of these."""
+    places: dict[int, list[int]] = {}
+    for i, number in enumerate(mention_of_triples(asked.mentions, asked.triples).tolist()):
+        places.setdefault(number, []).append(i)
+    kind, groups = question_kind(asked.question), []
+    for number, at in sorted(places.items()):
+        facts = [(attribute_of(asked.triples[i].predicate), asked.triples[i]) for i in at]
+        masked = mask_mention(asked.question, asked.mentions[number])
+        groups.append(_Group(asked, number, masked, kind, facts, at))
+    return groups
+
+
+def _in_place(rows: NDArray[np.float32], groups: Sequence[_Group]) -> NDArray[np.float32]:
+    """Rows by groups, in the order of the question's triples."""
+    ordered = np.empty_like(rows)
+    ordered[[i for group in groups for i in group.places]] = rows
+    return ordered
+
+
+def _of_mentions(groups: Sequence[_Group], wordings: Wordings) -> NDArray[np.float32]:
+    """The features of `MENTION` for each triple of the groups, (n_triples, len(MENTION))."""
+    model = wordings.attributes
+    seen = [mention_features(g.asked.question, g.mention, g.asked.mentions, g.masked, model) for g in groups]
+    return np.repeat(np.array(seen, np.float32), [len(group.facts) for group in groups], axis=0)
+
+
+def _of_facts_made(
+    groups: Sequence[_Group], wordings: Wordings, frequency: Frequency, made: MadeRows | None
 ) -> NDArray[np.float32]:
-    """What is seen of a mention's triples, given with their attributes, beside the mention itself, (n_triples, n)."""
-    attribute_row, attributes = numbered([a for a, _ in facts])
-    entity_row, _ = numbered([t.subject_id for _, t in facts])
-    entities = [[facts[i] for i in np.flatnonzero(entity_row == e).tolist()] for e in range(entity_row.max() + 1)]
-    return np.hstack(
-        [
-            entity_features(asked, mention, entities)[entity_row],
-            attribute_features(asked, attributes, np.array([frequencies[a] for a in attributes]))[attribute_row],
-            object_features(asked, mention, facts, kind),
-            _values(facts),
-        ]
+    """What `_of_facts` gives; what is in `made` is not made again, and what is not is put there."""
+    if made is None:
+        return _of_facts(groups, wordings, frequency)
+    new = [group for group in groups if group.key not in made]
+    if new:
+        ends = np.cumsum([len(group.facts) for group in new])[:-1]
+        made |= zip((group.key for group in new), np.split(_of_facts(new, wordings, frequency), ends), strict=True)
+    return np.concatenate([made[group.key] for group in groups])
+
+
+def _of_facts(groups: Sequence[_Group], wordings: Wordings, frequency: Frequency) -> NDArray[np.float32]:
+    """The features of entities, attributes and objects for each triple of the groups, (n_triples, n)."""
+    asked = [MaskedQuestion(group.masked, wordings) for group in groups]
+    together = list(zip(asked, groups, strict=True))
+    attributes = [list(dict.fromkeys(a for a, _ in group.facts)) for group in groups]
+    entities = [_by_subject(group.facts) for group in groups]
+    of_entities = [
+        row for (q, g), of in zip(together, entities, strict=True) for row in entity_features(q, g.mention, of)
+    ]
+    of_attributes = _of_attributes(asked, attributes, wordings, frequency)
+    of_objects = [row for q, g in together for row in object_features(q, g.mention, g.facts, g.kind)]
+    objects = [(group.masked, [object_form(t.object) for _, t in group.facts]) for group in groups]
+    gains = wordings.object_gains(objects)
+    entity_row, _ = numbered([(i, t.subject_id) for i, g in enumerate(groups) for _, t in g.facts])
+    attribute_row, _ = numbered([(i, a) for i, g in enumerate(groups) for a, _ in g.facts])
+    parts = (
+        np.array(of_entities, np.float32)[entity_row],
+        of_attributes[attribute_row],
+        np.array(of_objects, np.float32),
+        np.column_stack([np.concatenate(column) for column in zip(*gains, strict=True)]),
+        np.array([[n] for group in groups for n in _n_values(group.facts)]),
     )
+    return np.hstack(parts, dtype=np.float32, casting="unsafe")
+
+
+def _of_attributes(
+    asked: Sequence[MaskedQuestion], attributes: Sequence[Sequence[str]], wordings: Wordings, frequency: Frequency
+) -> NDArray[np.float32]:
+    """The features of `ATTRIBUTE` for each attribute of each masked question, (n_attributes, len(ATTRIBUTE))."""
+    listed = [a for of_question in attributes for a in of_question]
+    distinct = list(dict.fromkeys(listed))
+    frequencies = dict(zip(distinct, frequency(distinct).tolist(), strict=True))
+    compared = [row for q, of in zip(asked, attributes, strict=True) for row in attribute_features(q, of)]
+    counts = np.log1p([(frequencies[a], wordings.asked.get(a, 0)) for a in listed])
+    found = wordings.attribute_gains([(q.masked, of) for q, of in zip(asked, attributes, strict=True)])
+    gains = [np.concatenate(column) for column in zip(*((*by_parts, whole) for by_parts, whole in found), strict=True)]
+    return np.column_stack([np.array(compared), counts, *gains]).astype(np.float32)
+
+
+def _by_subject(facts: Sequence[tuple[str, Triple]]) -> Iterable[list[tuple[str, Triple]]]:
+    found: dict[int, list[tuple[str, Triple]]] = {}
+    for fact in facts:
+        found.setdefault(fact[1].subject_id, []).append(fact)
+    return found.values()
 
 
 def mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> NDArray[np.int64]:
@@ -153,10 +252,20 @@ def numbered(values: Sequence[T]) -> tuple[NDArray[np.int64], list[T]]:
     return np.array([distinct[value] for value in values]), list(distinct)
 
 
-def _values(facts: Sequence[tuple[str, Triple]]) -> NDArray[np.float32]:
-    """How many values the entity of each triple has of its attribute, (n_triples, 1)."""
+def _n_values(facts: Sequence[tuple[str, Triple]]) -> list[int]:
+    """How many values the entity of each triple has of its attribute."""
     counts = Counter((t.subject_id, a) for a, t in facts)
-    return np.array([[counts[t.subject_id, a]] for a, t in facts], np.float32)
+    return [counts[t.subject_id, a] for a, t in facts]
+
+
+def _near(groups: Sequence[_Group], similarity: Similarity) -> NDArray[np.float32]:
+    """How near the question of some groups comes to their triples' attributes, (n_triples, len(SIMILARITY))."""
+    asked = groups[0].asked
+    attributes = {a: i for i, a in enumerate(dict.fromkeys(attribute_of(t.predicate) for t in asked.triples))}
+    table = similarity.table(asked.question, asked.mentions, list(attributes))
+    numbers = [number for group in groups for number in [group.number] * len(group.facts)]
+    near: NDArray[np.float32] = table[numbers, [attributes[a] for group in groups for a, _ in group.facts]]
+    return near
 
 
 def _signed(rows: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.float32]:

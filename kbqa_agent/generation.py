@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,24 @@ class HuggingFaceGenerator:
     def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
         """Give the answer that `generate` writes piece by piece, each as soon as it is there."""
         return stream_answer(self._model, self._tokenizer, prompt, max_new_tokens)
+
+    @contextmanager
+    def executor(self) -> Iterator[Executor]:
+        """Open threads that may ask it: on processors one for each, which shares the work better than torch's own.
+
+        Their numbers are those of one thread that has all processors.
+        """
+        import torch
+
+        on_processors = self._model.device.type == "cpu"
+        n_threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(
+                n_threads if on_processors else 1, "generator", torch.set_num_threads, (1,)
+            ) as pool:
+                yield pool
+        finally:
+            torch.set_num_threads(n_threads)  # what a thread sets for itself, torch takes as the default of new ones
 
     def sample(
         self,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kb_index.errors import InputError
 from kbqa_agent.prompts import first_line
-from kbqa_agent.tokenizing import batches_by_length, context_length, encode_prompt, pad_left, stop_ids
+from kbqa_agent.tokenizing import batches_by_length, context_length, encode_prompt, last_place, pad_left, stop_ids
 
 __all__ = ["Sampled", "SamplingOptions", "sample_answers"]
 
@@ -109,13 +109,13 @@ def _draw_answers(model: Any, batch: _Batch, options: SamplingOptions) -> list[t
     import torch
 
     device = model.device
-    mask = torch.tensor(batch.mask, device=device)
+    mask, ids = torch.tensor(batch.mask, device=device), torch.tensor(batch.ids, device=device)
     output = model(
-        torch.tensor(batch.ids, device=device),
+        ids,
         attention_mask=mask,
         position_ids=(mask.cumsum(1) - 1).clamp(min=0),
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=last_place(ids),
     )
     cache = output.past_key_values
     cache.batch_repeat_interleave(options.k)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kbqa_agent.tokenizing import context_length, encode_answer, encode_prompt
+from kbqa_agent.tokenizing import context_length, encode_answer, encode_prompt, last_place
 
 __all__ = ["score_answers"]
 
@@ -36,7 +36,8 @@ def score_answers(model: Any, tokenizer: Any, prompt: str, answers: Sequence[str
     rows = [encode_answer(tokenizer, answer, min(MAX_ANSWER_TOKENS, room // 2)) for answer in answers]
     prefix = encode_prompt(tokenizer, prompt, room - max(map(len, rows)))
     with torch.inference_mode():
-        first = model(torch.tensor([prefix], device=model.device), use_cache=True, logits_to_keep=1)
+        fed = torch.tensor([prefix], device=model.device)
+        first = model(fed, use_cache=True, logits_to_keep=last_place(fed))
         score = _score_row if _takes_masks(model, first.past_key_values) else _score_batch
         return score(model, first, len(prefix), rows)
 

@@ -7,6 +7,7 @@ is not there, it lacks the attribute, several entities of that name fit, or no s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from kb_index.normalize import normalize_attribute
@@ -14,7 +15,7 @@ from kb_index.types import Triple
 from kbqa_agent.presence import Presence
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
-__all__ = ["Choice", "choices_of", "homonyms", "reason_for_silence"]
+__all__ = ["Choice", "asking_back", "choices_of", "homonyms", "likelihood", "reason_for_silence"]
 
 MOSTLY = 0.7
 """Homonyms that have this share of the probability together are what the question leaves open."""
@@ -71,9 +72,29 @@ def reason_for_silence(
         return "no_entity"
     if no_attribute > here:
         return "no_attribute"
-    open_ = homonyms(candidates, mentions)
-    held = sum(c.score for c in candidates if c.answer in open_)
-    return "ambiguous" if len(open_) > 1 and held >= MOSTLY * total else "low_confidence"
+    return "ambiguous" if _held_by_homonyms(candidates, mentions) >= MOSTLY * total else "low_confidence"
+
+
+def asking_back(answer: Answer, below: float) -> Answer:
+    """Withhold an answer with less than a share of what it and those of other entities of its name have together."""
+    if answer.text is None or not answer.supported:
+        return answer
+    held = _held_by_homonyms(answer.candidates, answer.mentions)
+    if held < MOSTLY * sum(c.score for c in answer.candidates) or answer.candidates[0].score >= below * held:
+        return answer
+    return replace(answer, text=None, abstained="ambiguous", values=())
+
+
+def likelihood(answer: Answer) -> float:
+    """How probable it is that the question is answered here, whichever of several entities of its name it means."""
+    best = max((c.score for c in answer.candidates[:1]), default=0.0)
+    return min(1.0, max(best, _held_by_homonyms(answer.candidates, answer.mentions)))
+
+
+def _held_by_homonyms(candidates: Sequence[Candidate], mentions: Sequence[EntityMention]) -> float:
+    """What the answers of several entities of one name have of the probability; 0 where there is one such entity."""
+    found = homonyms(candidates, mentions)
+    return sum(c.score for c in candidates if c.answer in found) if len(found) > 1 else 0.0
 
 
 def choices_of(answer: Answer) -> list[Choice]:

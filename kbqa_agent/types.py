@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.types import Entity, Triple
 
+if TYPE_CHECKING:
+    from kbqa_agent.explaining import Explanation
+
 __all__ = [
     "Abstention",
     "Answer",
     "Candidate",
+    "ConcurrentGenerator",
     "EntityMention",
     "Feedback",
     "Generator",
@@ -22,6 +28,7 @@ __all__ = [
     "QAExample",
     "Ranker",
     "Rating",
+    "StreamingGenerator",
     "Turn",
 ]
 
@@ -74,6 +81,12 @@ class Answer:
     supported: bool = True
     values: tuple[str, ...] = ()
 
+    def explain(self) -> Explanation:
+        """Tell in a sentence what the answer rests on; `KBQAgent.explain` also tells what decided."""
+        from kbqa_agent.explaining import sentence_of
+
+        return sentence_of(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -104,10 +117,11 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question of a dialogue, as resolved for retrieval, and its answer."""
+    """One question of a dialogue, as resolved for retrieval, its answer, and the question as it was asked."""
 
     question: str
     answer: Answer
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +158,19 @@ class Generator(Protocol):
         self, prompts: Sequence[str], max_new_tokens: int = 48, *, among: Sequence[Sequence[str]] | None = None
     ) -> list[str]:
         """Write one answer for each prompt, up to the end token; with `among`, one of the candidates of the prompt."""
+
+
+@runtime_checkable
+class ConcurrentGenerator(Generator, Protocol):
+    """A generator that several threads may ask at the same time, and knows how many of them serve it best."""
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Open threads that may ask it; they end with the context."""
+
+
+@runtime_checkable
+class StreamingGenerator(Generator, Protocol):
+    """A generator that can tell what it writes piece by piece."""
+
+    def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
+        """Give what `generate` writes for one prompt, each piece as soon as it is there."""

@@ -58,13 +58,14 @@ class ObjectForm(NamedTuple):
     parts: tuple[str, ...]
 
 
-def attribute_parts(attribute: str) -> list[str]:
+@lru_cache(maxsize=50_000)
+def attribute_parts(attribute: str) -> tuple[str, ...]:
     """What an attribute is read as: nothing, its whole name (marked), its characters, its pairs of characters.
 
     >>> attribute_parts("作者")
-    ['', '=作者', '作', '者', '作者']
+    ('', '=作者', '作', '者', '作者')
     """
-    return list(dict.fromkeys([NOTHING, "=" + attribute, *attribute, *pairs_of(attribute)]))
+    return tuple(dict.fromkeys([NOTHING, "=" + attribute, *attribute, *pairs_of(attribute)]))
 
 
 @lru_cache(maxsize=50_000)
@@ -131,12 +132,26 @@ class Wordings:
         """What tells which of all asked attributes a question asks for; made when it is first used."""
         return AskedFor(self.attributes, self.asked, {a: attribute_parts(a) for a in self.asked}, self.together)
 
-    def attribute_gains(self, masked: str, attributes: Sequence[str]) -> tuple[Gains, NDArray[np.float32]]:
-        """The gains of attributes, and the sum by the whole name alone: how this very attribute was asked for."""
-        whole = self.attributes.gains(masked, [("=" + a,) for a in attributes]).total
-        return self.attributes.gains(masked, [attribute_parts(a) for a in attributes]), whole
+    def attribute_gains(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[Gains, NDArray[np.float32]]]:
+        """The gains of the attributes of each masked question, and the sum by the whole name alone.
 
-    def object_gains(self, masked: str, forms: Sequence[ObjectForm]) -> Gains:
-        """The gains of objects, by the parts that training knew: a rare last character says nothing."""
-        known = [[p for p in form.parts if p in self.objects.part_ids] or [NOTHING] for form in forms]
-        return self.objects.gains(masked, known)
+        The latter tells how this very attribute was asked for.
+        """
+        found = self.attributes.gains_many(
+            [
+                (masked, [*map(attribute_parts, attributes), *(("=" + a,) for a in attributes)])
+                for masked, attributes in asked
+            ]
+        )
+        sizes = [len(attributes) for _, attributes in asked]
+        return [(Gains(total[:n], best[:n]), total[n:]) for (total, best), n in zip(found, sizes, strict=True)]
+
+    def object_gains(self, asked: Sequence[tuple[str, Sequence[ObjectForm]]]) -> list[Gains]:
+        """The gains of the objects of each masked question, by the parts that training knew.
+
+        A rare last character says nothing.
+        """
+        known = self.objects.part_ids
+        return self.objects.gains_many(
+            [(masked, [[p for p in f.parts if p in known] or [NOTHING] for f in forms]) for masked, forms in asked]
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,9 +62,14 @@ class Reciter:
     }
     kb = Poets()
 
-    def ask(self, question: str) -> Answer:
+    def check(self, question: str) -> None:
         if question not in self.answers:
             raise QuestionError("the question is refused")
+
+    def ask_many(self, questions: Sequence[str]) -> Iterator[Answer]:
+        return map(self._answer, questions)
+
+    def _answer(self, question: str) -> Answer:
         text, candidates = self.answers[question]
         confidence = candidates[0][1] if candidates else 0.0
         abstained = None if text else "no_entity"
@@ -191,10 +196,10 @@ def test_a_real_index_and_pipeline(tmp_path: Path) -> None:
 
 def test_an_interrupted_evaluation_leaves_no_file(tmp_path: Path) -> None:
     class Interrupted(Reciter):
-        def ask(self, question: str) -> Answer:
+        def _answer(self, question: str) -> Answer:
             if question.startswith("杜甫"):
                 raise KeyboardInterrupt
-            return super().ask(question)
+            return super()._answer(question)
 
     with pytest.raises(KeyboardInterrupt):
         evaluate(Interrupted(), EXAMPLES, tmp_path / "out")

@@ -7,10 +7,10 @@ import pytest
 
 from finetune.calibration import fit_calibration
 from finetune.likelihood import Weighed, fit_likelihood_weight
-from finetune.parallel import over_batches
 from finetune.ranker import RankerConfig, train_ranker
 from kb_index import KnowledgeBase, build_index
-from kb_index.errors import IndexFolderError, InputError, QuestionFileError, StorageError, TrainingError
+from kb_index.errors import IndexFolderError, InputError, QuestionFileError, StorageError, WorkerError
+from kbqa_agent.parallel import over_batches
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import Calibration, load_ranker
 from kbqa_agent.sample import sample_train, sample_triples
@@ -168,7 +168,7 @@ def test_an_index_that_is_built_again_while_questions_are_asked_of_it_is_told(tm
 
 
 def test_a_process_that_is_ended_is_one_line(kb):
-    with pytest.raises(TrainingError, match=r"one of 2 processes was ended.*; use fewer: --processes 1"):
+    with pytest.raises(WorkerError, match=r"one of 2 processes was ended.*; use fewer: --processes 1"):
         list(over_batches(kb, _ended, [(), ()], processes=2))
 
 

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kb_index.errors import IndexFolderError, TrainingError
+from kb_index.errors import IndexFolderError, WorkerError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.manifest import Manifest
 
@@ -55,7 +55,7 @@ def threads_for(n_rows: int) -> int:
 def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ...]], processes: int) -> Iterator[T]:
     """Give what `work(kb, *task)` lists for each task, in their order; `work` is a function of a module.
 
-    Raises: IndexFolderError when the index was changed since it was opened; TrainingError when a process was ended.
+    Raises: IndexFolderError when the index was changed since it was opened; WorkerError when a process was ended.
     """
     if processes == 1:
         yield from chain.from_iterable(work(kb, *task) for task in tasks)
@@ -69,7 +69,7 @@ def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ..
         try:
             yield from chain.from_iterable(parallel(delayed(_elsewhere)(path, manifest, work, task) for task in tasks))
         except BrokenProcessPool as error:
-            raise TrainingError(
+            raise WorkerError(
                 f"one of {processes} processes was ended, perhaps as memory was full; use fewer: --processes 1"
             ) from error
 

@@ -1,0 +1,107 @@
+"""Many questions at once: ranked together, and judged by the generator in threads while others are ranked.
+
+Every question goes through the same steps as alone, and gets the same answer. Several processes are `workers.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kb_index.errors import KBQAError
+from kbqa_agent.parallel import n_processors
+from kbqa_agent.types import Answer, ConcurrentGenerator
+from kbqa_agent.workers import answers_elsewhere, recipe_of
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+
+__all__ = ["answers_to"]
+
+AT_ONCE = 20
+"""So many questions are ranked together; more of them gain nothing."""
+LOOK_AHEAD = 3 * AT_ONCE
+"""So many answers may wait for one before them."""
+WORTH_PROCESSES = 500
+"""So many questions are worth the seconds that processes take to start."""
+
+logger = logging.getLogger(__name__)
+
+Task = Answer | Callable[[], Answer]
+"""An answer, or what is left to be done for it."""
+
+
+def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None) -> Iterator[Answer]:
+    """Answer the questions in their order, each distinct one once; `processes` as in `KBQAgent.ask_many`."""
+    distinct = list(dict.fromkeys(questions))
+    if processes is None:
+        processes = n_processors() if len(distinct) >= WORTH_PROCESSES else 1
+    found = _in_order(_tasks(agent, distinct, processes), agent)
+    left, known = Counter(questions), dict[str, Answer]()
+    for question in questions:
+        answer = known[question] if question in known else next(found)
+        left[question] -= 1
+        if left[question]:
+            known[question] = answer
+        else:
+            known.pop(question, None)
+        yield answer
+
+
+def _tasks(agent: KBQAgent, questions: Sequence[str], processes: int) -> Iterator[Task]:
+    n_begun = 0
+    recipe = recipe_of(agent) if processes > 1 else None
+    if recipe is not None:
+        try:
+            for answer in answers_elsewhere(agent.kb, recipe, questions, processes):
+                n_begun += 1
+                yield answer or partial(agent.ask, questions[n_begun - 1])
+        except KBQAError as error:
+            logger.warning("%s; the other questions are asked in one process", error)
+    for start in range(n_begun, len(questions), AT_ONCE):
+        batch = questions[start : start + AT_ONCE]
+        if agent.config.closed_book:
+            yield from (partial(agent.ask, question) for question in batch)
+        else:
+            ranked = agent.rank_many(batch)
+            yield from (partial(agent.decide, *of_question) for of_question in zip(batch, ranked, strict=True))
+
+
+def _in_order(tasks: Iterator[Task], agent: KBQAgent) -> Iterator[Answer]:
+    """Do what is left, in the threads that suit the generator, and give the answers in the order of the tasks."""
+    with _executor(agent) as pool:
+        if pool is None:
+            yield from (task if isinstance(task, Answer) else task() for task in tasks)
+            return
+        begun: deque[Answer | Future[Answer]] = deque()
+        try:
+            for task in tasks:
+                begun.append(task if isinstance(task, Answer) else pool.submit(task))
+                while begun and (len(begun) > LOOK_AHEAD or _is_there(begun[0])):
+                    yield _answer(begun.popleft())
+            while begun:
+                yield _answer(begun.popleft())
+        finally:
+            for waiting in begun:
+                if isinstance(waiting, Future):
+                    waiting.cancel()
+
+
+def _executor(agent: KBQAgent) -> AbstractContextManager[Executor | None]:
+    generator = agent.generator
+    if generator is None or agent.config.generator == "never":
+        return nullcontext(None)
+    return generator.executor() if isinstance(generator, ConcurrentGenerator) else ThreadPoolExecutor(1)
+
+
+def _is_there(begun: Answer | Future[Answer]) -> bool:
+    return isinstance(begun, Answer) or begun.done()
+
+
+def _answer(begun: Answer | Future[Answer]) -> Answer:
+    return begun if isinstance(begun, Answer) else begun.result()

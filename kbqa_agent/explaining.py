@@ -1,0 +1,238 @@
+"""Why an answer is the answer: a sentence with its triples, and what told the first two candidates apart.
+
+The sentence needs nothing but the answer. What decided is asked of the ranker again: of each tree's paths, how much a
+feature moved the score of one candidate's triple more than the other's (the trees' own contributions, whose sum is the
+score). Features are put together by what they mean to people. Texts are Chinese for a Chinese question, else English.
+
+Reference: Lundberg, Erion and Lee 2018, "Consistent Individualized Feature Attribution for Tree Ensembles",
+arXiv:1802.03888.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from kb_index.types import Triple
+from kbqa_agent.features import Asked
+from kbqa_agent.ranked import Ranked
+from kbqa_agent.ranking import TrainedRanker
+from kbqa_agent.types import Abstention, Answer, Candidate
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+
+__all__ = ["Decider", "Explanation", "Reason", "explain", "sentence_of"]
+
+Decider = Literal["ranker", "generator", "kind"]
+"""What put the first candidate before the second: the ranker, the generator after it, or the kind of the question."""
+
+MAX_REASONS = 4
+SMALLEST, SMALLEST_SHARE = 0.05, 0.05
+"""A reason of less weight, or with a smaller share of all that moved the scores apart, is not told."""
+SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_CHARS = 3, 5, 60
+_CHINESE = re.compile("[\u3400-\u9fff]")
+_ENGLISH = re.compile(
+    r"\W*(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|name|list|tell|in|on|at)\s",
+    re.I,
+)
+_RELATIVE = re.compile("_off_(best|mention|entity)$")
+
+
+class _Words(NamedTuple):
+    chinese: str
+    english: str
+
+
+_MEANINGS: dict[_Words, tuple[str, ...]] = {
+    _Words("名字在问题中的位置和前后的字", "where the name stands in the question, and what stands around it"): (
+        "chars", "share", "quoted", "inside_longer", "at_start", "at_end", "cuts_word", "rarity_before", "rarity_after",
+        "rarity_around", "seam_before", "seam_after",
+    ),
+    _Words("名字是否像普通的词", "whether the name is also a common word"): (
+        "name_surprise", "name_rarity", "commonest_run", "n_entities",
+    ),
+    _Words("关于该实体有多少知识", "how much is known of the entity"): ("n_triples", "n_attributes"),
+    _Words("实体的名字与问题所说是否一致", "whether the entity is called as the question calls it"): (
+        "full_name", "plain_name", "name_overlap",
+    ),
+    _Words("实体的说明和内容是否符合问题", "whether the entity's description and values fit the question"): (
+        "description_overlap", "description_said", "described", "unheard_of",
+    ),
+    _Words("属性名与问题用词是否相符", "whether the attribute's name is in the question's words"): (
+        "verbatim", "attribute_chars", "common_run", "char_recall", "char_precision", "distance", "left_surprise",
+        "unasked_surprise",
+    ),
+    _Words("人们通常怎样问这个属性", "how people ask for this attribute"): ("gain_sum", "gain_max", "gain_whole"),
+    _Words("该属性是否常见、常被问到", "how common the attribute is, and how often it is asked for"): (
+        "frequency", "asked",
+    ),
+    _Words("值的形式是否是所问的", "whether the value looks like what is asked for"): (
+        "object_chars", "object_shape", "question_asks", "object_gain", "object_gain_max",
+    ),
+    _Words("值是否已在问题中", "whether the value is in the question already"): (
+        "object_in_question", "object_is_name", "object_said", "left_undescribed",
+    ),
+    _Words("该属性有几个值", "how many values the attribute has"): ("n_values",),
+    _Words("属性与问题的意思是否相近", "how near the attribute and the question are in meaning"): (
+        "similarity", "learnt_similarity",
+    ),
+}  # fmt: skip
+MEANING = {feature: words for words, features in _MEANINGS.items() for feature in features}
+"""Each feature of the ranker, without what it is compared with -> what it means to people."""
+
+_SILENCE: dict[Abstention, _Words] = {
+    "no_entity": _Words("知识库里没有问题所说的实体", "nothing in the question is known to the knowledge base"),
+    "no_attribute": _Words("知识库里没有所问的内容", "the knowledge base does not say"),
+    "ambiguous": _Words("几个同名的实体都符合", "several entities of that name fit"),
+    "low_confidence": _Words("没有足够可信的答案", "nothing is likely enough to be said"),
+}
+_DECIDED: dict[Decider, _Words] = {
+    "ranker": _Words("它排在前面，主要因为（排序模型的分数）：", "What put it first, in points of the ranker's score:"),
+    "generator": _Words(
+        "排序模型本来更看好后者，生成模型改变了次序。", "The generator turned the ranker's order of the two."
+    ),
+    "kind": _Words(
+        "问题是另一类，答案由所列的三元组推出。", "A question of another kind; the triples lead to the answer."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What several features of one meaning did together: `weight` points of the score for the first candidate.
+
+    A negative weight spoke for the second one. Scores are the ranker's raw ones.
+    """
+
+    text: str
+    weight: float
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A sentence and the triples that it rests on; and, where the ranker was asked again, what decided.
+
+    `decided_by` is None where there are no two candidates or nobody looked; `reasons`, the weightiest first, are of the
+    ranker's decisions only.
+    """
+
+    question: str
+    sentence: str
+    evidence: tuple[Triple, ...]
+    decided_by: Decider | None = None
+    reasons: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        if self.decided_by is None:
+            return self.sentence
+        told = [f"  {reason.weight:+.1f}  {reason.text}" for reason in self.reasons]
+        return "\n".join([self.sentence, _in(self.question, _DECIDED[self.decided_by]), *told])
+
+
+def sentence_of(answer: Answer) -> Explanation:
+    """Explain an answer by what it holds: its triples, and the candidate that comes next."""
+    first, rival = next(iter(answer.candidates), None), _rival(answer)
+    evidence = first.evidence if first is not None and answer.supported else ()
+    parts = [_said(answer, first), *([_next(answer, rival)] if rival is not None else [])]
+    return Explanation(answer.question, _in(answer.question, _Words("", " ")).join(parts), evidence)
+
+
+def _rival(answer: Answer) -> Candidate | None:
+    """The best candidate that is not meant together with the first one."""
+    return next((c for c in answer.candidates[1:] if c.answer not in answer.values), None)
+
+
+def _said(answer: Answer, first: Candidate | None) -> str:
+    if answer.abstained is not None:
+        return _unsaid(answer, answer.abstained, first)
+    if not answer.supported or first is None:
+        words = _Words("“{}”是生成模型自己写的，知识库里没有依据。", "“{}” is the generator's own; no triple backs it.")
+        return _in(answer.question, words).format(_cut(answer.text or ""))
+    words = _Words(
+        "答案是{}（把握 {:.0%}），因为知识库里有：{}。",
+        "The answer is {} ({:.0%} sure), since the knowledge base says: {}.",
+    )
+    return _in(answer.question, words).format(_values(answer), answer.confidence, _facts(first))
+
+
+def _unsaid(answer: Answer, reason: Abstention, first: Candidate | None) -> str:
+    words = _in(answer.question, _Words("没有回答：{}。", "No answer: {}.")).format(
+        _in(answer.question, _SILENCE[reason])
+    )
+    if first is None:
+        return words
+    nearest = _Words("最接近的是（{:.0%}）：{}。", " The nearest is ({:.0%}): {}.")
+    return words + _in(answer.question, nearest).format(first.score, _facts(first))
+
+
+def _next(answer: Answer, second: Candidate) -> str:
+    words = _Words("其次是“{}”（{:.0%}）：{}。", "Next comes “{}” ({:.0%}): {}.")
+    return _in(answer.question, words).format(_cut(second.answer), second.score, _facts(second))
+
+
+def _values(answer: Answer) -> str:
+    values = answer.values or ((answer.text,) if answer.text else ())
+    shown = _in(answer.question, _Words("", ", ")).join(f"“{_cut(value)}”" for value in values[:SHOWN_VALUES])
+    if len(values) <= SHOWN_VALUES:
+        return shown
+    return shown + _in(answer.question, _Words("等 {} 个", " and others, {} in all")).format(len(values))
+
+
+def _facts(candidate: Candidate) -> str:
+    shown = [f"{t.subject} | {t.predicate} | {_cut(t.object)}" for t in candidate.evidence[:SHOWN_TRIPLES]]
+    return "; ".join(shown)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+
+
+def _in(question: str, words: _Words) -> str:
+    """The words in the language of a question: Chinese where it has such characters and does not begin in English."""
+    return words.chinese if _CHINESE.search(question) and not _ENGLISH.match(question) else words.english
+
+
+def explain(agent: KBQAgent, answer: Answer) -> Explanation:
+    """Explain an answer, and rank its question again to see what decided between the first two candidates."""
+    found, rival = sentence_of(answer), _rival(answer)
+    if rival is None or not rival.evidence or agent.config.closed_book:
+        return found
+    pair = (answer.candidates[0], rival)
+    ranked = agent.rank_many([answer.question])[0]
+    at = {triple.id: i for i, triple in enumerate(ranked.triples)}
+    if any(not c.evidence or c.evidence[0].id not in at or c.answer != c.evidence[0].object for c in pair):
+        return replace(found, decided_by="kind")
+    first, second = (_probability(ranked, c) for c in pair)
+    if first < second:
+        return replace(found, decided_by="generator") if "score" in answer.timings else found
+    if not isinstance(agent.ranker, TrainedRanker):
+        return replace(found, decided_by="ranker")
+    asked = Asked(answer.question, ranked.mentions, ranked.triples)
+    reasons = _reasons(agent.ranker, asked, [at[c.evidence[0].id] for c in pair])
+    return replace(found, decided_by="ranker", reasons=reasons)
+
+
+def _probability(ranked: Ranked, candidate: Candidate) -> float:
+    """What the ranker gives all triples that say so."""
+    of = [p for t, p in zip(ranked.triples, ranked.probabilities, strict=True) if t.object == candidate.answer]
+    return float(np.sum(of))
+
+
+def _reasons(ranker: TrainedRanker, asked: Asked, pair: Sequence[int]) -> tuple[Reason, ...]:
+    first, second = ranker.contributions(asked, pair)
+    moved: dict[_Words, dict[str, float]] = {}
+    for feature, weight in zip(ranker.features, (first - second).tolist(), strict=True):
+        moved.setdefault(MEANING[_RELATIVE.sub("", feature)], {})[feature] = weight
+    reasons = [
+        Reason(_in(asked.question, words), sum(of.values()), tuple(sorted(of, key=lambda f: -abs(of[f]))))
+        for words, of in moved.items()
+    ]
+    least = max(SMALLEST, SMALLEST_SHARE * sum(abs(reason.weight) for reason in reasons))
+    kept = sorted(reasons, key=lambda reason: -abs(reason.weight))[:MAX_REASONS]
+    return tuple(reason for reason in kept if abs(reason.weight) >= least)

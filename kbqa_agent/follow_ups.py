@@ -1,0 +1,310 @@
+"""A follow-up question -> the whole questions that it may mean, each with how plainly it is worded so.
+
+People leave out what was just said: 他的妻子是谁, 那出版社呢, 那李白呢, 多高, 不是，我问的是2010年那本, 回到刚才那本书.
+All readings that the wording allows are made here; the agent asks them all, and takes the one whose answer is
+likeliest. So the knowledge base decides what the wording leaves open: 他的妻子是谁 after a book is about its author.
+
+The weights are what a wording alone tells; they were set on dialogues that are not those of the test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from kb_index.knowledge_base import KnowledgeBase
+from kb_index.normalize import QUOTES, normalize_name
+from kbqa_agent.anaphora import find, substituted
+from kbqa_agent.choosing import by_description, by_number
+from kbqa_agent.follow_up_words import (
+    ASKING,
+    BACK,
+    CORRECTION,
+    DESCRIBED,
+    EARLIER,
+    FIRST,
+    HAN,
+    LESS,
+    MORE,
+    NOT_BUT,
+    OPENING,
+    PARTICLES,
+    REPLY,
+    STARTS_VERBAL,
+)
+from kbqa_agent.linking import link
+from kbqa_agent.pointing import DECAY, MOST_OLDER, OTHER_SORT, UNLIKELY, fit, weighed
+from kbqa_agent.referents import Referent, referents, topic_mention
+from kbqa_agent.silence import choices_of
+from kbqa_agent.spans import name_spans
+from kbqa_agent.types import Turn
+
+__all__ = ["Reading", "readings"]
+
+STANDING, SAID_PLAINLY = 1.0, 1.0
+HELD_BACK = 0.1
+"""A question that points back, or leaves out its matter, hardly means what it says as it stands."""
+NAMELESS = 0.7
+"""A question without a name of its own, 多高 or 是哪年出版的, is one about what was talked about."""
+CORRECTED = 0.9
+LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
+MARKS = "".join((*QUOTES, *QUOTES.values()))
+
+
+class Reading(NamedTuple):
+    """A whole question that a follow-up may mean, and how plainly; `entity_id` is who its name means, where known."""
+
+    question: str
+    weight: float
+    entity_id: int | None = None
+
+
+class _Context(NamedTuple):
+    """What a follow-up is read in: the turns, and what they were about; and if a text is thought to be cut short."""
+
+    kb: KnowledgeBase
+    turns: Sequence[Turn]
+    known: Sequence[Referent]
+    said: Sequence[str]
+    """The attributes that answers were the values of, and the last question: words that may be pointed back with."""
+
+    @property
+    def last(self) -> Turn:
+        return self.turns[-1]
+
+
+def readings(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> list[Reading]:
+    """List the readings of a question after these turns, the one as it stands among them; each once."""
+    if not turns:
+        return [Reading(question, STANDING)]
+    found: dict[tuple[str, int | None], Reading] = {}
+    for reading in _all(kb, turns, question):
+        key = (reading.question, reading.entity_id)
+        if key not in found or found[key].weight < reading.weight:
+            found[key] = reading
+    return list(found.values())
+
+
+def _all(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> Iterator[Reading]:
+    """The reply to a question that was asked back, or else a correction, a step back, and what else is left out."""
+    asked = _after(OPENING, question.strip())
+    if turns[-1].answer.abstained == "ambiguous":
+        chosen = list(_chosen(kb, turns[-1], asked))
+        if chosen:
+            yield from chosen
+            return
+    known = referents(kb, turns)
+    said = [*(r.asked for r in known if r.asked), turns[-1].question]
+    context = _Context(kb, turns, known, said)
+    if CORRECTION.fullmatch(asked):
+        yield from _corrected(context, asked)
+        yield Reading(question, HELD_BACK)
+        return
+    yield from _back(context, asked)
+    yield from _plain(context, asked)
+
+
+def _chosen(kb: KnowledgeBase, last: Turn, reply: str) -> Iterator[Reading]:
+    """The question that was asked back, with the entity that the reply picks; nothing where it picks none."""
+    listed = [choice.triple.subject_id for choice in choices_of(last.answer)]
+    number = by_number(reply, len(listed))
+    if number is not None:
+        yield Reading(last.question, SAID_PLAINLY, listed[number])
+    else:
+        yield from _described(kb, last, _told(reply), listed)
+
+
+def _described(kb: KnowledgeBase, last: Turn, told: str, entity_ids: Sequence[int]) -> Iterator[Reading]:
+    """The last question about that one of the entities which a text describes, or the other question in that text."""
+    picked = by_description(kb, told, entity_ids)
+    if picked is not None:
+        yield Reading(last.question, SAID_PLAINLY, picked)
+        return
+    m, mention = DESCRIBED.fullmatch(told), topic_mention(last)
+    picked = by_description(kb, m["which"], entity_ids) if m else None
+    if m and mention and picked is not None:
+        name, rest = mention.text, MORE.sub("", m["rest"].replace(mention.text, "").lstrip("的"))
+        if not rest:
+            yield Reading(last.question, SAID_PLAINLY, picked)
+        else:
+            text = f"{name}{rest}" if ASKING.search(rest) else _attribute_of(name, rest)
+            yield Reading(text, SAID_PLAINLY, picked)
+
+
+def _told(text: str) -> str:
+    """What a correction or a reply says is meant: 不是A，是B and 我问的是B are B."""
+    if m := NOT_BUT.fullmatch(text):
+        text = m["rest"] or m["first"]
+    m = CORRECTION.fullmatch(text) or REPLY.fullmatch(text)
+    return m["rest"] if m else text
+
+
+def _corrected(context: _Context, question: str) -> Iterator[Reading]:
+    """The last question with another homonym, entity or attribute, or the question that a correction spells out."""
+    told = _told(question)
+    yield from _of_homonym(context, told)
+    meant = [*_back(context, told), *_plain(context, told, short=len(told))]
+    yield from (r._replace(weight=r.weight * CORRECTED) for r in meant)
+
+
+def _of_homonym(context: _Context, told: str) -> Iterator[Reading]:
+    """The last question about another entity of the name in it, which a text describes."""
+    mention = topic_mention(context.last)
+    if mention is not None:
+        linked = link(context.kb, context.last.question)
+        named = dict.fromkeys(e.id for m in linked if m.text == mention.text for e in m.entities)
+        yield from _described(context.kb, context.last, told, list(named))
+
+
+def _back(context: _Context, question: str) -> Iterator[Reading]:
+    """回到红楼梦，作者是谁 and 刚才那本书的作者 are about what was talked about before the last turns."""
+    told, n_back = BACK.subn("", question, count=1)
+    earlier = EARLIER.search(told)
+    if earlier is None:
+        if n_back:
+            yield from _named_again(context, told)
+        return
+    older = [r for r in context.known if r.turns_ago > 0 or r.role == "answer"]
+    if FIRST.search(earlier[0]):
+        older.sort(key=lambda r: -r.turns_ago)
+    named = [r for r in context.known if normalize_name(r.name.strip(MARKS)) in normalize_name(told)]
+    pointing = next(iter(find(earlier[0], context.said)), None)
+    for place, referent in enumerate(named or older[:MOST_OLDER]):
+        rest = told[: earlier.start()] + told[earlier.end() :].replace(referent.name, "").lstrip("的，, ")
+        weight = SAID_PLAINLY * DECAY**place * fit(pointing, referent)
+        if rest and MORE.sub("", rest):
+            yield _about(context, referent, rest)._replace(weight=weight)
+        for reading in _switched(context.turns, referent.name):
+            yield reading._replace(weight=weight * UNLIKELY, entity_id=referent.entity_id)
+
+
+def _named_again(context: _Context, told: str) -> Iterator[Reading]:
+    """再说回姚明，他多高 names what it goes back to."""
+    told = _after(LESS, told.strip(" ,，").replace(",", "，"))
+    named = [r for r in context.known if normalize_name(told).startswith(normalize_name(r.name.strip(MARKS)))]
+    if named:
+        referent = max(named, key=lambda r: len(r.name))
+        rest = told.strip(MARKS)[len(referent.name.strip(MARKS)) :].lstrip(MARKS + "，, 吧的")
+    else:
+        name, _, rest = (part.strip() for part in told.partition("，"))
+        referent = Referent(name.removesuffix(" again").removesuffix("吧"), None, "topic", 0)
+    rest = rest.removeprefix("again").lstrip("，, ")
+    if rest:
+        yield _about(context, referent, rest)
+    else:
+        yield from _switched(context.turns, referent.name)
+
+
+def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Reading]:
+    """What a question without any word about the dialogue itself may mean.
+
+    One of at most `short` characters that asks nothing is thought to leave out the rest.
+    """
+    if not ASKING.search(asked) and not context.kb.attribute_frequency([MORE.sub("", asked)])[0]:
+        yield from _of_homonym(context, asked)
+    pointing = find(asked, context.said)
+    if pointing:
+        for referent, weight in weighed(context.known, context.last, pointing[0]):
+            text = substituted(asked, pointing, referent.name)
+            yield Reading(_whole(text, referent.name), weight, referent.entity_id)
+        yield Reading(asked, HELD_BACK)
+        return
+    rest = MORE.sub("", asked)
+    rest = rest if context.kb.entities_named(rest) else LESS.sub("", rest)  # 那英 is a name
+    is_cut = rest != asked or len(rest) <= short
+    if rest and is_cut and not ASKING.search(rest) and len(rest) <= LONGEST_ELLIPSIS:
+        yield from _ellipsis(context, rest)
+        yield Reading(asked, HELD_BACK)
+        return
+    yield Reading(asked, STANDING)
+    yield from _repeated(context, asked)
+    if not _has_own_name(context.kb, asked):
+        for referent, weight in weighed(context.known, context.last, None):
+            joined = _joined(referent.name, asked)
+            if joined:
+                yield Reading(joined, NAMELESS * weight, referent.entity_id)
+
+
+def _repeated(context: _Context, asked: str) -> Iterator[Reading]:
+    """A question that begins with a part of what was said: 弟弟的号 after 苏轼的弟弟是谁, 宝玉娶了谁 after 贾宝玉."""
+    for referent in context.known[:MOST_OLDER]:
+        full = referent.name.strip(MARKS)
+        said = referent.asked if referent.role == "answer" else full
+        head = next((asked[:n] for n in range(min(len(said), LONGEST_PART), 1, -1) if asked[:n] in said), "")
+        if head and head != full:
+            rest = asked[len(head) :].removeprefix("本人")
+            yield Reading(_whole(referent.name + rest, referent.name), SAID_PLAINLY, referent.entity_id)
+
+
+def _ellipsis(context: _Context, rest: str) -> Iterator[Reading]:
+    """那出版社呢 asks for another attribute, 那李白呢 about another entity, 法国的首都 for both."""
+    kb, rest = context.kb, rest.removeprefix("的")
+    bare = rest.removesuffix("的")
+    name, of, attribute = rest.partition("的")
+    if of and attribute and kb.entities_named(name):
+        yield Reading(_attribute_of(name, attribute), SAID_PLAINLY)
+        return
+    n_facts, n_named = int(kb.attribute_frequency([rest])[0]), len(kb.entities_named(bare))
+    if n_facts or not n_named:
+        for referent, weight in weighed(context.known, context.last, None):
+            yield Reading(_attribute_of(referent.name, rest), weight, referent.entity_id)
+    for reading in _switched(context.turns, bare):
+        yield reading._replace(weight=OTHER_SORT if n_facts > n_named else SAID_PLAINLY)
+
+
+def _switched(turns: Sequence[Turn], name: str) -> Iterator[Reading]:
+    """The last question about another entity."""
+    for turn in reversed(turns):
+        mention = topic_mention(turn)
+        if mention is not None:
+            question = turn.question[: mention.start] + name.strip(MARKS) + turn.question[mention.end :]
+            yield Reading(question, SAID_PLAINLY)
+            return
+
+
+def _about(context: _Context, referent: Referent, rest: str) -> Reading:
+    """A clause about one referent."""
+    pointing = find(rest, context.said)
+    if pointing:
+        text = substituted(rest, pointing, referent.name)
+    elif ASKING.search(rest):
+        text = _joined(referent.name, rest) or rest
+    else:
+        text = _attribute_of(referent.name, MORE.sub("", LESS.sub("", rest)))
+    return Reading(_whole(text, referent.name), SAID_PLAINLY, referent.entity_id)
+
+
+def _has_own_name(kb: KnowledgeBase, question: str) -> bool:
+    """Whether a question names an entity where a name should stand, and no attribute is called so."""
+    texts = {question[span.start : span.end] for span in name_spans(question)}
+    return any(kb.entities_named(text) and not kb.attribute_frequency([text])[0] for text in texts)
+
+
+def _joined(name: str, rest: str) -> str | None:
+    """A question that lacks its subject, with one; None for English, where none is left out."""
+    if not HAN.search(rest):
+        return None
+    return name + rest if STARTS_VERBAL.match(rest) else f"{name}的{rest}"
+
+
+def _attribute_of(name: str, attribute: str) -> str:
+    if HAN.search(attribute):
+        return f"{name}的{attribute}是什么？"
+    return f"What is the {attribute} of {name}?"
+
+
+def _whole(text: str, name: str) -> str:
+    """A resolved text as a question, 姚明的妻子呢 as 姚明的妻子是什么？."""
+    text = PARTICLES.sub("", _after(OPENING, text))
+    rest = MORE.sub("", LESS.sub("", text))
+    if ASKING.search(rest) or rest == name or not rest.startswith(name):
+        return text
+    attribute = rest[len(name) :].removeprefix("的").removeprefix("'s").strip()
+    return _attribute_of(name, attribute) if attribute else text
+
+
+def _after(opening: re.Pattern[str], text: str) -> str:
+    """The text without its opening, unless that is all of it."""
+    m = opening.match(text)
+    return text[m.end() :] if m and m.end() < len(text) else text
