@@ -344,6 +344,12 @@ class KBQAgent(AsyncTwins):
         now.kb = self.kb.pinned()
         return now
 
+    def without_feedback(self) -> Self:
+        """The same agent as if nobody had given feedback."""
+        alone = copy(self)
+        alone._feedback = None
+        return alone
+
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""
         triples = self.kb.with_extra(t for c in candidates for t in c.evidence)
