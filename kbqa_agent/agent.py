@@ -135,9 +135,9 @@ class KBQAgent(AsyncTwins):
 
         Raises: FeedbackFileError, StorageError.
         """
-        if self._feedback is not None:
-            self._feedback.close()
-        self._feedback = open_effect(feedback, self.config.min_confidence)
+        before, self._feedback = self._feedback, open_effect(feedback, self.config.min_confidence)
+        if before is not None:
+            before.close()
 
     def __enter__(self) -> Self:
         return self
@@ -343,6 +343,12 @@ class KBQAgent(AsyncTwins):
         now = copy(self)
         now.kb = self.kb.pinned()
         return now
+
+    def without_feedback(self) -> Self:
+        """The same agent as if nobody had given feedback."""
+        alone = copy(self)
+        alone._feedback = None
+        return alone
 
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""

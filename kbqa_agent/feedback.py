@@ -42,6 +42,7 @@ INSERT INTO feedback (created, user, question, answer, rating, correction, comme
 VALUES (:created, :user, :question, :answer, :rating, :correction, :comment, :shown_values, :wording, :attribute,
     :corrected_attribute, :supported, :prompt, :candidates, :mentions, :system)
 """
+_IS_THERE = "SELECT 1 FROM feedback WHERE id = ?"
 _UNDO = "INSERT INTO undone (feedback, created, user) VALUES (:feedback, :created, :user)"
 _RECORDS = """
 SELECT feedback.*, undone.user AS undone_user, undone.created AS undone_created
@@ -54,6 +55,8 @@ SELECT id, user, question, rating, shown_values, correction, wording, attribute,
 FROM feedback WHERE id > ? ORDER BY id
 """
 _UNDOINGS = "SELECT id, feedback FROM undone WHERE id > ? ORDER BY id"
+MAX_NUMBER = 2**63 - 1
+"""The largest whole number that SQLite takes."""
 
 
 class Changes(NamedTuple):
@@ -70,7 +73,7 @@ def feedback_beside(index: Path) -> Path:
     >>> feedback_beside(Path("/data/my-index")).as_posix()
     '/data/my-index.feedback.sqlite'
     """
-    folder = index.resolve()
+    folder = index.absolute()  # a link keeps its feedback when it comes to point to another index
     return folder.with_name(f"{folder.name}.feedback.sqlite")
 
 
@@ -149,8 +152,8 @@ class FeedbackStore:
         """
         row = {"feedback": number, "created": _now(), "user": checked_user(user)}
         with self._writing() as connection:
-            found = connection.execute("SELECT 1 FROM feedback WHERE id = ?", (number,)).fetchone()
-            if found is None:
+            found = abs(number) <= MAX_NUMBER and connection.execute(_IS_THERE, (number,)).fetchone()
+            if not found:
                 raise FeedbackError(f"no feedback has the number {number}; list them: kbqa feedback list")
             try:
                 connection.execute(_UNDO, row)

@@ -133,7 +133,8 @@ def database_errors(path: Path) -> Iterator[None]:
 
 
 def _meaning(path: Path, error: sqlite3.Error) -> FeedbackFileError | StorageError:
-    code = error.sqlite_errorcode & 0xFF  # an extended code holds the plain one in its last byte
+    # An extended code holds the plain one in its last byte; what Python finds wrong, such as a closed file, has none.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return StorageError(f"feedback '{path}': the disk is full; free space, then give it again")
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

@@ -44,7 +44,8 @@ from kb_index.types import Triple
 from kbqa_agent.candidates import MAX_EVIDENCE
 from kbqa_agent.feedback import FeedbackStore
 from kbqa_agent.feedback_memory import FeedbackMemory, Stance
-from kbqa_agent.feedback_texts import attribute_behind, question_key, text_key, wording_of
+from kbqa_agent.feedback_texts import attribute_behind, by_mention, question_key, text_key
+from kbqa_agent.mention_features import mask_mention
 from kbqa_agent.several import asks_for_several, fact_of
 from kbqa_agent.types import Candidate, EntityMention
 
@@ -56,6 +57,8 @@ LEAST = 1e-3
 """What the knowledge base holds of a possibility that people bring in, beside its first answer, at least."""
 SIMILAR, MOST_SIMILAR = 0.5, 1.0
 """What a person's word on similar questions counts beside a stance, and all people's words together at most."""
+IN_REACH = 0.01
+"""With less than this share of the first one's probability no answer comes first by what is said of other questions."""
 MAX_CORRECTIONS = 10
 """So many texts that no triple has become candidates, those with most people behind them."""
 
@@ -126,9 +129,10 @@ class FeedbackEffect:
         key = question_key(question)
         with self._lock:
             self._memory.refresh()
+            if self._memory.is_empty:
+                return Heeded(list(found))
             stances = self._memory.stances(key)
-            alike = [] if stances else [c for c in found if c.answer not in meant]
-            similar = self._similar(question, key, alike, mentions)
+            similar = {} if stances else self._similar(question, key, _in_reach(found, meant), mentions)
         if not stances and not similar:
             return Heeded(list(found))
         options = [_Option.of(group, similar) for group in _together(question, found, meant)]
@@ -145,10 +149,11 @@ class FeedbackEffect:
     ) -> dict[str, float]:
         """What people's words on similar questions count for each answer, in stances."""
         asked: dict[str, dict[str, list[str]]] = {}
-        for candidate in found:
-            wording, attribute = wording_of(question, candidate, mentions), attribute_behind(candidate)
-            if wording is not None and attribute is not None:
-                asked.setdefault(wording, {}).setdefault(attribute, []).append(candidate.answer)
+        for mention, candidates in by_mention(found, mentions):
+            answers = asked.setdefault(mask_mention(question, mention), {})
+            for candidate in candidates:
+                if (attribute := attribute_behind(candidate)) is not None:
+                    answers.setdefault(attribute, []).append(candidate.answer)
         counted: dict[str, float] = {}
         for wording, answers in asked.items():
             for attribute, people in self._memory.attributes(wording, answers, besides=key).items():
@@ -160,7 +165,7 @@ class FeedbackEffect:
         """The probabilities before anybody spoke, that of "none of these" last, (n_options + 1,)."""
         prior = np.array([option.probability for option in options])
         first, missing = prior.max(initial=0.0), max(0.0, 1.0 - prior.sum())
-        unheard_of = np.array([not option.candidates[0].evidence for option in options], bool)
+        unheard_of = np.array([option.is_unheard_of for option in options], bool)
         prior[unheard_of] = min(missing, first) if first >= self.told_from else missing
         wanted = [any(s.right and s.agrees(option.keys) for s in stances) for option in options]
         prior[wanted] = np.maximum(prior[wanted], LEAST * first)
@@ -181,13 +186,24 @@ class _Option:
         return cls(tuple(candidates), keys, similar.get(candidates[0].answer, 0.0))
 
     @property
+    def is_unheard_of(self) -> bool:
+        """Whether it is a correction that no triple states."""
+        return not (self.candidates[0].evidence or self.candidates[0].score)
+
+    @property
     def probability(self) -> float:
+        """What the knowledge base says of it."""
         return min(1.0, max(float(c.score) for c in self.candidates))
 
     def with_probability(self, probability: float) -> list[Candidate]:
         """The candidates with this probability: the best one's, the others' in proportion."""
         scale = probability / self.probability if self.probability else 0.0
         return [replace(c, score=float(c.score) * scale if scale else float(probability)) for c in self.candidates]
+
+
+def _in_reach(found: Sequence[Candidate], meant: Sequence[str]) -> list[Candidate]:
+    """The values of attributes that similar questions may move."""
+    return [c for c in found if c.score >= IN_REACH * found[0].score and c.answer not in meant]
 
 
 def _votes(stances: Counter[Stance], answers: frozenset[str]) -> int:

@@ -93,6 +93,11 @@ class FeedbackMemory:
         self._tallies: dict[str, Counter[Stance]] = {}
         self._attributes = AttributeVotes()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing counts."""
+        return not self._about
+
     def refresh(self) -> None:
         """Take in what came into the store. Raises: FeedbackFileError, StorageError."""
         version = self._store.version()

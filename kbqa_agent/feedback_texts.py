@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kb_index.normalize import normalize_name
 from kbqa_agent.features import attribute_of
@@ -10,7 +10,7 @@ from kbqa_agent.mention_features import PUNCTUATION, mask_mention
 from kbqa_agent.prompts import escape
 from kbqa_agent.types import Candidate, EntityMention
 
-__all__ = ["attribute_behind", "question_key", "text_key", "wording_of"]
+__all__ = ["attribute_behind", "by_mention", "question_key", "text_key", "wording_of"]
 
 
 def question_key(question: str) -> str:
@@ -34,8 +34,21 @@ def attribute_behind(candidate: Candidate) -> str | None:
     return attribute_of(candidate.evidence[0].predicate)
 
 
+def by_mention(
+    candidates: Iterable[Candidate], mentions: Sequence[EntityMention]
+) -> list[tuple[EntityMention, list[Candidate]]]:
+    """The candidates of each mention that names the entity of their best triple, the first of several mentions."""
+    first: dict[int, int] = {}
+    for number, mention in enumerate(mentions):
+        for entity in mention.entities:
+            first.setdefault(entity.id, number)
+    groups: dict[int, list[Candidate]] = {}
+    for candidate in candidates:
+        if candidate.evidence and (number := first.get(candidate.evidence[0].subject_id, -1)) >= 0:
+            groups.setdefault(number, []).append(candidate)
+    return [(mentions[number], group) for number, group in groups.items()]
+
+
 def wording_of(question: str, candidate: Candidate, mentions: Sequence[EntityMention]) -> str | None:
     """The question with the name of the candidate's entity masked; None where no mention names it."""
-    about = {candidate.evidence[0].subject_id} if candidate.evidence else set()
-    mention = next((m for m in mentions if about & {e.id for e in m.entities}), None)
-    return mask_mention(question, mention) if mention else None
+    return next((mask_mention(question, mention) for mention, _ in by_mention([candidate], mentions)), None)

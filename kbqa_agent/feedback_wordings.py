@@ -7,7 +7,7 @@ Some are shared by chance, since 的 and 是什么 are everywhere, so similarity
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,50 +73,49 @@ class AttributeVotes:
 
     def __init__(self) -> None:
         self._wordings = WordingIndex()
-        self._numbers: dict[str, int] = {}
-        self._columns = {name: array("i") for name in ("wording", "attribute", "user", "question", "sign")}
-        self._rows_of: dict[tuple[str, str], list[int]] = {}
+        self._users: dict[str, int] = {}
+        self._questions: dict[str, int] = {}
+        self._rows: dict[str, _Rows] = {}
+        self._places: dict[tuple[str, str], list[tuple[str, int]]] = {}
 
     def put(self, user: str, question: str, lessons: Sequence[Lesson]) -> None:
         """Let these be the lessons of a person from a question, in place of earlier ones."""
-        for row in self._rows_of.pop((user, question), ()):
-            self._columns["sign"][row] = 0
+        for attribute, place in self._places.pop((user, question), ()):
+            self._rows[attribute].sign[place] = 0
         for lesson in lessons:
-            self._rows_of.setdefault((user, question), []).append(len(self._columns["sign"]))
-            values = {
-                "wording": self._wordings.number(lesson.wording),
-                "attribute": self._number(f"a {lesson.attribute}"),
-                "user": self._number(f"u {user}"),
-                "question": self._number(f"q {question}"),
-                "sign": lesson.sign,
-            }
-            for name, value in values.items():
-                self._columns[name].append(value)
+            rows = self._rows.setdefault(lesson.attribute, _Rows(array("i"), array("i"), array("i"), array("i")))
+            self._places.setdefault((user, question), []).append((lesson.attribute, len(rows.sign)))
+            rows.wording.append(self._wordings.number(lesson.wording))
+            rows.user.append(self._users.setdefault(user, len(self._users)))
+            rows.question.append(self._questions.setdefault(question, len(self._questions)))
+            rows.sign.append(lesson.sign)
 
-    def count(self, wording: str, attributes: Collection[str], besides: str) -> dict[str, float]:
+    def count(self, wording: str, attributes: Iterable[str], besides: str) -> dict[str, float]:
         """How many people hold each attribute right, less those who hold it wrong, by questions similar to a wording.
 
         Lessons from the question `besides` do not count. Attributes on which nobody said anything are left out.
         """
-        wanted = {n: a for a in attributes if (n := self._numbers.get(f"a {a}")) is not None}
-        if not wanted:
+        known = [attribute for attribute in attributes if attribute in self._rows]
+        if not known:
             return {}
-        columns = {name: _numbers(values) for name, values in self._columns.items()}
-        weight = self._wordings.similarity(wording)[columns["wording"]] * np.abs(columns["sign"])
-        weight *= columns["question"] != self._numbers.get(f"q {besides}", -1)
-        kept = np.flatnonzero((weight > 0) & np.isin(columns["attribute"], list(wanted)))
-        if not len(kept):
-            return {}
-        pairs = np.stack([columns["attribute"][kept], columns["user"][kept]], axis=1)
-        person, number = np.unique(pairs, axis=0, return_inverse=True)
-        number = number.reshape(-1)
-        said = np.bincount(number, weight[kept] * columns["sign"][kept]) / np.maximum(
-            1.0, np.bincount(number, weight[kept])
-        )
-        return {wanted[a]: float(said[person[:, 0] == a].sum()) for a in np.unique(person[:, 0]).tolist()}
+        similarity, asked = self._wordings.similarity(wording), self._questions.get(besides, -1)
+        counted: dict[str, float] = {}
+        for attribute in known:
+            wordings, users, questions, signs = map(_numbers, self._rows[attribute])
+            weight = similarity[wordings] * np.abs(signs) * (questions != asked)
+            if weight.any():
+                said = np.bincount(users, weight * signs) / np.maximum(1.0, np.bincount(users, weight))
+                counted[attribute] = float(said.sum())
+        return counted
 
-    def _number(self, name: str) -> int:
-        return self._numbers.setdefault(name, len(self._numbers))
+
+class _Rows(NamedTuple):
+    """The lessons on one attribute: the numbers of wording, user and question, and the sign, 0 if taken back."""
+
+    wording: array[int]
+    user: array[int]
+    question: array[int]
+    sign: array[int]
 
 
 def _bigrams(wording: str) -> set[str]:

@@ -143,6 +143,25 @@ def test_silence_can_be_corrected(agent: KBQAgent) -> None:
     assert correct(agent, question, "没有", people=1).text == "没有"
 
 
+def test_an_explanation_says_what_people_did(agent: KBQAgent) -> None:
+    assert agent.explain(agent.ask(CAPITAL)).decided_by == "ranker"
+    turned = agent.explain(correct(agent, CAPITAL, "里昂", people=1))
+    assert (turned.decided_by, str(turned).splitlines()[1]) == ("feedback", "它排在前面，是因为人们的反馈。")
+    explained = agent.explain(correct(agent, CAPITAL, "凡尔赛", people=3))
+    assert explained.sentence.startswith("“凡尔赛”（把握 ")
+    assert "是人们的更正，知识库里没有依据。其次是“" in explained.sentence
+    assert (explained.decided_by, explained.evidence) == ("feedback", ())
+
+
+def test_many_questions_heed_feedback_too(agent: KBQAgent) -> None:
+    correct(agent, CAPITAL, "里昂", people=1)
+    assert [answer.text for answer in agent.ask_many([CAPITAL, "法国的人口是多少？", CAPITAL])] == [
+        "里昂",
+        "6700万",
+        "里昂",
+    ]
+
+
 def test_a_similar_question_about_the_same_attribute(agent: KBQAgent) -> None:
     before = {c.answer: c.score for c in agent.ask("德国的首都是哪里？").candidates}
     correct(agent, CAPITAL, "里昂", people=2)

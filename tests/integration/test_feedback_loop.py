@@ -44,7 +44,7 @@ def test_the_whole_loop(tiny_models: dict[str, Path], tmp_path: Path, monkeypatc
     assert examples["圣何塞在哪个国家？"].triple == ("圣何塞(哥斯达黎加首都)", "所属国家", "哥斯达黎加")
     assert examples["法国的总统是谁？"].answers == ()
     assert "德国的首都是哪里？" not in examples
-    assert len((tmp_path / "my-aligned" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 3
+    assert len((tmp_path / "my-aligned" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 2
     record = json.loads((tmp_path / "my-reward" / "record.json").read_text(encoding="utf-8"))
     assert record["result"]["steps"] >= 1
 

@@ -90,8 +90,9 @@ def test_undoing_is_a_record_of_its_own(store: FeedbackStore) -> None:
     assert [r.user for r in store.records("li")] == ["li"]
     with pytest.raises(FeedbackError, match="feedback 1 is undone already"):
         store.undo(1)
-    with pytest.raises(FeedbackError, match="no feedback has the number 3"):
-        store.undo(3)
+    for number in (3, 0, -1, 10**30):
+        with pytest.raises(FeedbackError, match=f"no feedback has the number {number};"):
+            store.undo(number)
 
 
 def test_changes_come_once(store: FeedbackStore) -> None:
@@ -259,6 +260,12 @@ def test_a_store_that_another_program_keeps_locked(store: FeedbackStore, monkeyp
     other.execute("ROLLBACK")
     other.close()
     assert store.add(GOOD, SHOWN) == 1
+
+
+def test_a_closed_store_says_so(store: FeedbackStore) -> None:
+    store.close()
+    with pytest.raises(StorageError, match=r"cannot be read or written \(Cannot operate on a closed database"):
+        store.records()
 
 
 def test_which_file_counts_for_an_index(tmp_path: Path) -> None:
