@@ -33,6 +33,7 @@ from cli.training import finetune
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.explaining import Explanation
     from kbqa_agent.types import Answer
 
 __all__ = ["main"]
@@ -167,7 +168,8 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
 @feedback_option
 @generator_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def ask(question: str, index: Path, feedback: str | None, as_json: bool, **options: Any) -> None:
+@click.option("--why", is_flag=True, help="Explain it, and what put the first candidate before the next.")
+def ask(question: str, index: Path, feedback: str | None, as_json: bool, why: bool, **options: Any) -> None:
     """Answer one question, with the triples that the answer rests on.
 
     Example: kbqa ask 法国的首都是哪里？ --index my-index
@@ -175,7 +177,8 @@ def ask(question: str, index: Path, feedback: str | None, as_json: bool, **optio
     from kbqa_agent.feedback import feedback_for
 
     with open_agent(index, feedback=feedback_for(index, feedback), **options) as agent:
-        _print_answer(agent.ask(question), as_json)
+        answer = agent.ask(question)
+        _print_answer(answer, as_json, agent.explain(answer) if why else None)
 
 
 @main.command()
@@ -328,7 +331,11 @@ def _embedded_is_installed() -> bool:
     return embedded_is_installed()
 
 
-def _print_answer(answer: Answer, as_json: bool) -> None:
-    from kbqa_agent.answer_forms import answer_to_json, answer_to_text
+def _print_answer(answer: Answer, as_json: bool, explanation: Explanation | None = None) -> None:
+    from kbqa_agent.answer_forms import answer_to_json, answer_to_text, explanation_to_json
 
-    click.echo(json.dumps(answer_to_json(answer), ensure_ascii=False) if as_json else answer_to_text(answer))
+    if as_json:
+        explained = {"explanation": explanation_to_json(explanation)} if explanation else {}
+        click.echo(json.dumps(answer_to_json(answer) | explained, ensure_ascii=False))
+    else:
+        click.echo(answer_to_text(answer) + (f"\n{explanation}" if explanation else ""))

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
     from kbqa_agent.dialogue import Dialogue
+    from kbqa_agent.explaining import Explanation, Reason
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.streaming import Event, Piece, Shortlist
 
 __all__ = [
     "AgentConfig",
@@ -19,13 +21,18 @@ __all__ = [
     "Candidate",
     "Dialogue",
     "EntityMention",
+    "Event",
+    "Explanation",
     "Feedback",
     "FeedbackStore",
     "Generator",
     "KBQAgent",
+    "Piece",
     "QAExample",
     "Ranker",
     "Rating",
+    "Reason",
+    "Shortlist",
     "Turn",
 ]
 
@@ -33,7 +40,12 @@ _LAZY = {
     "AgentConfig": "kbqa_agent.config",
     "Dialogue": "kbqa_agent.dialogue",
     "FeedbackStore": "kbqa_agent.feedback",
+    "Event": "kbqa_agent.streaming",
+    "Explanation": "kbqa_agent.explaining",
     "KBQAgent": "kbqa_agent.agent",
+    "Piece": "kbqa_agent.streaming",
+    "Reason": "kbqa_agent.explaining",
+    "Shortlist": "kbqa_agent.streaming",
 }
 
 

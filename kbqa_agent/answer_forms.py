@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from kb_index.types import Triple
 from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
-__all__ = ["answer_to_json", "answer_to_text", "candidate_to_json", "mention_to_json"]
+if TYPE_CHECKING:
+    from kbqa_agent.explaining import Explanation
+
+__all__ = ["answer_to_json", "answer_to_text", "candidate_to_json", "explanation_to_json", "mention_to_json"]
 
 SHOWN_CANDIDATES = 3
 WORTH_SHOWING = 0.005
@@ -48,6 +52,15 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "timings_ms": {stage: round(float(value), 3) for stage, value in answer.timings.items()},
     }
     return found | {"choices": [_choice(choice) for choice in choices]} if choices else found
+
+
+def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
+    """Turn an explanation into plain values that `json.dumps` takes; its evidence is that of the answer.
+
+    Keys: sentence, decided_by ("ranker", "generator", "kind" or None) and reasons (text, weight, features).
+    """
+    reasons = [{**asdict(reason), "weight": round(reason.weight, 4)} for reason in explanation.reasons]
+    return {"sentence": explanation.sentence, "decided_by": explanation.decided_by, "reasons": reasons}
 
 
 def _choice(choice: Choice) -> dict[str, Any]:

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.normalize import normalize_attribute
 from kb_index.types import Triple
 from kbqa_agent.fact_features import (
     ATTRIBUTE,
@@ -28,9 +25,9 @@ from kbqa_agent.fact_features import (
     attribute_features,
     entity_features,
     object_features,
-    question_kind,
 )
-from kbqa_agent.mention_features import MENTION, mask_mention, mention_features
+from kbqa_agent.groups import Asked, Group, attribute_of, groups_of, mention_of_triples, numbered
+from kbqa_agent.mention_features import MENTION, mention_features
 from kbqa_agent.similarity import SIMILARITY, Similarity
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import Wordings, object_form
@@ -67,47 +64,14 @@ SIMILARITY_FEATURES = tuple(
     f"{name}{of}" for of in ("", "_off_best", "_off_mention", "_off_entity") for name in SIMILARITY
 )
 
-T = TypeVar("T")
 Frequency = Callable[[Sequence[str]], NDArray[np.int64]]
 MadeRows = dict[tuple[int, int, tuple[int, ...]], NDArray[np.float32]]
 """(start, end) of a mention and the ids of its triples -> what is seen of these facts, (n_triples, n)."""
-
-attribute_of = lru_cache(maxsize=200_000)(normalize_attribute)
 
 
 def feature_names(similarity: bool) -> tuple[str, ...]:
     """The names of the columns that `candidate_features` gives, with or without a similarity in the wordings."""
     return (*FEATURES, *SIMILARITY_FEATURES) if similarity else FEATURES
-
-
-class Asked(NamedTuple):
-    """A question, its mentions, and the triples of their entities."""
-
-    question: str
-    mentions: Sequence[EntityMention]
-    triples: Sequence[Triple]
-
-
-class _Group(NamedTuple):
-    """The triples of a question's mention with this number, each with its attribute, and their places among all.
-
-    `masked` is the question without the mention, `kind` its `question_kind`.
-    """
-
-    asked: Asked
-    number: int
-    masked: str
-    kind: int
-    facts: list[tuple[str, Triple]]
-    places: list[int]
-
-    @property
-    def mention(self) -> EntityMention:
-        return self.asked.mentions[self.number]
-
-    @property
-    def key(self) -> tuple[int, int, tuple[int, ...]]:
-        return self.mention.start, self.mention.end, tuple(t.id for _, t in self.facts)
 
 
 def candidate_features(
@@ -133,7 +97,7 @@ def candidate_features_many(
     made: MadeRows | None = None,
 ) -> list[NDArray[np.float32]]:
     """The same numbers for each of several questions, in less time; with `made`, for one question."""
-    groups = [_groups(question) for question in asked]
+    groups = [groups_of(question) for question in asked]
     together = [group for of_question in groups for group in of_question]
     if not together:
         return [np.zeros((0, len(feature_names(wordings.similarity is not None))), np.float32) for _ in asked]
@@ -151,27 +115,14 @@ def candidate_features_many(
     return [_in_place(rows, of_question) for rows, of_question in zip(found, groups, strict=True)]
 
 
-def _groups(asked: Asked) -> list[_Group]:
-    """The triples of a question by their mentions, in the order of these."""
-    places: dict[int, list[int]] = {}
-    for i, number in enumerate(mention_of_triples(asked.mentions, asked.triples).tolist()):
-        places.setdefault(number, []).append(i)
-    kind, groups = question_kind(asked.question), []
-    for number, at in sorted(places.items()):
-        facts = [(attribute_of(asked.triples[i].predicate), asked.triples[i]) for i in at]
-        masked = mask_mention(asked.question, asked.mentions[number])
-        groups.append(_Group(asked, number, masked, kind, facts, at))
-    return groups
-
-
-def _in_place(rows: NDArray[np.float32], groups: Sequence[_Group]) -> NDArray[np.float32]:
+def _in_place(rows: NDArray[np.float32], groups: Sequence[Group]) -> NDArray[np.float32]:
     """Rows by groups, in the order of the question's triples."""
     ordered = np.empty_like(rows)
     ordered[[i for group in groups for i in group.places]] = rows
     return ordered
 
 
-def _of_mentions(groups: Sequence[_Group], wordings: Wordings) -> NDArray[np.float32]:
+def _of_mentions(groups: Sequence[Group], wordings: Wordings) -> NDArray[np.float32]:
     """The features of `MENTION` for each triple of the groups, (n_triples, len(MENTION))."""
     model = wordings.attributes
     seen = [mention_features(g.asked.question, g.mention, g.asked.mentions, g.masked, model) for g in groups]
@@ -179,7 +130,7 @@ def _of_mentions(groups: Sequence[_Group], wordings: Wordings) -> NDArray[np.flo
 
 
 def _of_facts_made(
-    groups: Sequence[_Group], wordings: Wordings, frequency: Frequency, made: MadeRows | None
+    groups: Sequence[Group], wordings: Wordings, frequency: Frequency, made: MadeRows | None
 ) -> NDArray[np.float32]:
     """What `_of_facts` gives; what is in `made` is not made again, and what is not is put there."""
     if made is None:
@@ -191,7 +142,7 @@ def _of_facts_made(
     return np.concatenate([made[group.key] for group in groups])
 
 
-def _of_facts(groups: Sequence[_Group], wordings: Wordings, frequency: Frequency) -> NDArray[np.float32]:
+def _of_facts(groups: Sequence[Group], wordings: Wordings, frequency: Frequency) -> NDArray[np.float32]:
     """The features of entities, attributes and objects for each triple of the groups, (n_triples, n)."""
     asked = [MaskedQuestion(group.masked, wordings) for group in groups]
     together = list(zip(asked, groups, strict=True))
@@ -237,28 +188,13 @@ def _by_subject(facts: Sequence[tuple[str, Triple]]) -> Iterable[list[tuple[str,
     return found.values()
 
 
-def mention_of_triples(mentions: Sequence[EntityMention], triples: Sequence[Triple]) -> NDArray[np.int64]:
-    """The number of each triple's mention; an entity found by several belongs to the first (the longest)."""
-    first: dict[int, int] = {}
-    for number, mention in enumerate(mentions):
-        for entity in mention.entities:
-            first.setdefault(entity.id, number)
-    return np.array([first[t.subject_id] for t in triples])
-
-
-def numbered(values: Sequence[T]) -> tuple[NDArray[np.int64], list[T]]:
-    """The number of each value among the distinct ones, in order of appearance, and the distinct ones."""
-    distinct = {value: i for i, value in enumerate(dict.fromkeys(values))}
-    return np.array([distinct[value] for value in values]), list(distinct)
-
-
 def _n_values(facts: Sequence[tuple[str, Triple]]) -> list[int]:
     """How many values the entity of each triple has of its attribute."""
     counts = Counter((t.subject_id, a) for a, t in facts)
     return [counts[t.subject_id, a] for a, t in facts]
 
 
-def _near(groups: Sequence[_Group], similarity: Similarity) -> NDArray[np.float32]:
+def _near(groups: Sequence[Group], similarity: Similarity) -> NDArray[np.float32]:
     """How near the question of some groups comes to their triples' attributes, (n_triples, len(SIMILARITY))."""
     asked = groups[0].asked
     attributes = {a: i for i, a in enumerate(dict.fromkeys(attribute_of(t.predicate) for t in asked.triples))}

@@ -48,6 +48,17 @@ def test_ask_json_has_the_documented_keys(index):
     assert answer["candidates"][0]["evidence"][0].keys() == {"id", "subject", "predicate", "object"}
 
 
+def test_ask_why_explains_the_answer(index):
+    asked = ("ask", "法国的首都是哪里？", "--index", index, "--model", "none", "--why")
+    lines = run(*asked).stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("答案是“巴黎”"))
+    assert lines[at + 1] == "它排在前面，主要因为（排序模型的分数）："
+    explanation = json.loads(run(*asked, "--json").stdout)["explanation"]
+    assert explanation["sentence"] == lines[at]
+    assert explanation["decided_by"] == "ranker"
+    assert {"text", "weight", "features"} == set(explanation["reasons"][0])
+
+
 def test_the_index_may_come_from_the_environment(index, monkeypatch):
     monkeypatch.setenv("KBQA_INDEX", str(index))
     monkeypatch.setenv("KBQA_MODEL", "none")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kb_index.types import Entity, Triple
-from kbqa_agent.features import FEATURES, candidate_features
+from kbqa_agent.features import FEATURES, Asked, candidate_features, candidate_features_many
 from kbqa_agent.mention_features import mask_mention
 from kbqa_agent.types import EntityMention
 from kbqa_agent.wordings import AskedFact, Wordings
@@ -74,3 +74,26 @@ def shifted(mentions):
 def test_no_triples_give_no_rows():
     rows = candidate_features("？", [], [], Wordings.fit([]), lambda names: np.zeros(len(names)))
     assert rows.shape == (0, len(FEATURES))
+
+
+def test_each_of_several_questions_gets_the_numbers_that_it_gets_alone():
+    wordings = Wordings.fit(
+        [AskedFact("_的作者是谁", "作者", "居余马"), AskedFact("_什么时候出版", "出版时间", "2013年12月")]
+    )
+    other = "《线性代数》2013年版是谁写的？"  # the same mentions and triples at the same places
+    asked = [
+        Asked(QUESTION, MENTIONS, TRIPLES),
+        Asked("？", [], []),
+        Asked(other, MENTIONS, TRIPLES),
+        Asked(QUESTION, MENTIONS, list(reversed(TRIPLES))),
+        Asked("代数的领域是什么？", [EntityMention("代数", 0, 2, (Entity(9, "代数"),))], TRIPLES[2:]),
+    ]
+    alone = [candidate_features(*of, wordings, lambda names: np.arange(len(names))) for of in asked]
+    together = candidate_features_many(asked, wordings, lambda names: np.arange(len(names)))
+    without_counts = [i for i, name in enumerate(FEATURES) if not name.startswith("frequency")]
+    for mine, found in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(mine[:, without_counts], found[:, without_counts])
+    assert together[1].shape == (0, len(FEATURES))
+    np.testing.assert_array_equal(together[0][::-1], together[3])
+    assert (together[0] != together[2]).any()
+    assert candidate_features_many([], wordings, lambda names: np.arange(len(names))) == []

@@ -66,3 +66,20 @@ def test_a_saved_model_gains_the_same(tmp_path):
     things = [attribute_parts("作者"), attribute_parts("面积")]
     for mine, loaded in zip(model.gains("_是谁写的", things), again.gains("_是谁写的", things), strict=True):
         np.testing.assert_array_equal(mine, loaded)
+
+
+def test_many_questions_gain_what_each_gains_alone():
+    model = TranslationModel.fit(PAIRS)
+    things = [attribute_parts("作者"), attribute_parts("面积"), ("=身高",)]
+    asked = [
+        ("_是谁写的", things),
+        ("_多高呢", things[::-1]),
+        ("xyz", things),
+        ("_是谁写的呢", []),
+        ("多高呢_", things),
+    ]
+    for (masked, of_question), found in zip(asked, model.gains_many(asked), strict=True):
+        alone = model.gains(masked, of_question)
+        np.testing.assert_array_equal(found.total, alone.total)
+        np.testing.assert_array_equal(found.best, alone.best)
+    assert model.gains_many([]) == []
