@@ -3,9 +3,9 @@
     python benchmarks/finetune_speed.py sampling [--model embedded] [--adapter none] [--prompts 32] [--k 8]
     python benchmarks/finetune_speed.py training [--model embedded] [--rows 64]
 
-`sampling`: answers a second when K answers of a prompt share its pass through the model and prompts go in batches, as
-RAFT draws them, against one `generate(do_sample=True)` of transformers for each answer. Prompts hold 10 triples of the
-packaged sample.
+`sampling`: answers a second as RAFT draws them (K answers of a prompt share its pass through the model, prompts go in
+batches, and the likelihood of each answer is computed), against one `generate(do_sample=True)` of transformers for each
+answer, without likelihoods. Prompts hold 10 triples of the packaged sample.
 
 `training`: tokens a second of a supervised training against a plain Trainer with padding (see finetune_training.py).
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +26,9 @@ from finetune_training import training
 from recording import record
 from transformers import GenerationConfig
 
+from finetune.raft_config import RaftConfig
+from finetune.raft_prompts import RaftPrompt
+from finetune.raft_samples import draw_samples
 from kbqa_agent.generation import load_generator
 from kbqa_agent.sampling import SamplingOptions, sample_answers
 from kbqa_agent.tokenizing import stop_ids
@@ -33,16 +37,24 @@ MAX_NEW_TOKENS = 48
 
 
 def sampling(options: argparse.Namespace) -> dict[str, Any]:
-    """Draw `k` answers for each prompt together, and one for each prompt by itself; give both rates."""
+    """Draw `k` answers for each prompt together, and one for each prompt by itself; give both rates.
+
+    `samples_per_second_unscored` is the rate of drawing alone, without the likelihoods.
+    """
     generator = load_generator(options.model, options.adapter)
     model, tokenizer = generator._model, generator._tokenizer
     prompts = [case.prompt for case in sample_cases(options.prompts)]
     sample_answers(model, tokenizer, prompts[:1], SamplingOptions(2, max_new_tokens=2))
     one_by_one(model, tokenizer, prompts[:1])
 
+    asked = [RaftPrompt(str(i), prompt, (), "") for i, prompt in enumerate(prompts)]
+    config = RaftConfig(Path("questions"), Path("out"), samples=options.k, max_new_tokens=MAX_NEW_TOKENS)
     started = time.perf_counter()
-    drawn = sample_answers(model, tokenizer, prompts, SamplingOptions(options.k, max_new_tokens=MAX_NEW_TOKENS))
+    drawn = draw_samples(generator, asked, config, seed=0)
     seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    sample_answers(model, tokenizer, prompts, SamplingOptions(options.k, max_new_tokens=MAX_NEW_TOKENS))
+    seconds_unscored = time.perf_counter() - started
     started = time.perf_counter()
     tokens = one_by_one(model, tokenizer, prompts)
     seconds_one_by_one = time.perf_counter() - started
@@ -55,10 +67,11 @@ def sampling(options: argparse.Namespace) -> dict[str, Any]:
         "prompts": len(prompts),
         "k": options.k,
         "prompt_tokens": round(statistics.mean(len(tokenizer(prompt)["input_ids"]) for prompt in prompts)),
-        "answer_tokens": round(statistics.mean(each.n_tokens for row in drawn for each in row), 1),
+        "answer_tokens": round(statistics.mean(n for each in drawn for n in each.n_tokens), 1),
         "answer_tokens_one_by_one": round(statistics.mean(tokens), 1),
         "seconds": round(seconds, 1),
         "samples_per_second": round(rate, 2),
+        "samples_per_second_unscored": round(options.k * len(prompts) / seconds_unscored, 2),
         "samples_per_second_one_by_one": round(plain_rate, 2),
         "ratio": round(rate / plain_rate, 2),
     }

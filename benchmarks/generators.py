@@ -3,11 +3,12 @@
     python benchmarks/generators.py train --data ../shared/data/nlpcc2016 --index INDEX --work runs/generators
     python benchmarks/generators.py test --data ../shared/data/nlpcc2016 --index INDEX --work runs/generators
 
-`train` runs the `kbqa finetune` commands of `trainings`; what is finished is not done again. They see a few hundred
-questions a stage, as a CPU can; `--all` takes every training question. `test` asks `--drawn` test questions, drawn at
-random, of each adapter with the prompts of `ask`, and writes one row with the share of exactly right answers of each
-way, its 95 % interval, and the paired difference to supervised fine-tuning alone. Answers are written in batches, and
-those of a way that is finished with the same adapter are read from the work folder.
+`train` runs the `kbqa finetune` commands of `trainings`, and the control of RAFT (generators_control.py); what is
+finished is not done again. They see a few hundred questions a stage, as a CPU can; `--all` takes every training
+question but the 200 that RAFT's stages are measured on, which no training sees. `test` asks `--drawn` test questions,
+drawn at random, of each adapter with the prompts of `ask`, and writes one row with the share of exactly right answers
+of each way, its 95 % interval, and the paired difference to supervised fine-tuning alone. Answers are written in
+batches, and those of a way that is finished with the same adapter are read from the work folder.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from generators_control import part_questions, train_control
 from numpy.typing import NDArray
 from recording import record
 from tqdm import tqdm
@@ -44,7 +46,8 @@ SAMPLES = 8
 
 def trainings(data: Path, index: Path, work: Path, on_all: bool) -> dict[str, list[str]]:
     """The commands by the name of the folder that each makes; with `on_all` every question, else a few hundred."""
-    questions = ("--questions", str(data / TRAIN))
+    training, held_out = part_questions(data / TRAIN, work)
+    questions = ("--questions", str(training), "--held-out", str(held_out))
     retrieved = (*questions, "--index", str(index))
     few = () if on_all else ("--limit", "400", "--steps", "30")
     longer = () if on_all else ("--limit", "1200", "--steps", "60")
@@ -66,6 +69,7 @@ def train(data: Path, index: Path, work: Path, on_all: bool) -> None:
         words = ["finetune", *command, "--out", str(out), *resumed]
         print("$ kbqa", *words, flush=True)
         subprocess.run([sys.executable, "-m", "cli", *words], check=True)
+    train_control(work / "raft", work / "control")
 
 
 class Way(NamedTuple):
@@ -82,10 +86,17 @@ WAYS = {
     "sft, constrained": Way("sft", constrained=True),
     f"sft, best of {SAMPLES}": Way("sft", votes=True),
     "sft, closed book": Way("closed-book", closed_book=True),
+    "sft, as much further": Way("control"),
     "raft": Way("raft"),
     "raft, constrained": Way("raft", constrained=True),
 }
-COMPARED = (("raft", "sft"), ("raft, constrained", "sft, constrained"), (f"sft, best of {SAMPLES}", "sft"))
+COMPARED = (
+    ("raft", "sft"),
+    ("raft", "sft, as much further"),
+    ("sft, as much further", "sft"),
+    ("raft, constrained", "sft, constrained"),
+    (f"sft, best of {SAMPLES}", "sft"),
+)
 
 
 def test(data: Path, index: Path, work: Path, n: int, names: Sequence[str]) -> dict[str, Any]:
@@ -148,7 +159,7 @@ def _majority(generator: HuggingFaceGenerator, prompts: Sequence[str]) -> list[s
     for at in _batches(prompts):
         for i, samples in zip(at, generator.sample([prompts[i] for i in at], SAMPLES), strict=True):
             texts, likelihoods, n_tokens = zip(*samples, strict=True)
-            answers[i] = majority(Drawn(RaftPrompt(str(i), prompts[i], ()), texts, n_tokens, likelihoods))
+            answers[i] = majority(Drawn(RaftPrompt(str(i), prompts[i], (), ""), texts, n_tokens, likelihoods))
     return [answers[i] for i in range(len(prompts))]
 
 

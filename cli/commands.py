@@ -17,10 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.agents import open_agent
+from cli.feedback import feedback
 from cli.groups import Commands
-from cli.options import FILE, QUESTION_FORMATS, TRIPLE_FORMATS, generator_options, index_option, questions_option
+from cli.options import (
+    FILE,
+    QUESTION_FORMATS,
+    TRIPLE_FORMATS,
+    feedback_option,
+    generator_options,
+    index_option,
+    questions_option,
+)
 from cli.training import finetune
-from kb_index.errors import QuestionError
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -156,37 +165,46 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
 @main.command()
 @click.argument("question")
 @index_option
+@feedback_option
 @generator_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--why", is_flag=True, help="Explain it, and what put the first candidate before the next.")
-def ask(question: str, index: Path, as_json: bool, why: bool, **options: Any) -> None:
+def ask(question: str, index: Path, feedback: str | None, as_json: bool, why: bool, **options: Any) -> None:
     """Answer one question, with the triples that the answer rests on.
 
     Example: kbqa ask 法国的首都是哪里？ --index my-index
     """
-    with _open(index, **options) as agent:
+    from kbqa_agent.feedback import feedback_for
+
+    with open_agent(index, feedback=feedback_for(index, feedback), **options) as agent:
         answer = agent.ask(question)
         _print_answer(answer, as_json, agent.explain(answer) if why else None)
 
 
 @main.command()
 @index_option
+@feedback_option
+@click.option("--history", metavar="FILE", envvar="KBQA_HISTORY", help="Lines typed before; 'none': keep none.")
+@click.option("--user", default="local", show_default=True, help="Who gives feedback.")
 @generator_options
-def chat(index: Path, **options: Any) -> None:
-    """Ask one question after the other; follow-ups such as 那人口呢？ are understood. Ends with Ctrl-D.
+def chat(index: Path, feedback: str | None, history: str | None, user: str, **options: Any) -> None:
+    """Talk with the knowledge base: follow-ups such as 那人口呢？ are understood, and /help lists commands.
 
+    The first rating of an answer makes a file beside the index; --feedback names another one, or 'none'.
+
+    \b
     Example: kbqa chat --index my-index
-    """
-    from kbqa_agent.dialogue import Dialogue
+             kbqa chat --index my-index < questions.txt
+    """  # noqa: D301 - click's mark
+    from cli.chat import converse, history_file
+    from kbqa_agent.chatting import Chat
+    from kbqa_agent.feedback import feedback_beside, feedback_for
 
-    dialogue = Dialogue()
-    with _open(index, **options) as agent, _settled(agent):
-        for line in iter(_prompted, None) if sys.stdin.isatty() else sys.stdin:
-            try:
-                if line.strip():
-                    _print_answer(agent.ask(line.strip(), dialogue), as_json=False)
-            except QuestionError as error:
-                click.echo(f"kbqa: {error}", err=True)
+    kept = None if feedback == "none" else Path(feedback or feedback_beside(index))
+    is_there = kept is not None and kept.exists()
+    counts = feedback_for(index, feedback) if is_there else None
+    with open_agent(index, feedback=counts, **options) as agent, _settled(agent):
+        converse(Chat(agent, kept, user), history_file(history))
 
 
 @main.command(name="eval")
@@ -201,8 +219,9 @@ def chat(index: Path, **options: Any) -> None:
     is_flag=True,
     help="Hide from half of the questions what they ask for: test silence. --answerable is 0.5 then by default.",
 )
+@click.option("--feedback", metavar="FILE", help="Let people's feedback count; default: none, so reports compare.")
 @generator_options
-def evaluate(index: Path, questions: Path, format_: str, out: Path, **options: Any) -> None:
+def evaluate(index: Path, questions: Path, format_: str, out: Path, feedback: str | None, **options: Any) -> None:
     """Ask every question of a file and report MRR, MAP, averaged F1, BLEU, ROUGE and their intervals.
 
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
@@ -211,20 +230,26 @@ def evaluate(index: Path, questions: Path, format_: str, out: Path, **options: A
     from eval.runner import EvalOptions
     from eval.runner import evaluate as run
     from eval.unanswerable import ANSWERABLE
+    from kbqa_agent.feedback import feedback_for
     from kbqa_agent.qa_data import read_questions
 
+    if feedback is not None and feedback != "none" and options["unanswerable"]:
+        raise click.UsageError("--feedback knows what --unanswerable hides; leave one of them out.")
+    used = feedback_for(index, feedback or "none")
     examples = read_questions(questions, format_)
     chosen = {name: options.pop(name) for name in ("limit", "seed", "unanswerable")}
     if chosen["unanswerable"] and options["answerable"] is None:
         options["answerable"] = ANSWERABLE
-    with _open(index, **options) as agent, _settled(agent):
+    with open_agent(index, feedback=used, **options) as agent, _settled(agent):
         name = agent.generator.name if agent.generator else "none"
-        system = SystemInfo(model=name, adapter=getattr(agent.generator, "adapter", None), index=str(index))
+        adapter = getattr(agent.generator, "adapter", None)
+        system = SystemInfo(name, adapter, str(index), feedback=str(used) if used else None)
         report = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
     click.echo(report_markdown(report))
 
 
 main.add_command(finetune)
+main.add_command(feedback)
 
 
 @main.command()
@@ -250,20 +275,6 @@ def demo(out: Path, steps: int) -> None:
     click.echo("\n4. Evaluate on the sample's test questions.")
     _run("eval", "--questions", test, "--index", index, "--out", report)
     click.echo(f"Everything is in {out}/. Ask on: {sys.argv[0]} chat --index {index}")
-
-
-def _open(
-    index: Path, model: str | None, adapter: str | None, answerable: float | None = None, **options: Any
-) -> KBQAgent:
-    from kbqa_agent.agent import KBQAgent
-    from kbqa_agent.config import AgentConfig
-
-    if options["closed_book"]:
-        options["generator"] = "always"
-    if answerable is not None:
-        options["answerable_share"] = answerable
-    config = AgentConfig(**options)
-    return KBQAgent.open(index, model=model, adapter=adapter, config=config)
 
 
 @contextmanager
@@ -318,13 +329,6 @@ def _embedded_is_installed() -> bool:
     from kbqa_agent.gguf_cache import embedded_is_installed
 
     return embedded_is_installed()
-
-
-def _prompted() -> str | None:
-    try:
-        return input("> ")
-    except EOFError:
-        return None
 
 
 def _print_answer(answer: Answer, as_json: bool, explanation: Explanation | None = None) -> None:

@@ -11,6 +11,7 @@ __all__ = [
     "FILE",
     "QUESTION_FORMATS",
     "TRIPLE_FORMATS",
+    "feedback_option",
     "generator_options",
     "index_option",
     "questions_option",
@@ -25,6 +26,12 @@ RISK = click.FloatRange(0, 1, min_open=True)
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
     "--questions", required=True, type=FILE, help="Question file: NLPCC, KgCLUE, MetaQA or text2text."
+)
+feedback_option = click.option(
+    "--feedback",
+    metavar="FILE",
+    envvar="KBQA_FEEDBACK",
+    help="People's feedback; default: the file beside the index, if there; 'none': without.",
 )
 
 

@@ -81,7 +81,7 @@ def ranker(
 @click.option(
     "--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded model."
 )
-@click.option("--adapter", type=FILE, help="Adapter to go on from; default: a new one.")
+@click.option("--adapter", type=FILE, help="Adapter to go on from, or 'shipped'; default: a new one.")
 @click.option("--out", required=True, type=FILE, help="Folder for the adapter, metrics.jsonl, loss.png, record.json.")
 @click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
 @click.option("--held-out", type=FILE, help="Questions kept for evaluation: refuse to train on any of them.")
@@ -175,7 +175,7 @@ def merge(model: str | None, adapter: Path, out: Path) -> None:
 @click.option("--learning-rate", default=5e-4, show_default=True)
 @click.option("--rows-at-once", default=2, show_default=True, help="Prompts in memory together; of 8 a step.")
 @click.option("--max-tokens", default=512, show_default=True, help="Longest prompt with one answer.")
-@click.option("--held-out", "held_out_share", default=0.2, show_default=True, help="Share of prompts to measure by.")
+@click.option("--held-out-share", default=0.2, show_default=True, help="Share of prompts to measure by.")
 @click.option("--control/--no-control", default=None, help="Train on shuffled labels, too; default: to 1,000 pairs.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
@@ -204,10 +204,12 @@ def reward(
 @click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
 @click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")
 @click.option("--model", envvar="KBQA_MODEL", help="Hugging Face name, folder or .gguf file; default: the embedded.")
-@click.option("--adapter", type=FILE, help="Adapter to start from; default: the shipped one of the embedded model.")
+@click.option("--adapter", type=FILE, help="Adapter to start from, or 'shipped'; 'none' begins a new one.")
 @click.option("--reward-model", type=FILE, help="Folder from `kbqa finetune reward`.")
 @click.option(
-    "--rule-weight", type=click.FloatRange(0, 1), help="The rule's share of the reward; default: all or half."
+    "--rule-weight",
+    type=click.FloatRange(0, 1),
+    help="The rule's share of the reward; default: all, or half with a reward model, which under half may overrule it.",
 )
 @click.option("--out", required=True, type=FILE, help="Folder for the best adapter, metrics, curves and stages.")
 @click.option("--held-out", type=FILE, help="Questions to measure on; default: some of --questions, not trained on.")
@@ -216,32 +218,37 @@ def reward(
 @click.option("--batch", default=256, show_default=True, help="b: prompts of a stage.")
 @click.option("--samples", default=8, show_default=True, help="K: answers drawn for a prompt.")
 @click.option("--temperature", default=1.0, show_default=True)
+@click.option("--max-new-tokens", type=click.IntRange(1), default=128, show_default=True, help="Longest answer drawn.")
 @click.option("--ranking", type=click.Choice(["prompt", "batch"]), default="prompt", show_default=True)
 @click.option("--accept-one-in", default=4, show_default=True, help="k: --ranking batch keeps the floor(b/k) best.")
 @click.option("--kl-weight", default=0.0, show_default=True, help="Penalty for drifting from the start, per nat.")
-@click.option("--skip-decided/--keep-decided", default=True, help="Prompts whose samples are all right or all wrong.")
+@click.option("--skip-decided/--keep-decided", default=True, help="Prompts whose samples are all wrong, or equal.")
 @click.option("--replay-share", default=0.1, show_default=True, help="Share of gold answers among a stage's rows.")
 @click.option("--learning-rate", default=2e-4, show_default=True)
 @click.option("--epochs", default=1.0, show_default=True, help="How often a stage trains on what it kept.")
 @click.option("--rows-at-once", default=8, show_default=True, help="Rows in memory together, of 8 a step.")
+@click.option("--max-tokens", type=click.IntRange(16), default=512, show_default=True, help="Longest row to train on.")
 @click.option("--gradient-checkpointing", is_flag=True, help="Train in less memory, about a third slower.")
 @click.option("--limit", type=click.IntRange(2), help="Draw so many questions at random.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on at the first step that is not finished in --out.")
 @click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
-def raft(rule_weight: float | None, **options: Any) -> None:
+def raft(**options: Any) -> None:
     """Align a fine-tuned generator with RAFT (arXiv:2304.06767): sample answers, reward, rank, fine-tune on the best.
 
     The reward is a rule (a gold answer that a triple backs is right, an unsupported one is punished), a reward model,
-    or both. --out gets the adapter of the stage that is best on held-out questions.
+    or both: then, by default, the reward model chooses among answers that are right by the rule, and has no say where
+    each question has one gold answer. --out gets the adapter of the stage that is best on held-out questions.
+
+    Without --adapter it starts from the shipped one of the embedded model, or begins a new one on a model that
+    `kbqa finetune sft --full` wrote.
 
     Example: kbqa finetune raft --questions train.nlpcc --index my-index --adapter my-adapter --out my-aligned
     """
     from finetune.raft import run
     from finetune.raft_config import RaftConfig
 
-    weight = rule_weight if rule_weight is not None else (0.5 if options["reward_model"] else 1.0)
-    click.echo(_stages(run(RaftConfig(rule_weight=weight, **options))))
+    click.echo(_stages(run(RaftConfig(**options))))
 
 
 def _stages(result: Any) -> str:

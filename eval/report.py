@@ -25,13 +25,17 @@ _NOWHERE = (math.nan, math.nan)
 
 @dataclass(frozen=True, slots=True)
 class SystemInfo:
-    """What was measured: names or folders as the caller gave them, and the versions that ran."""
+    """What was measured: names or folders as the caller gave them, and the versions that ran.
+
+    `feedback` is the file of people's feedback that counted, None without one.
+    """
 
     model: str | None = None
     adapter: str | None = None
     index: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     git_commit: str | None = None
+    feedback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,12 @@ def report_markdown(report: Report) -> str:
     """Render the figures as Markdown: what was measured, then tables of figures, each with its 95 % interval."""
     system = report.system
     adapter = f" with adapter {system.adapter}" if system.adapter else ""
+    feedback = f" With the feedback in {system.feedback}." if system.feedback else ""
     lines = [
         "# Evaluation",
         "",
         f"{report.n_questions} questions in {report.seconds:.1f} s ({report.questions_per_second:.1f} a second).",
-        f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.",
+        f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.{feedback}",
         f"Commit: {system.git_commit or 'unknown'}. Versions: {_versions(system.versions)}.",
         *_metrics(report),
         *_confidence(report.risk_coverage, report.answerable),

@@ -7,6 +7,7 @@ from typing import Any
 
 from finetune.config import SFTConfig
 from finetune.processes import n_processes
+from finetune.trackers import trackio_project
 from finetune.training_folder import checkpoints_of
 from kb_index.errors import InputError
 
@@ -55,6 +56,7 @@ def training_arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
         greater_is_better=False if config.patience else None,
         seed=config.seed,
         report_to=config.report_to,
+        project=trackio_project(),
         use_cpu=not torch.cuda.is_available(),  # else processes without GPUs would not know of each other
         ddp_find_unused_parameters=False,
         label_names=["labels"],

@@ -31,7 +31,7 @@ def _is_whole(checkpoint: Path) -> bool:
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         return all(map(_is_whole_safetensors, checkpoint.glob("*.safetensors"))) and all(
-            map(is_zipfile, checkpoint.glob("*.pt"))
+            is_zipfile(path) for pattern in ("*.pt", "*.pth") for path in checkpoint.glob(pattern)
         )
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return False

@@ -13,8 +13,9 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from finetune.data import IGNORED, TokenRow, collate
+from finetune.fitting import fit_prompt
 from finetune.preferences import Preference
-from kbqa_agent.tokenizing import QUESTION_LINES, UNLIMITED, encode_answer, encode_prompt
+from kbqa_agent.tokenizing import encode_answer
 
 __all__ = [
     "Comparison",
@@ -100,25 +101,25 @@ def shuffled(comparisons: Sequence[Comparison], seed: int) -> list[Comparison]:
 def encode_comparisons(tokenizer: Any, comparisons: Iterable[Comparison], max_tokens: int) -> EncodedComparisons:
     """Encode comparisons so that the prompt with any one answer fits into `max_tokens`.
 
-    A prompt that is too long loses triples, the last ones first. A pair is dropped where an answer with the question
-    does not fit, or where there are no triples to lose; nothing else is ever cut. A list longer than twice
+    A prompt that is too long is cut as `fit_prompt` does, which keeps the triples of its better answers. A pair is
+    dropped where an answer does not fit with what has to stay; nothing else is ever cut. A list longer than twice
     `max_tokens` becomes one row for each of its pairs.
     """
     rows, n_cut, n_dropped = [], 0, 0
     for number, one in enumerate(comparisons):
         answers = [encode_answer(tokenizer, answer) for answer in one.answers]
-        whole = encode_prompt(tokenizer, one.prompt, UNLIMITED)
-        least = len(whole) if not _has_triples(one.prompt) else _question_tokens(tokenizer, one.prompt)
-        pairs = [pair for pair in one.pairs if all(least + len(answers[i]) <= max_tokens for i in pair)]
+        better = {one.answers[i] for i, _ in one.pairs}
+        rooms = [max_tokens - max(len(answers[i]) for i in pair) for pair in one.pairs]
+        fitted = {room: fit_prompt(tokenizer, one.prompt, room, better) for room in set(rooms)}
+        pairs = [pair for pair, room in zip(one.pairs, rooms, strict=True) if fitted[room]]
         n_dropped += len(one.pairs) - len(pairs)
-        if not pairs:
+        prompt = min(filter(None, fitted.values()), key=lambda found: len(found.ids), default=None)
+        if prompt is None:
             continue
-        room = max_tokens - max(len(answers[i]) for pair in pairs for i in pair)
-        if len(whole) > room:
-            whole, n_cut = encode_prompt(tokenizer, one.prompt, room), n_cut + len(pairs)
-        row = _with_answers(whole, answers, pairs, number)
+        n_cut += len(pairs) * (prompt.text != one.prompt)
+        row = _with_answers(prompt.ids, answers, pairs, number)
         fits = row.length <= 2 * max_tokens
-        rows += [row] if fits else [_with_answers(whole, answers, [pair], number) for pair in pairs]
+        rows += [row] if fits else [_with_answers(prompt.ids, answers, [pair], number) for pair in pairs]
     return EncodedComparisons(rows, n_cut, n_dropped)
 
 
@@ -162,13 +163,3 @@ def _with_answers(
     """The row of these pairs, with the answers they speak of alone."""
     places = {old: new for new, old in enumerate(sorted({i for pair in pairs for i in pair}))}
     return TokenComparison(prompt, [answers[i] for i in places], [(places[b], places[w]) for b, w in pairs], number)
-
-
-def _has_triples(prompt: str) -> bool:
-    """Tell a prompt of `kbqa_agent.prompts` with triples, whose lines may be cut, from any other text."""
-    lines = prompt.split("\n")
-    return prompt.startswith("【") and len(lines) > QUESTION_LINES and lines[-2].startswith("问：")
-
-
-def _question_tokens(tokenizer: Any, prompt: str) -> int:
-    return len(encode_prompt(tokenizer, "\n".join(prompt.split("\n")[-QUESTION_LINES:]), UNLIMITED))

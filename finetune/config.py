@@ -64,7 +64,8 @@ class SFTConfig:
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
     patience: int | None = None
-    """Stop when so many validations in a row brought no lower loss, and keep the best weights; None: never."""
+    """Stop when so many validations in a row brought no lower loss, and keep the weights of the best one after the
+    start; None: never."""
     max_tokens: int = 512
     """The longest row, prompt and answer together; longer prompts lose triples, never the question."""
     validation_share: float = 0.05

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
+from finetune.fitting import fit_prompt, stated_values
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
+from kbqa_agent.qa_data import comparable
 from kbqa_agent.text2text import Text2TextRow
-from kbqa_agent.tokenizing import QUESTION_LINES, UNLIMITED, encode_answer, encode_prompt, encode_text
+from kbqa_agent.tokenizing import QUESTION_LINES, encode_answer, encode_text
 from kbqa_agent.types import QAExample
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "collate",
     "encode_rows",
     "length_grouped",
+    "n_for_validation",
     "n_steps",
     "rows_from_questions",
     "split_validation",
@@ -36,7 +39,6 @@ IGNORED = -100
 """The label of a token that the loss does not count, as torch's cross entropy knows it."""
 
 PADDING_BLOCK = -1
-SHORTEST_PROMPT = 8
 MEGA_BATCHES = 50
 
 
@@ -105,21 +107,21 @@ def rows_from_questions(
 def encode_rows(tokenizer: Any, conversations: Iterable[Sequence[tuple[str, str]]], max_tokens: int) -> EncodedRows:
     """Encode rows of one (prompt, answer) pair, or of more that ask about the triples of the first prompt.
 
-    The first prompt is cut to fit, its triples before all else; later pairs that do not fit are left out. A row whose
-    answer leaves no room for a question is dropped.
+    The first prompt is cut to fit as `fit_prompt` does; a row is dropped where its question and the triple of its
+    answer do not fit. Later pairs that do not fit, or whose triple was cut, are left out.
     """
     rows, n_cut, n_dropped = [], 0, 0
     for (prompt, answer), *more in conversations:
         target = encode_answer(tokenizer, answer)
-        room = max_tokens - len(target)
-        if room < SHORTEST_PROMPT:
+        fitted = fit_prompt(tokenizer, prompt, max_tokens - len(target), (answer,))
+        if fitted is None:
             n_dropped += 1
             continue
-        source = encode_prompt(tokenizer, prompt, UNLIMITED)
-        if len(source) > room:
-            source, n_cut = encode_prompt(tokenizer, prompt, room), n_cut + 1
-        row = TokenRow(source + target, [IGNORED] * len(source) + target)
-        rows.append(_with_questions(tokenizer, row, prompt, more, max_tokens) if more else row)
+        n_cut += fitted.text != prompt
+        lost = stated_values(prompt.split("\n")) - stated_values(fitted.text.split("\n"))
+        later = [pair for pair in more if comparable(pair[1]) not in lost]
+        row = TokenRow(fitted.ids + target, [IGNORED] * len(fitted.ids) + target)
+        rows.append(_with_questions(tokenizer, row, prompt, later, max_tokens) if later else row)
     return EncodedRows(rows, n_cut, n_dropped)
 
 
@@ -145,10 +147,18 @@ def _with_questions(
 def split_validation(
     rows: Sequence[TokenRow], share: float, most: int, seed: int
 ) -> tuple[list[TokenRow], list[TokenRow]]:
-    """Draw `share` of the rows (at least one, at most `most`) for validation; both parts keep the rows' order."""
-    n_validation = min(most, max(1, round(share * len(rows)))) if share else 0
-    drawn = set(random.Random(seed).sample(range(len(rows)), min(n_validation, len(rows) - 1)))
+    """Draw the rows for validation, as many as `n_for_validation` says; both parts keep the rows' order."""
+    drawn = set(random.Random(seed).sample(range(len(rows)), n_for_validation(len(rows), share, most)))
     return [row for i, row in enumerate(rows) if i not in drawn], [rows[i] for i in sorted(drawn)]
+
+
+def n_for_validation(n_rows: int, share: float, most: int) -> int:
+    """Count the rows that are not trained on: a share of all, at least one unless it is 0, and at most `most`.
+
+    >>> n_for_validation(100, 0.2, most=15), n_for_validation(2, 0.9, most=15), n_for_validation(9, 0.0, most=15)
+    (15, 1, 0)
+    """
+    return max(0, min(most, max(1, round(share * n_rows)), n_rows - 1)) if share else 0
 
 
 def n_steps(max_steps: int | None, epochs: float, n_rows: int, rows_per_step: int) -> int:
@@ -210,18 +220,14 @@ def _injected(
     example: QAExample, candidates: Sequence[Triple], options: RowOptions, rng: random.Random
 ) -> tuple[list[Triple], str]:
     n_triples = rng.randint(options.min_triples, options.max_triples)
-    golds = [t for t in candidates if _answers(example, t)]
+    right = set(map(comparable, example.answers))
+    asked = comparable(example.triple[1]) if example.triple else None
+    golds = [t for t in candidates if comparable(t.object) in right and asked in (None, comparable(t.predicate))]
     if not golds and example.triple is not None and example.answers:
         golds = [Triple(-1, *example.triple, -1)]
-    others = [t for t in candidates if t.object not in example.answers]
+    others = [t for t in candidates if comparable(t.object) not in right]
     if not golds or (rng.random() < options.unanswerable_share and others):
         return others[:n_triples], UNKNOWN
     triples = others[: n_triples - 1]
     triples.insert(rng.randint(0, len(triples)), golds[0])
     return triples, golds[0].object
-
-
-def _answers(example: QAExample, triple: Triple) -> bool:
-    if triple.object not in example.answers:
-        return False
-    return example.triple is None or triple.predicate == example.triple[1]

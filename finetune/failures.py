@@ -9,22 +9,34 @@ from pathlib import Path
 from finetune.checkpoints import last_checkpoint
 from finetune.config import SFTConfig
 from kb_index.errors import TrainingError
+from kbqa_agent.causal_models import is_out_of_memory
 
-__all__ = ["is_out_of_memory", "memory_errors", "no_number"]
+__all__ = ["memory_errors", "no_number", "spare_memory"]
 
 
 @contextmanager
-def memory_errors(config: SFTConfig) -> Iterator[None]:
-    """Turn what torch raises when memory is full into a `TrainingError` that names the setting to lower."""
+def memory_errors(advice: str) -> Iterator[None]:
+    """Turn what torch raises when memory is full into a `TrainingError` that says which setting to lower."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not is_out_of_memory(error):
             raise
-        raise TrainingError(
-            f"out of memory with --rows-at-once {config.rows_at_once} and --max-tokens {config.max_tokens}; "
-            f"{_advice(config)}"
-        ) from error
+        raise TrainingError(f"out of memory; {advice}") from error
+
+
+def spare_memory(config: SFTConfig) -> str:
+    """Say which setting of a training to lower first when memory is full."""
+    if config.rows_at_once > 1:
+        return (
+            f"lower --rows-at-once to {config.rows_at_once // 2} (now {config.rows_at_once}), "
+            "which leaves the steps as they are"
+        )
+    if not config.gradient_checkpointing:
+        return "add --gradient-checkpointing"
+    if config.full:
+        return "train a LoRA adapter instead: leave --full out"
+    return f"lower --max-tokens to {config.max_tokens // 2}, or add --four-bit where there is a GPU"
 
 
 def no_number(step: int, checkpoints: Path) -> TrainingError:
@@ -34,21 +46,3 @@ def no_number(step: int, checkpoints: Path) -> TrainingError:
     way_on = f" and go on from it: --adapter '{good}' (or --model, where all weights are trained) and another --out"
     advice = "lower --learning-rate" + (way_on if good else "")
     return TrainingError(f"step {step + 1}: the loss or its gradient is not a number; {kept}; {advice}")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether torch or Python could not get memory, on a GPU or not."""
-    import torch
-
-    texts = ("can't allocate memory", "not enough memory", "out of memory")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(text in str(error) for text in texts)
-
-
-def _advice(config: SFTConfig) -> str:
-    if config.rows_at_once > 1:
-        return f"lower --rows-at-once to {config.rows_at_once // 2}, which leaves the steps as they are"
-    if not config.gradient_checkpointing:
-        return "add --gradient-checkpointing"
-    if config.full:
-        return "train a LoRA adapter instead: leave --full out"
-    return f"lower --max-tokens to {config.max_tokens // 2}, or add --four-bit where there is a GPU"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from kb_index.atomic import replacing_text
 from kb_index.errors import InputError
 from kbqa_agent.qa_data import comparable, read_questions
+from kbqa_agent.types import QAExample
 
-__all__ = ["asked", "refuse_overlap"]
+__all__ = ["asked", "refuse_overlap", "refuse_taught"]
 
 QUESTION_CUE = "问："
 SHOWN = 3
@@ -31,13 +33,23 @@ def refuse_overlap(questions: Path, held_out: Path, listing: Path) -> None:
     """
     kept = {asked(example.question) for example in read_questions(held_out)}
     shared = [e for e in read_questions(questions) if asked(e.question) in kept]
+    _refuse(shared, f"{questions}: {len(shared)} of its questions are in {held_out} too", listing)
+
+
+def refuse_taught(taught: Collection[str], training: str, held_out: Path, listing: Path) -> None:
+    """Make sure that no question of `held_out` was `taught` before, in what the message calls `training`.
+
+    Raises: as `refuse_overlap`.
+    """
+    shared = [e for e in read_questions(held_out) if asked(e.question) in taught]
+    _refuse(shared, f"{held_out}: {len(shared)} of its questions were in {training}", listing)
+
+
+def _refuse(shared: Sequence[QAExample], what: str, listing: Path) -> None:
     if not shared:
         return
     with replacing_text(listing) as stream:
         stream.writelines(f"{example.id}\t{asked(example.question)}\n" for example in shared)
     first = ", ".join(f"{example.id} {asked(example.question)[:40]}" for example in shared[:SHOWN])
     more = ", ..." if len(shared) > SHOWN else ""
-    raise InputError(
-        f"{questions}: {len(shared)} of its questions are in {held_out} too ({first}{more}); "
-        f"take out those listed in '{listing}'"
-    )
+    raise InputError(f"{what} ({first}{more}); take out those listed in '{listing}'")

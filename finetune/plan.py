@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.config import SFTConfig
-from finetune.data import IGNORED, EncodedRows, encode_rows, n_steps
+from finetune.data import IGNORED, EncodedRows, encode_rows, n_for_validation, n_steps
 from finetune.families import ModelFacts, facts_of
 from finetune.models import lora_targets, with_new_adapter
 from kb_index.errors import MissingExtraError, ModelError
@@ -32,7 +32,10 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A training's size; bytes are those of one process, tokens and steps those of one epoch of `n_rows` rows."""
+    """A training's size; bytes are those of one process, tokens and steps those of one epoch of `n_rows` rows.
+
+    `n_validation` rows beside them are not trained on.
+    """
 
     facts: ModelFacts
     lora_targets: list[str]
@@ -44,6 +47,7 @@ class Plan:
     optimizer: int
     activations: int
     n_rows: int
+    n_validation: int
     n_cut: int
     n_dropped: int
     n_tokens: int
@@ -73,7 +77,9 @@ def plan_training(
     rows = encode_rows(tokenizer, conversations, min(config.max_tokens, context_length(network)))
     tuned = network if config.full else with_new_adapter(network, config)
     n_parameters, n_trainable = _counts(tuned)
-    n_trained_rows = round(len(rows.rows) * (n_rows or len(conversations)) / max(1, len(conversations)))
+    n_usable = round(len(rows.rows) * (n_rows or len(conversations)) / max(1, len(conversations)))
+    n_validation = n_for_validation(n_usable, config.validation_share, config.max_validation_rows)
+    n_trained_rows = n_usable - n_validation
     frozen = 0 if config.full else round((n_own - packed) * _itemsize(network) + packed * FOUR_BIT)
     return Plan(
         facts,
@@ -86,6 +92,7 @@ def plan_training(
         optimizer=n_trainable * ADAM,
         activations=_activations(tuned, config, rows),
         n_rows=n_trained_rows,
+        n_validation=n_validation,
         n_cut=rows.n_cut,
         n_dropped=rows.n_dropped,
         n_tokens=_scaled([len(row.input_ids) for row in rows.rows], n_trained_rows),
@@ -106,8 +113,8 @@ def plan_lines(plan: Plan) -> list[str]:
         f"parameters    {plan.n_parameters:,}, of which {plan.n_trainable:,} ({share:.2%}) are trained",
         f"memory        {plan.memory / GIB:.2f} GiB a process, computing in {plan.dtype}: "
         + ", ".join(f"{part} {getattr(plan, part) / GIB:.2f}" for part in parts),
-        f"rows          {plan.n_rows:,}, the longest of {plan.longest:,} tokens; {plan.n_cut:,} lose triples, "
-        f"{plan.n_dropped:,} do not fit",
+        f"rows          {plan.n_rows:,}, and {plan.n_validation:,} to validate by, the longest of {plan.longest:,} "
+        f"tokens; {plan.n_cut:,} lose triples, {plan.n_dropped:,} do not fit",
         f"an epoch      {plan.n_tokens:,} tokens, {plan.n_answer_tokens:,} of them in answers",
         f"steps         {plan.steps:,}",
     ]

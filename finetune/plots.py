@@ -5,8 +5,10 @@ Figures are not shown, only returned or written.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,37 @@ from finetune.record import read_metrics
 from kb_index.atomic import replacing
 from kb_index.errors import InputError, MissingExtraError
 
-__all__ = ["run_curves", "write_run_plot"]
+__all__ = ["draw_if_possible", "run_curves", "write_run_plot"]
+
+logger = logging.getLogger(__name__)
 
 Lines = Sequence[Mapping[str, float]]
 PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
-    ("loss (nats a token)", {"loss": ("training", "-"), "validation_loss": ("validation", "o--")}),
+    ("loss (nats)", {"loss": ("training", "-"), "validation_loss": ("validation", "o--")}),
     ("learning rate", {"learning_rate": ("", "-")}),
-    ("reward", {"reward": ("samples", "o-"), "held_out_reward": ("held out", "o--")}),
+    ("reward", {"reward": ("samples", "o-"), "best_reward": ("best", "o:"), "held_out_reward": ("held out", "o--")}),
     ("held-out score", {"f1": ("F1", "o-"), "exact_match": ("exact match", "o--"), "held_out_accuracy": ("", "o-")}),
-    ("diversity", {"distinct_1": ("distinct-1", "o-"), "distinct_2": ("distinct-2", "o--")}),
+    (
+        "diversity",
+        {
+            "distinct_1": ("distinct-1", "o-"),
+            "distinct_2": ("distinct-2", "o--"),
+            "commonest_token": ("commonest", "o:"),
+        },
+    ),
+    ("drift from the start (nats a token)", {"kl": ("", "o-")}),
+    ("perplexity of a character", {"perplexity": ("", "o-")}),
+    ("tokens of a sample", {"tokens": ("", "o-")}),
 )
-LOGARITHMIC = "loss (nats a token)"
+LOGARITHMIC = "loss (nats)"
+OF_STAGES = "tokens"
+"""In lines of stages these are a sample's; in those of steps, what was read by then, which is not drawn."""
+PANELS_IN_A_ROW = 4
 BREAK: dict[str, Any] = {"marker": "s", "linestyle": "none", "color": "black", "fillstyle": "none", "markersize": 9}
 
 
 def run_curves(runs: Mapping[str, Lines]) -> Any:
-    """Draw loss, learning rate, reward, scores and diversity, from the lines of each run's `metrics.jsonl` by its name.
+    """Draw what was measured in the lines of each run's `metrics.jsonl`, by its name.
 
     Steps or stages go to the right. A run has one colour; where it was resumed, its line goes on after a hollow square.
 
@@ -40,10 +57,14 @@ def run_curves(runs: Mapping[str, Lines]) -> Any:
         from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise MissingExtraError("eval", "matplotlib") from error
-    keys = {key for lines in runs.values() for line in lines for key in line}
+    keys = {key for lines in runs.values() for line in lines for key in line if _is_drawn(line, key)}
     panels = [panel for panel in PANELS if keys & panel[1].keys()] or [PANELS[0]]
-    figure = Figure(figsize=(max(7.0, 5.5 * len(panels)), 4.2), layout="constrained")
-    for axes, (title, curves) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
+    rows, columns = ceil(len(panels) / PANELS_IN_A_ROW), min(len(panels), PANELS_IN_A_ROW)
+    figure = Figure(figsize=(max(7.0, 5.5 * columns), 4.2 * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in list(places)[len(panels) :]:
+        axes.remove()
+    for axes, (title, curves) in zip(figure.axes, panels, strict=True):
         for number, (name, lines) in enumerate(runs.items()):
             _draw_run(axes, lines, curves, name if len(runs) > 1 else "", f"C{number}")
         if any(line.get("part", 0) for lines in runs.values() for line in lines):
@@ -76,10 +97,24 @@ def write_run_plot(folders: Sequence[Path], out: Path) -> None:
         figure.savefig(part, format=out.suffix[1:], dpi=120)
 
 
+def draw_if_possible(folders: Sequence[Path], out: Path) -> None:
+    """Draw the runs in these folders where matplotlib is installed: a training is worth keeping without its picture."""
+    try:
+        write_run_plot(folders, out)
+    except MissingExtraError as error:
+        logger.warning("no curves: %s", error)
+
+
+def _is_drawn(line: Mapping[str, float], key: str) -> bool:
+    return key != OF_STAGES or "stage" in line
+
+
 def _draw_run(axes: Any, lines: Lines, curves: Mapping[str, tuple[str, str]], name: str, color: str) -> None:
     for number, (key, (label, style)) in enumerate(curves.items()):
         points = [
-            (line.get("step", line.get("stage", 0)), line[key], line.get("part", 0)) for line in lines if key in line
+            (line.get("step", line.get("stage", 0)), line[key], line.get("part", 0))
+            for line in lines
+            if key in line and _is_drawn(line, key)
         ]
         if not points:
             continue

@@ -9,12 +9,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["is_main", "main_first", "n_processes", "take_own_device"]
+__all__ = ["is_main", "main_first", "n_processes", "rank", "take_own_device"]
 
 
 def is_main() -> bool:
     """Tell whether this process is the one that writes files and talks to the user."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return rank() == 0
+
+
+def rank() -> int:
+    """Give this process's number among those that train together, from 0."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def n_processes() -> int:

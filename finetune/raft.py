@@ -1,6 +1,7 @@
 """Reward rAnked FineTuning: sample, reward, rank, fine-tune, again and again; the best stage's adapter is the result.
 
-It starts from a fine-tuned generator and never trains on held-out questions. Everything is on disk: `stages/N` holds
+It starts from a fine-tuned generator, and measures on questions that neither it nor the start was trained on, as far as
+the start's folder tells. Everything is on disk: `stages/N` holds
 what was drawn, rewarded, kept, trained and measured, and `resume` goes on there.
 
 Reference: Dong et al. 2023, RAFT: Reward rAnked FineTuning for Generative Foundation Model Alignment, arXiv:2304.06767.
@@ -11,30 +12,40 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from finetune.failures import memory_errors
 from finetune.json_rows import read_rows, write_rows
+from finetune.plots import draw_if_possible
+from finetune.processes import n_processes
 from finetune.raft_comparison import compare
 from finetune.raft_config import RaftConfig
 from finetune.raft_metrics import best_stage, reward_hacking
-from finetune.raft_plots import raft_curves
 from finetune.raft_prompts import PromptSets, RaftPrompt, prepare_prompts
-from finetune.raft_stage import StageRun, copy_adapter, run_stage
+from finetune.raft_stage import ADAPTER_FILES, StageRun, copy_adapter, run_stage
 from finetune.raft_tools import Tools, real_tools, start_adapter
 from finetune.raft_tracking import Report, stage_reporter
-from finetune.record import read_record, training_record
+from finetune.record import training_record
 from finetune.trackers import check_tracker
-from finetune.training_folder import RECORD_FILE, check_training_folder, write_json
-from kb_index.atomic import replacing, storage_errors
-from kb_index.errors import InputError, MissingExtraError
+from finetune.training_folder import RECORD_FILE, begin_record, check_training_folder, write_json
+from kb_index.atomic import storage_errors
+from kb_index.errors import InputError
+from kb_index.manifest import MANIFEST_FILE
 
 __all__ = ["RaftResult", "run"]
 
 logger = logging.getLogger(__name__)
 
+DATA = {
+    "rows_sha256": "questions' file",
+    "start_sha256": "start adapter",
+    "reward_model_sha256": "reward model",
+    "index_sha256": "index",
+}
+"""Fingerprints of what a training takes in, and what the user calls it."""
 MAY_CHANGE = {"out", "stages", "alarm_stages", "resume", "report_to", "rows_at_once", "gradient_checkpointing"}
 PACKAGES = ("torch", "transformers", "peft")
 
@@ -60,11 +71,14 @@ def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -
     `tools` open and train the models; None means the real ones.
 
     Raises:
-        InputError: there is no adapter to start from; held-out questions are among the training questions; a
-            training is resumed with other settings.
+        InputError: there is no fine-tuned generator to start from; held-out questions are among those it was or will
+            be trained on; a training is resumed with other settings or data, or started in several processes.
         QuestionFileError, IndexFolderError, ModelError, MissingExtraError: what `config` names cannot be opened.
         StorageError: `config.out` cannot be written, or holds other things than a training.
+        TrainingError: the loss is no number, or the memory is full.
     """
+    if n_processes() > 1:
+        raise InputError(f"{n_processes()} processes: RAFT is run by one; start it without a launcher")
     config = replace(config, adapter=start_adapter(config))
     tools = tools or real_tools(config, progress)
     check_tracker(config.report_to)
@@ -73,11 +87,14 @@ def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -
         record = _begin(config)
         prompts = _prompts(config, progress)
         stages = StageRun(config, prompts, tools, progress)
-        with stage_reporter(config.report_to, config.out) as report:
-            metrics, alarm = _run_stages(stages, report)
-        best = best_stage(metrics)
-        copy_adapter(stages.adapter(best), config.out)
-        result = RaftResult(config.out, best, alarm, metrics, compare(stages, best))
+        advice = f"lower --samples (now {config.samples}) or --max-new-tokens (now {config.max_new_tokens})"
+        with memory_errors(f"{advice}, or choose a smaller model"):
+            stages.begin()
+            with stage_reporter(config.report_to, config.out) as report:
+                metrics, alarm = _run_stages(stages, report)
+            best = best_stage(metrics)
+            copy_adapter(stages.adapter(best), config.out)
+            result = RaftResult(config.out, best, alarm, metrics, compare(stages, best))
         write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
     return result
 
@@ -89,7 +106,7 @@ def _run_stages(run: StageRun, report: Report) -> tuple[list[dict[str, Any]], bo
         metrics.append(run_stage(run, stage))
         write_rows(metrics, run.config.out / "metrics.jsonl")
         report(metrics[-1])
-        _draw(metrics, run.config.out)
+        draw_if_possible([run.config.out], run.config.out / "curves.png")
         logger.info("stage %d: held-out F1 %.4f", stage, metrics[-1]["f1"])
         alarm = reward_hacking(metrics[1:], run.config.alarm_stages)
         if alarm:
@@ -100,29 +117,26 @@ def _run_stages(run: StageRun, report: Report) -> tuple[list[dict[str, Any]], bo
 
 def _begin(config: RaftConfig) -> dict[str, Any]:
     """Put on record what is trained; a resumed training must be the recorded one, a new one replaces an old one."""
-    data = {"rows_sha256": _fingerprint(path for path in (config.questions, config.held_out) if path)}
+    files = {
+        "rows_sha256": (config.questions, config.held_out),
+        "start_sha256": (config.adapter and config.adapter / ADAPTER_FILES[-1],),
+        "reward_model_sha256": (config.reward_model and config.reward_model / ADAPTER_FILES[-1],),
+        "index_sha256": (config.index and config.index / MANIFEST_FILE,),
+    }
+    data = {name: _fingerprint(filter(None, paths)) for name, paths in files.items()}
     record = training_record(asdict(config), data, PACKAGES)
-    path = config.out / RECORD_FILE
-    if config.resume and path.is_file():
-        before = read_record(path)
-        names = [field.name for field in fields(RaftConfig) if field.name not in MAY_CHANGE]
-        changed = [name for name in names if before["config"].get(name) != record["config"][name]]
-        changed += ["the questions' file"] * (before["rows_sha256"] != record["rows_sha256"])
-        if changed:
-            raise InputError(
-                f"{config.out}: resumed with other {', '.join(changed)} than it was begun with; "
-                "give the same, or begin anew without --resume"
-            )
-    else:
+    resumes = config.resume and (config.out / RECORD_FILE).is_file()
+    if not resumes:
         config.out.mkdir(parents=True, exist_ok=True)
         for name in ("training.jsonl", "held_out.jsonl", "comparison.json"):
             (config.out / name).unlink(missing_ok=True)
         shutil.rmtree(config.out / "stages", ignore_errors=True)
-    write_json(path, record)
+    same = [field.name for field in fields(RaftConfig) if field.name not in MAY_CHANGE]
+    begin_record(config.out, record, resumes, same, DATA)
     return record
 
 
-def _fingerprint(paths: Any) -> str:
+def _fingerprint(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.read_bytes() if path.is_file() else b"")
@@ -144,15 +158,4 @@ def _write_prompts(prompts: Sequence[RaftPrompt], path: Path) -> None:
 
 
 def _read_prompts(path: Path) -> list[RaftPrompt]:
-    return [RaftPrompt(row["id"], row["text"], tuple(row["gold"])) for row in read_rows(path)]
-
-
-def _draw(metrics: Sequence[dict[str, Any]], out: Path) -> None:
-    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
-    try:
-        figure = raft_curves(metrics)
-    except MissingExtraError as error:
-        logger.warning("no curves: %s", error)
-        return
-    with replacing(out / "curves.png") as part:
-        figure.savefig(part, format="png", dpi=120)
+    return [RaftPrompt(row["id"], row["text"], tuple(row["gold"]), row["target"]) for row in read_rows(path)]

@@ -9,10 +9,13 @@ from typing import Literal, get_args
 from finetune.config import TRACKERS, SFTConfig
 from finetune.ranges import Range, at_least, check_ranges, over_zero, shares
 from kb_index.errors import InputError
+from kbqa_agent.prompts import MAX_VALUE_CHARS
 
 __all__ = ["RaftConfig", "Ranking"]
 
 Ranking = Literal["prompt", "batch"]
+MIXED_WEIGHT = 0.5
+"""The least weight with which the rule's right answers stay over its wrong ones, whatever a reward model says."""
 RANGES: tuple[Range, ...] = (
     *at_least(1, "stages", "batch", "samples", "accept_one_in", "max_new_tokens", "held_out_questions"),
     *over_zero("temperature", "top_p"),
@@ -42,11 +45,13 @@ class RaftConfig:
     model: str | None = None
     """A Hugging Face name, a folder or a .gguf file; None is the embedded model."""
     adapter: Path | None = None
-    """The adapter to start from, which is the reference too; None is the shipped one, for the embedded model only."""
+    """The adapter to start from, which is the reference too, or "shipped"; None is the shipped one for the embedded
+    model, and a new one for a model that `kbqa finetune sft` tuned as a whole. "none" begins a new one on any model."""
     reward_model: Path | None = None
     """A folder as `kbqa finetune reward` writes it."""
     held_out: Path | None = None
-    """Questions to measure each stage on; None draws `held_out_questions` of `questions`, which no stage then sees."""
+    """Questions to measure each stage on; None draws `held_out_questions` of `questions`, which no stage then sees, and
+    which the start did not see either."""
     stages: int = 4
     """T: how often to sample, reward, rank and fine-tune."""
     batch: int = 256
@@ -57,15 +62,18 @@ class RaftConfig:
     """k of the acceptance ratio 1/k; with the ranking "prompt" it is K, one sample of each prompt."""
     temperature: float = 1.0
     top_p: float = 1.0
-    max_new_tokens: int = 48
+    max_new_tokens: int = 2 * MAX_VALUE_CHARS + 8
+    """The longest answer that is drawn; by default the longest value of a prompt at two tokens a character."""
     ranking: Ranking = "prompt"
     """"prompt" keeps the best sample of each prompt, "batch" the floor(b/k) best samples of the whole batch."""
-    rule_weight: float = 1.0
-    """The rule's share of the reward; the reward model has the rest."""
+    rule_weight: float | None = None
+    """The rule's share of the reward; the reward model has the rest. None is 1, or with a reward model `MIXED_WEIGHT`,
+    where the reward model ranks answers that the rule holds for equal, and overrules it nowhere."""
     kl_weight: float = 0.0
     """beta: how much a sample's (log p - log p_ref) per token, in nats, is taken off its reward."""
     skip_decided: bool = True
-    """Leave out the prompts whose samples are all right or all wrong: they do not tell a better answer from a worse."""
+    """Leave out the prompts whose samples are all wrong, or all worth the same: they tell no better one from a worse.
+    By the rule alone, samples that are all right are worth the same; without the rule, none is wrong."""
     replay_share: float = 0.1
     """The share of a stage's training rows that are gold answers of other prompts, as supervised training has them."""
     held_out_questions: int = 200
@@ -94,9 +102,9 @@ class RaftConfig:
             raise InputError(f"ranking={self.ranking!r}: expected one of {', '.join(get_args(Ranking))}")
         if self.report_to not in TRACKERS:
             raise InputError(f"report_to={self.report_to!r}: expected one of {', '.join(TRACKERS)}")
-        if not 0 <= self.rule_weight <= 1:
+        if not 0 <= self.weight_of_rule <= 1:
             raise InputError(f"rule_weight={self.rule_weight}: expected a share from 0 to 1")
-        if self.rule_weight < 1 and self.reward_model is None:
+        if self.weight_of_rule < 1 and self.reward_model is None:
             raise InputError(
                 f"rule_weight={self.rule_weight} without a reward model; name one, or leave the weight at 1"
             )
@@ -106,6 +114,20 @@ class RaftConfig:
             )
         self._check_what_ranking_needs()
         self.training(self.questions, self.out, self.adapter, self.seed)
+
+    @property
+    def weight_of_rule(self) -> float:
+        """The rule's share of the reward, also where it was left open."""
+        if self.rule_weight is not None:
+            return self.rule_weight
+        return 1.0 if self.reward_model is None else MIXED_WEIGHT
+
+    @property
+    def start(self) -> Path | None:
+        """The folder of the adapter, or else of the model, that is trained further; None for no folder."""
+        if self.adapter is not None:
+            return self.adapter
+        return Path(self.model) if self.model and Path(self.model).is_dir() else None
 
     def training(self, data: Path, out: Path, adapter: Path | None, seed: int) -> SFTConfig:
         """Give the settings with which a stage goes on from `adapter`. Raises: InputError."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.raft_prompts import RaftPrompt
-from kbqa_agent.prompts import UNKNOWN
+from kbqa_agent.prompts import UNKNOWN, answer_text
 from kbqa_agent.qa_data import comparable
 
 __all__ = [
@@ -31,12 +31,15 @@ _TOKEN = re.compile(r"[A-Za-z0-9]+|\S")
 def answer_f1(prompt: RaftPrompt, answer: str) -> float:
     """Give the official F1 of one answer: of the sets {answer} and gold, where "not known" is the empty set.
 
-    >>> answer_f1(RaftPrompt("1", "", ("惠能", "六祖")), "惠能"), answer_f1(RaftPrompt("2", "", ()), "不知道")
+    Gold answers are compared as prompts hold them, cut to a line: the generator cannot write what it was not shown.
+
+    >>> two, none = RaftPrompt("1", "", ("惠能", "六祖"), "惠能"), RaftPrompt("2", "", (), "不知道")
+    >>> answer_f1(two, "惠能"), answer_f1(none, "不知道")
     (0.6666666666666666, 1.0)
 
     Reference: Duan 2016, Overview of the NLPCC-ICCPOL 2016 Shared Task: Open Domain Chinese Question Answering.
     """
-    given, gold = {comparable(answer)} - {UNKNOWN, ""}, set(map(comparable, prompt.gold))
+    given, gold = {comparable(answer)} - {UNKNOWN, ""}, {comparable(answer_text(gold)) for gold in prompt.gold}
     return 2 * len(given & gold) / (len(given) + len(gold)) if given or gold else 1.0
 
 

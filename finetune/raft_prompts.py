@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from finetune.data import RowOptions, rows_from_questions
-from finetune.overlap import asked, refuse_overlap
+from finetune.overlap import asked, refuse_overlap, refuse_taught
 from finetune.raft_config import RaftConfig
+from finetune.trained_questions import trained_questions
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
@@ -29,16 +30,16 @@ MAX_HELD_OUT_SHARE = 0.2
 
 
 class RaftPrompt(NamedTuple):
-    """A prompt and its gold answers; none where the prompt does not hold them, so that "not known" is right."""
+    """A prompt and its gold answers; none where the prompt does not hold them, so that "not known" is right.
+
+    `target` is the answer that supervised training teaches: of several gold ones that which the prompt holds, as long
+    as it stands there.
+    """
 
     id: str
     text: str
     gold: tuple[str, ...]
-
-    @property
-    def target(self) -> str:
-        """The answer that supervised training would teach."""
-        return self.gold[0] if self.gold else UNKNOWN
+    target: str
 
 
 class PromptSets(NamedTuple):
@@ -51,24 +52,31 @@ class PromptSets(NamedTuple):
 def prepare_prompts(config: RaftConfig, progress: bool = True) -> PromptSets:
     """Read the questions, set some apart, and write the prompts that `ask` would give.
 
+    Questions that the start was trained on are not held out.
+
     Raises: QuestionFileError, IndexFolderError; InputError where neither an index nor closed-book prompts are asked
-    for, held-out questions are among the training questions, or none are left.
+    for, held-out questions are among those that were or will be trained on, or none are left.
     """
     for path in (config.questions, config.held_out):
         if path and config.index is None and not config.closed_book and detect_format(path) != "text2text":
             raise InputError(f"{path}: expected an --index whose triples go into the prompts, or --closed-book")
     training = draw(_read(config.questions), config.limit, config.seed)
+    start = config.start
+    taught = trained_questions(start) if start else set()
     if config.held_out is None:
-        training, held_out = _split(training, config.held_out_questions, config.seed)
+        training, held_out = _split(training, config.held_out_questions, config.seed, taught)
     else:
-        refuse_overlap(config.questions, config.held_out, config.out.with_name(f"{config.out.name}.overlap.tsv"))
+        listing = config.out.with_name(f"{config.out.name}.overlap.tsv")
+        refuse_overlap(config.questions, config.held_out, listing)
+        refuse_taught(taught, f"the training of '{start}'", config.held_out, listing)
         held_out = draw(_read(config.held_out), config.held_out_questions, config.seed)
     with _prompt_writer(config, progress) as write:
         sets = PromptSets(write(config.questions, training), write(config.held_out or config.questions, held_out))
     if not sets.training or not sets.held_out:
         raise InputError(
             f"{config.questions}: {len(sets.training)} prompts to train on and {len(sets.held_out)} to measure on; "
-            "expected at least one of each; give more questions, or an index that knows what they ask about"
+            "expected at least one of each; give more questions, some that the start was not trained on, "
+            "and an index that knows what they ask about"
         )
     return sets
 
@@ -85,7 +93,7 @@ def prompts_from_questions(
         own = zlib.crc32(f"{options.seed} {example.id} {example.question}".encode())
         for row in rows_from_questions([example], candidates_of, replace(options, seed=own)):
             gold = () if row.output == UNKNOWN else example.answers
-            prompts.append(RaftPrompt(example.id, row.input, gold))
+            prompts.append(RaftPrompt(example.id, row.input, gold, row.output))
     return prompts
 
 
@@ -109,11 +117,14 @@ def _read(path: Path) -> list[QAExample]:
     return [QAExample(str(i), row.input, (row.output,)) for i, row in enumerate(rows, 1)]
 
 
-def _split(examples: Sequence[QAExample], n: int, seed: int) -> tuple[list[QAExample], list[QAExample]]:
-    """Hold out `n` different questions (a fifth of all, if there are few), with all their repetitions."""
+def _split(
+    examples: Sequence[QAExample], n: int, seed: int, taught: Collection[str]
+) -> tuple[list[QAExample], list[QAExample]]:
+    """Hold out `n` different questions that were not `taught`, at most a fifth of all, with all their repetitions."""
     different = list(dict.fromkeys(asked(e.question) for e in examples))
-    n = min(n, max(1, int(MAX_HELD_OUT_SHARE * len(different))), len(different))
-    drawn = set(random.Random(seed).sample(different, n))
+    n = min(n, max(1, int(MAX_HELD_OUT_SHARE * len(different))))
+    new = [question for question in different if question not in taught]
+    drawn = set(random.Random(seed).sample(new, min(n, len(new))))
     held_out = {asked(e.question): e for e in examples if asked(e.question) in drawn}
     return [e for e in examples if asked(e.question) not in drawn], list(held_out.values())
 
@@ -133,7 +144,8 @@ def _prompt_writer(
 
         def write(path: Path, examples: Sequence[QAExample]) -> list[RaftPrompt]:
             if detect_format(path) == "text2text":
-                return [RaftPrompt(e.id, e.question, () if e.answers == (UNKNOWN,) else e.answers) for e in examples]
+                golds = [() if e.answers == (UNKNOWN,) else e.answers for e in examples]
+                return [RaftPrompt(e.id, e.question, g, e.answers[0]) for e, g in zip(examples, golds, strict=True)]
             bar = tqdm(examples, "retrieve", unit="question", disable=None if progress else True)
             return prompts_from_questions(bar, candidates_of, options)
 

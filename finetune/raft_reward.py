@@ -8,12 +8,23 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.fitting import stated_values
 from finetune.raft_prompts import RaftPrompt
 from kbqa_agent.prompts import UNKNOWN, answer_text
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.tokenizing import QUESTION_LINES
 
-__all__ = ["RIGHT", "UNSUPPORTED", "WRONG", "RewardModel", "is_right", "mixed", "penalised", "rule_reward"]
+__all__ = [
+    "RIGHT",
+    "UNSUPPORTED",
+    "WRONG",
+    "RewardModel",
+    "is_right",
+    "mixed",
+    "penalised",
+    "rule_reward",
+    "shown_values",
+]
 
 RIGHT = 1.0
 WRONG = 0.0
@@ -37,11 +48,12 @@ def rule_reward(prompt: RaftPrompt, answer: str) -> float:
     Right is a gold answer that is an object of a triple in the prompt, and "not known" where no gold answer is. Without
     triples, as closed-book prompts are, nothing can be supported: a gold answer is right, everything else is wrong.
 
-    >>> shown = RaftPrompt("1", "【坛经】\n作者：惠能\n语言：中文\n问：《坛经》是谁写的？\n答：", ("惠能",))
+    >>> text = "【坛经】\n作者：惠能\n语言：中文\n问：《坛经》是谁写的？\n答："
+    >>> shown = RaftPrompt("1", text, ("惠能",), "惠能")
     >>> [rule_reward(shown, answer) for answer in ("惠能", "中文", "不知道", "李白")]
     [1.0, 0.0, 0.0, -0.5]
     """
-    given, values = comparable(answer), _shown_values(prompt.text)
+    given, values = comparable(answer), shown_values(prompt.text)
     if given == UNKNOWN:
         return WRONG if prompt.gold else RIGHT
     if values is not None and (not given or given not in values):
@@ -79,12 +91,10 @@ def penalised(rewards: NDArray[np.float64], drift: NDArray[np.float64], kl_weigh
     return rewards - kl_weight * drift
 
 
-def _shown_values(prompt: str) -> set[str] | None:
+def shown_values(prompt: str) -> set[str] | None:
     """Collect the values in a prompt's lines of triples; None where it has no such line.
 
-    An attribute may hold a colon too, so what follows any colon of a line counts: rather one value too many than a
-    supported answer punished.
+    Of what `stated_values` gives: rather one value too many than a supported answer punished.
     """
     facts = [line for line in prompt.split("\n")[:-QUESTION_LINES] if not line.startswith("【")]
-    values = {comparable(line[i + 1 :]) for line in facts for i, c in enumerate(line) if c == "："}
-    return values if facts else None
+    return stated_values(facts) if facts else None

@@ -21,15 +21,18 @@ from kbqa_agent.types import Generator
 
 __all__ = [
     "Drawn",
+    "Kept",
     "Rewarded",
     "draw_samples",
     "greedy",
     "log_likelihoods",
     "majority",
     "model_scores",
+    "read_kept",
     "read_rewards",
     "read_samples",
     "reward_samples",
+    "write_kept",
     "write_rewards",
     "write_samples",
 ]
@@ -56,6 +59,15 @@ class Rewarded(NamedTuple):
     model: NDArray[np.float64] | None
     drift: NDArray[np.float64]
     reward: NDArray[np.float64]
+
+
+class Kept(NamedTuple):
+    """A row that a stage trains on: the best sample of a prompt or, without a reward, the gold answer of another."""
+
+    id: str
+    prompt: str
+    answer: str
+    reward: float | None
 
 
 def draw_samples(
@@ -118,10 +130,11 @@ def reward_samples(
 
 
 def model_scores(judge: RewardModel, drawn: Sequence[Drawn]) -> NDArray[np.float64]:
-    """Score all samples with a reward model, (n_prompts, K)."""
-    prompts = [d.prompt.text for d in drawn for _ in d.texts]
-    scores = np.asarray(judge.score(prompts, [text for d in drawn for text in d.texts]), np.float64)
-    return scores.reshape(len(drawn), -1)
+    """Score all samples with a reward model, (n_prompts, K); equal samples of a prompt are scored once."""
+    different = list(dict.fromkeys((d.prompt.text, text) for d in drawn for text in d.texts))
+    scores = map(float, judge.score([prompt for prompt, _ in different], [text for _, text in different]))
+    scored = dict(zip(different, scores, strict=True))
+    return np.array([[scored[d.prompt.text, text] for text in d.texts] for d in drawn], np.float64)
 
 
 def majority(drawn: Drawn) -> str:
@@ -142,6 +155,7 @@ def write_samples(drawn: Sequence[Drawn], path: Path) -> None:
                 "id": d.prompt.id,
                 "prompt": d.prompt.text,
                 "gold": d.prompt.gold,
+                "target": d.prompt.target,
                 "samples": [
                     {"text": text, "n_tokens": n, "log_likelihood": likely}
                     for text, n, likely in zip(d.texts, d.n_tokens, d.log_likelihoods, strict=True)
@@ -157,7 +171,7 @@ def read_samples(path: Path) -> list[Drawn]:
     """Read what `write_samples` wrote. Raises: InputError."""
     return [
         Drawn(
-            RaftPrompt(row["id"], row["prompt"], tuple(row["gold"])),
+            RaftPrompt(row["id"], row["prompt"], tuple(row["gold"]), row["target"]),
             *(tuple(s[name] for s in row["samples"]) for name in ("text", "n_tokens", "log_likelihood")),
         )
         for row in read_rows(path)
@@ -181,6 +195,16 @@ def read_rewards(path: Path) -> Rewarded:
     rows = read_rows(path)
     columns = {name: np.array([row[name] for row in rows]) for name in Rewarded._fields if name in rows[0]}
     return Rewarded(columns["rule"], columns.get("model"), columns["drift"], columns["reward"])
+
+
+def write_kept(kept: Sequence[Kept], path: Path) -> None:
+    """Write the rows that a stage trains on. Raises: StorageError."""
+    write_rows((row._asdict() for row in kept), path)
+
+
+def read_kept(path: Path) -> list[Kept]:
+    """Read what `write_kept` wrote. Raises: InputError."""
+    return [Kept(**row) for row in read_rows(path)]
 
 
 def _by_length(texts: Sequence[str]) -> list[list[int]]:

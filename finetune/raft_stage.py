@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.json_rows import read_rows, write_rows
@@ -25,13 +26,16 @@ from finetune.raft_ranking import best_of_batch, best_of_each, undecided
 from finetune.raft_reward import is_right, rule_reward
 from finetune.raft_samples import (
     Drawn,
+    Kept,
     Rewarded,
     draw_samples,
     greedy,
     log_likelihoods,
+    read_kept,
     read_rewards,
     read_samples,
     reward_samples,
+    write_kept,
     write_rewards,
     write_samples,
 )
@@ -39,14 +43,14 @@ from finetune.raft_tools import Policy, Tools
 from finetune.training_folder import write_json
 from kb_index.atomic import filling_folder
 
-__all__ = ["StageRun", "copy_adapter", "keep", "measure", "run_stage"]
+__all__ = ["ADAPTER_FILES", "StageRun", "copy_adapter", "keep", "measure", "run_stage"]
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """What all stages of a training share. `config.adapter` is the start, stage 0."""
+    """What all stages of a training share. `config.adapter` is the start, stage 0; None is a new one in its folder."""
 
     config: RaftConfig
     prompts: PromptSets
@@ -61,6 +65,13 @@ class StageRun:
         """Give the adapter that a stage ends with."""
         start = self.config.adapter
         return self.folder(stage) / "adapter" if stage or start is None else start
+
+    def begin(self) -> None:
+        """Write the new adapter that the stages go on from, where there is none to start from."""
+        if self.config.adapter is None and not _is_adapter(self.adapter(0)):
+            assert self.tools.write_new_adapter is not None  # noqa: S101 - tools without it are given an adapter
+            out = self.adapter(0)
+            self.tools.write_new_adapter(self.config.training(self.config.questions, out, None, self.config.seed))
 
     def seed(self, stage: int) -> int:
         """Give a stage its own seed."""
@@ -92,13 +103,23 @@ def keep(config: RaftConfig, rewarded: Rewarded, seed: int) -> list[tuple[int, i
     """Choose the samples to train on, as (prompt, sample), by the ranking of the configuration."""
     counted = np.arange(len(rewarded.reward))
     if config.skip_decided:
-        counted = np.flatnonzero(undecided(is_right(rewarded.rule)))
+        counted = np.flatnonzero(_telling(rewarded, config.weight_of_rule))
     rewards = rewarded.reward[counted]
     if config.ranking == "prompt":
         chosen = best_of_each(rewards, seed)
     else:
         chosen = best_of_batch(rewards, len(rewarded.reward) // config.accept_one_in, seed)
     return [(int(counted[i]), sample) for i, sample in chosen]
+
+
+def _telling(rewarded: Rewarded, rule_weight: float) -> NDArray[np.bool_]:
+    """Tell which prompts have a sample to learn from that is worth more than another, (n_prompts,).
+
+    Right samples that differ are told apart by a reward model. The best of wrong ones is not learnt from.
+    """
+    worths = [rewarded.rule] if rewarded.model is None else [rewarded.rule * rule_weight, rewarded.model]
+    differs: NDArray[np.bool_] = np.any([np.ptp(worth, axis=1) > 0 for worth in worths], axis=0)
+    return differs & is_right(rewarded.rule).any(axis=1) if rule_weight else differs
 
 
 def measure(run: StageRun, stage: int) -> dict[str, float]:
@@ -126,6 +147,10 @@ def copy_adapter(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, part / name)
 
 
+def _is_adapter(folder: Path) -> bool:
+    return all((folder / name).exists() for name in ADAPTER_FILES)
+
+
 def _sampled(run: StageRun, stage: int) -> list[Drawn]:
     path = run.folder(stage) / "samples.jsonl"
     if not path.exists():
@@ -142,44 +167,40 @@ def _rewarded(run: StageRun, stage: int, drawn: Sequence[Drawn]) -> Rewarded:
             start, hidden = run.policy(0), None if run.progress else True
             bar = tqdm(drawn, "reference", unit="prompt", disable=hidden)
             reference = [log_likelihoods(start, d.prompt.text, d.texts) for d in bar]
-        weight, opening = run.config.rule_weight, run.tools.open_reward_model
+        weight, opening = run.config.weight_of_rule, run.tools.open_reward_model
         judge = opening() if weight < 1 and opening else None
         write_rewards(drawn, reward_samples(drawn, reference, judge, weight, run.config.kl_weight), path)
     return read_rewards(path)
 
 
-def _kept(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarded) -> list[dict[str, Any]]:
-    """Rank the samples and mix in gold answers of other prompts; a row of those has no reward."""
+def _kept(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarded) -> list[Kept]:
+    """Rank the samples and mix in gold answers of other prompts."""
     path = run.folder(stage) / "kept.jsonl"
     if not path.exists():
         rows = [
-            _training_row(drawn[i].prompt, drawn[i].texts[sample], float(rewarded.reward[i, sample]))
+            Kept(*drawn[i].prompt[:2], drawn[i].texts[sample], float(rewarded.reward[i, sample]))
             for i, sample in keep(run.config, rewarded, run.seed(stage))
         ]
-        taken, share = {row["id"] for row in rows}, run.config.replay_share
+        taken, share = {row.id for row in rows}, run.config.replay_share
         others = [prompt for prompt in run.prompts.training if prompt.id not in taken]
         n_replayed = min(len(others), round(len(rows) * share / (1 - share)))
         replayed = random.Random(f"replay {run.seed(stage)}").sample(others, n_replayed)
-        write_rows(rows + [_training_row(prompt, prompt.target, None) for prompt in replayed], path)
-    return read_rows(path)
+        write_kept(rows + [Kept(p.id, p.text, p.target, None) for p in replayed], path)
+    return read_kept(path)
 
 
-def _train(run: StageRun, stage: int, kept: Sequence[dict[str, Any]]) -> None:
+def _train(run: StageRun, stage: int, kept: Sequence[Kept]) -> None:
     """Go on from the adapter before on what was kept; with too little to train on, that adapter stays."""
     out = run.adapter(stage)
-    if not all((out / name).exists() for name in ADAPTER_FILES):
+    if not _is_adapter(out):
         if len(kept) < 2:
             copy_adapter(run.adapter(stage - 1), out)
         else:
             settings = run.config.training(
                 run.folder(stage) / "kept.jsonl", out, run.adapter(stage - 1), run.seed(stage)
             )
-            run.tools.train(settings, [((row["prompt"], row["answer"]),) for row in kept])
+            run.tools.train(settings, [((row.prompt, row.answer),) for row in kept])
     shutil.rmtree(out / "checkpoints", ignore_errors=True)  # larger than the adapter, and of no use any more
-
-
-def _training_row(prompt: RaftPrompt, answer: str, reward: float | None) -> dict[str, Any]:
-    return {"id": prompt.id, "prompt": prompt.text, "answer": answer, "reward": reward}
 
 
 def _measured(policy: Policy, prompt: RaftPrompt, answer: str) -> dict[str, Any]:
@@ -197,7 +218,7 @@ def _measured(policy: Policy, prompt: RaftPrompt, answer: str) -> dict[str, Any]
     }
 
 
-def _sample_figures(drawn: Sequence[Drawn], rewarded: Rewarded, kept: Sequence[dict[str, Any]]) -> dict[str, float]:
+def _sample_figures(drawn: Sequence[Drawn], rewarded: Rewarded, kept: Sequence[Kept]) -> dict[str, float]:
     texts = [text for d in drawn for text in d.texts]
     right = is_right(rewarded.rule)
     return {
@@ -205,8 +226,8 @@ def _sample_figures(drawn: Sequence[Drawn], rewarded: Rewarded, kept: Sequence[d
         "best_reward": float(rewarded.reward.max(axis=1).mean()),
         "right": float(right.mean()),
         "undecided": float(undecided(right).mean()),
-        "kept": sum(row["reward"] is not None for row in kept),
-        "replayed": sum(row["reward"] is None for row in kept),
+        "kept": sum(row.reward is not None for row in kept),
+        "replayed": sum(row.reward is None for row in kept),
         "kl": float(rewarded.drift.mean()),
         "distinct_1": distinct(texts, 1),
         "distinct_2": distinct(texts, 2),

@@ -13,13 +13,18 @@ from typing import Protocol
 from finetune.config import SFTConfig
 from finetune.raft_config import RaftConfig
 from finetune.raft_reward import RewardModel
+from finetune.record import read_record
+from finetune.training_folder import RECORD_FILE
 from kb_index.errors import InputError
 from kbqa_agent.causal_models import EMBEDDED
-from kbqa_agent.generation import HuggingFaceGenerator, load_generator, shipped_adapter
+from kbqa_agent.generation import HuggingFaceGenerator, load_generator
 from kbqa_agent.sampling import Sampled
+from kbqa_agent.shipped import locate_adapter, shipped_adapter
 from kbqa_agent.types import Generator
 
 __all__ = ["Policy", "Tools", "real_tools", "start_adapter"]
+
+NO_ADAPTER = "none"
 
 
 class Policy(Generator, Protocol):
@@ -40,11 +45,15 @@ class Policy(Generator, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """How to open the generator with an adapter, to train an adapter on conversations, and to open the reward model."""
+    """How to open a generator with an adapter, train an adapter on conversations, and open the reward model.
+
+    `write_new_adapter` puts one that changes nothing yet into the folder that its settings name.
+    """
 
     open_policy: Callable[[Path], Policy]
     train: Callable[[SFTConfig, Sequence[Sequence[tuple[str, str]]]], object]
     open_reward_model: Callable[[], RewardModel] | None = None
+    write_new_adapter: Callable[[SFTConfig], object] | None = None
 
 
 def real_tools(config: RaftConfig, progress: bool) -> Tools:
@@ -65,19 +74,35 @@ def real_tools(config: RaftConfig, progress: bool) -> Tools:
         judge: RewardModel = load_reward_model(config.reward_model)
         return judge
 
-    return Tools(opened.open, train, open_reward_model if config.reward_model else None)
+    def write_new_adapter(settings: SFTConfig) -> None:
+        from finetune.models import open_trainable, save_adapter
+
+        opened.close()
+        save_adapter(open_trainable(settings)[0], settings.out, settings.model)
+
+    return Tools(opened.open, train, open_reward_model if config.reward_model else None, write_new_adapter)
 
 
-def start_adapter(config: RaftConfig) -> Path:
-    """Give the adapter that RAFT starts from. Raises: InputError where there is none."""
+def start_adapter(config: RaftConfig) -> Path | None:
+    """Give the adapter that RAFT starts from; None: a new one, on a model that is fine-tuned as a whole.
+
+    Raises: InputError where nothing that is fine-tuned was named.
+    """
+    if config.adapter is not None:
+        return None if str(config.adapter) == NO_ADAPTER else locate_adapter(config.adapter)
     shipped = shipped_adapter() if config.model in (None, EMBEDDED) else None
-    adapter = config.adapter or shipped
-    if adapter is None:
+    if shipped is None and not _is_tuned_whole(config.start):
         raise InputError(
-            f"model {str(config.model)!r} without an adapter: RAFT goes on from a fine-tuned generator; "
-            "train one with `kbqa finetune sft` and pass it with --adapter"
+            f"model {str(config.model)!r} without an adapter: RAFT goes on from a fine-tuned generator; train one with "
+            f"`kbqa finetune sft` and pass it with --adapter, or say --adapter {NO_ADAPTER} where the model is one"
         )
-    return adapter
+    return shipped
+
+
+def _is_tuned_whole(folder: Path | None) -> bool:
+    """Tell whether a model's folder is what a training of all weights wrote."""
+    record = folder / RECORD_FILE if folder else None
+    return bool(record and record.is_file() and read_record(record)["config"].get("full"))
 
 
 class _OneModel:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from finetune.trackers import PROJECT
+from finetune.trackers import trackio_project, wandb_run
 
 __all__ = ["Report", "stage_reporter"]
 
@@ -34,8 +34,7 @@ Sender = tuple[Callable[[dict[str, float], int], Any], Callable[[], Any]]
 
 
 def _wandb(out: Path) -> Sender:
-    wandb = import_module("wandb")
-    run = wandb.init(project=os.environ.get("WANDB_PROJECT", PROJECT), name=out.name, dir=out)
+    run = wandb_run(out)
     return lambda figures, stage: run.log(figures, step=stage), run.finish
 
 
@@ -53,5 +52,5 @@ def _tensorboard(out: Path) -> Sender:
 
 def _trackio(out: Path) -> Sender:
     trackio = import_module("trackio")
-    trackio.init(project=os.environ.get("TRACKIO_PROJECT", PROJECT), name=out.name)
+    trackio.init(project=trackio_project(), name=out.name)
     return lambda figures, stage: trackio.log(figures, step=stage), trackio.finish

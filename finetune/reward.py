@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.comparisons import Comparison, EncodedComparisons, encode_comparisons, grouped, hold_out, shuffled
+from finetune.failures import memory_errors
+from finetune.plots import draw_if_possible
 from finetune.preferences import Preference, write_preferences
 from finetune.processes import n_processes
-from finetune.record import read_metrics, sha256_of, training_record
+from finetune.record import sha256_of, training_record
 from finetune.reward_config import CONTROL_UP_TO, RewardConfig
-from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval, reward_curve
+from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval
 from finetune.reward_model import RewardModel, load_reward_model, save_reward_model
 from finetune.reward_network import open_reward_base, with_reward_adapter
-from finetune.trackers import check_tracker
+from finetune.trackers import check_tracker, tracking
 from finetune.training_folder import (
     CHECKPOINTS,
     PACKAGES,
@@ -32,9 +34,8 @@ from finetune.training_folder import (
     check_training_folder,
     write_json,
 )
-from kb_index.atomic import replacing, storage_errors
-from kb_index.errors import InputError, MissingExtraError
-from kbqa_agent.generation import SHIPPED, shipped_adapter
+from kb_index.atomic import storage_errors
+from kb_index.errors import InputError
 from kbqa_agent.tokenizing import context_length
 
 __all__ = ["RewardModel", "RewardResult", "load_reward_model", "train_reward_model"]
@@ -45,7 +46,7 @@ METRICS_FILE = "metrics.jsonl"
 CONTROL = "control"
 SAME_ON_RESUME = (
     *("model", "adapter", "rank", "alpha", "learning_rate", "rows_per_step", "max_tokens"),
-    *("held_out_share", "max_held_out", "seed"),
+    *("max_steps", "epochs", "warmup_share", "max_grad_norm", "held_out_share", "max_held_out", "seed"),
 )
 
 
@@ -119,7 +120,8 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
             control = accuracy_with_interval(_fit(config, config.out / CONTROL, swapped, held_out, progress).margins)
         result = _result(config, fitted, control)
         write_json(config.out / RECORD_FILE, record | {"result": _as_json(result)})
-        _draw(config.out)
+        runs = [config.out, config.out / CONTROL] if control else [config.out]
+        draw_if_possible(runs, config.out / "reward.png")
     return result
 
 
@@ -128,12 +130,10 @@ def _fit(
 ) -> _Fitted:
     from transformers import set_seed
 
-    from finetune.reward_trainer import full_memory
-
     set_seed(config.seed)  # the head and half of a new adapter start at random
-    adapter = shipped_adapter() if str(config.adapter) == SHIPPED else config.adapter
-    base = open_reward_base(config.model, adapter, progress)
-    network = with_reward_adapter(base, config.rank, config.alpha)
+    with memory_errors("choose a smaller model"):
+        base = open_reward_base(config.model, config.adapter, progress)
+        network = with_reward_adapter(base, config.rank, config.alpha)
     max_tokens = min(config.max_tokens, context_length(base.network))
     rows, measured = (encode_comparisons(base.tokenizer, part, max_tokens) for part in (training, held_out))
     if not rows.rows or not measured.rows:
@@ -142,7 +142,7 @@ def _fit(
             "tokens; expected some of each; raise --max-tokens, or give more pairs"
         )
     advice = f"lower --rows-at-once (now {config.rows_at_once}) or --max-tokens (now {max_tokens})"
-    with full_memory(advice):
+    with memory_errors(advice), tracking(config.report_to, out):
         steps, seconds, margins = _train(config, out, network, (rows, measured), progress)
     return _Fitted(network, base.tokenizer, max_tokens, rows, measured, steps, seconds, margins)
 
@@ -179,7 +179,8 @@ def _record(config: RewardConfig, preferences: Sequence[Preference]) -> dict[str
     """Put on record what is trained; a resumed training must be the recorded one."""
     data = {"rows_sha256": sha256_of([pair.prompt, pair.chosen, pair.rejected] for pair in preferences)}
     record = training_record(asdict(config), data, PACKAGES)
-    begin_record(config.out, record, config.resume, SAME_ON_RESUME, rows_are="pairs")
+    resumes = config.resume and (config.out / CHECKPOINTS).is_dir()
+    begin_record(config.out, record, resumes, SAME_ON_RESUME, {"rows_sha256": "pairs"})
     return record
 
 
@@ -208,18 +209,3 @@ def _length_margins(held_out: EncodedComparisons) -> Margins:
 
 def _as_json(result: RewardResult) -> dict[str, Any]:
     return {name: value._asdict() if isinstance(value, Accuracy) else value for name, value in asdict(result).items()}
-
-
-def _draw(out: Path) -> None:
-    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
-    runs = {
-        "preferences": read_metrics(out / METRICS_FILE),
-        "shuffled labels": read_metrics(out / CONTROL / METRICS_FILE),
-    }
-    try:
-        figure = reward_curve({name: lines for name, lines in runs.items() if lines})
-    except MissingExtraError as error:
-        logger.warning("no curves: %s", error)
-        return
-    with replacing(out / "reward.png") as part:
-        figure.savefig(part, format="png", dpi=120)

@@ -1,16 +1,14 @@
-"""How good a reward model is: the share of held-out pairs that it orders rightly, with its interval, and its curve."""
+"""How good a reward model is: the share of held-out pairs that it orders rightly, with its interval."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.errors import MissingExtraError
-
-__all__ = ["Accuracy", "Margins", "accuracy_with_interval", "pair_accuracy", "reward_curve"]
+__all__ = ["Accuracy", "Margins", "accuracy_with_interval", "pair_accuracy"]
 
 
 class Margins(NamedTuple):
@@ -65,37 +63,6 @@ def accuracy_with_interval(margins: Margins, resamples: int = 1000, seed: int = 
     drawn = np.random.default_rng(seed).integers(len(counts), size=(resamples, len(counts)))
     lower, upper = np.percentile(hits[drawn].sum(1) / counts[drawn].sum(1), [2.5, 97.5])
     return Accuracy(pair_accuracy(margins), float(lower), float(upper))
-
-
-def reward_curve(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> Any:
-    """Draw loss and held-out accuracy over steps, from the lines of each run's `metrics.jsonl`, by its name.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("eval", "matplotlib") from error
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for number, (name, lines) in enumerate(runs.items()):
-        for axes, key, mark, label in (
-            (left, "loss", "-", f"{name}: training"),
-            (left, "validation_loss", "o--", f"{name}: held out"),
-            (right, "held_out_accuracy", "o-", name),
-        ):
-            points = [(line["step"], line[key]) for line in lines if key in line]
-            if points:
-                axes.plot(*zip(*points, strict=True), mark, color=f"C{number}", label=label)
-    right.axhline(0.5, color="grey", linewidth=1)
-    left.set(xlabel="step", ylabel="loss (nats a pair)")
-    right.set(xlabel="step", ylabel="accuracy on held-out pairs", ylim=(0, 1))
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
-    return figure
 
 
 def _hits(margins: Margins) -> NDArray[np.float64]:

@@ -26,9 +26,10 @@ from kbqa_agent.tokenizing import context_length, encode_answer, encode_prompt
 __all__ = ["REWARD_FILE", "RewardModel", "load_reward_model", "save_reward_model"]
 
 REWARD_FILE = "reward.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 ROW_TOKENS = 1024
 BATCH_TOKENS = 4096
+FINGERPRINT_ROWS = 16
 PROBE = "【坛经】\n作者：惠能\n问：《坛经》是谁写的？\n答：the author, 1232万 Hui-neng\t²"
 
 
@@ -151,18 +152,21 @@ def _tokenizer_fingerprint(tokenizer: Any) -> str:
 
 
 def _base_fingerprint(network: Any) -> str:
-    """The first rows of the embeddings and the norms, in bfloat16: the same in whichever precision they were opened."""
+    """The norms and the first rows of all other weights, in bfloat16: the same in whichever precision they were opened.
+
+    An adapter that was merged into a model changes every row of its layers.
+    """
     import torch
 
     plain = network.get_base_model() if hasattr(network, "get_base_model") else network
-    norms = [
-        parameter
+    weights = [
+        parameter[:FINGERPRINT_ROWS] if parameter.dim() > 1 else parameter
         for name, parameter in plain.base_model.named_parameters()
-        if parameter.dim() == 1 and "lora_" not in name and not name.endswith("bias")
+        if "lora_" not in name and not name.endswith("bias")
     ]
     digest = hashlib.sha256()
-    for tensor in (plain.get_input_embeddings().weight[:64], *norms):
-        digest.update(tensor.detach().to("cpu", torch.bfloat16).view(torch.int16).numpy().tobytes())
+    for tensor in weights:
+        digest.update(tensor.detach().to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy().tobytes())
     return digest.hexdigest()
 
 

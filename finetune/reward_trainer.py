@@ -7,8 +7,7 @@ It is imported by `reward` when a training begins, since it brings torch and tra
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -20,16 +19,16 @@ from transformers import TrainingArguments
 from finetune.checkpoints import last_checkpoint
 from finetune.comparisons import EncodedComparisons, TokenComparison, collate_comparisons
 from finetune.data import length_grouped, n_steps
-from finetune.failures import is_out_of_memory
 from finetune.reward_config import RewardConfig
 from finetune.reward_figures import Margins, pair_accuracy
 from finetune.reward_network import can_share_prompts, rewards_of
+from finetune.trackers import trackio_project
 from finetune.trainer import CheckedTrainer, MetricsFile
 from finetune.training_folder import CHECKPOINTS
 from kb_index.errors import TrainingError
 from kbqa_agent.causal_models import fast_dtype
 
-__all__ = ["RewardMetrics", "RewardTrainer", "full_memory", "make_trainer", "measure_margins", "pairwise_loss"]
+__all__ = ["RewardMetrics", "RewardTrainer", "make_trainer", "measure_margins", "pairwise_loss"]
 
 
 def pairwise_loss(rewards: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -108,28 +107,13 @@ class RewardTrainer(CheckedTrainer):
 class RewardMetrics(MetricsFile):
     """A metrics file that has a line for the accuracy, too."""
 
-    def __init__(self, path: Path, tokens: Sequence[int], progress: bool) -> None:
-        super().__init__(path, tokens, progress)
-        self._accuracies = path
-
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
         """Write what was measured."""
         super().on_log(args, state, control, logs, **kwargs)
         if "eval_accuracy" in logs:
             line = {"step": state.global_step, "held_out_accuracy": round(logs["eval_accuracy"], 4)}
-            with self._accuracies.open("a", encoding="utf-8") as stream:
+            with self._path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line | {"seconds": round(self.seconds, 2)}) + "\n")
-
-
-@contextmanager
-def full_memory(advice: str) -> Iterator[None]:
-    """Turn what torch raises when the memory is full into a `TrainingError` that says what to lower."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if is_out_of_memory(error):
-            raise TrainingError(f"the memory is full; {advice}") from error
-        raise
 
 
 def make_trainer(
@@ -169,7 +153,9 @@ def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
         save_steps=config.save_every,
         save_total_limit=2,
         seed=config.seed,
+        run_name=out.name,
         report_to=config.report_to,
+        project=trackio_project(),
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,

@@ -17,9 +17,9 @@ from finetune.arguments import training_arguments
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.config import SFTConfig
 from finetune.data import TokenRow, collate, encode_rows, length_grouped, n_steps, split_validation
-from finetune.failures import memory_errors
+from finetune.failures import memory_errors, spare_memory
 from finetune.models import open_trainable, save_adapter, save_full
-from finetune.plots import write_run_plot
+from finetune.plots import draw_if_possible
 from finetune.processes import is_main, main_first
 from finetune.record import read_metrics
 from finetune.trackers import check_tracker, tracking
@@ -32,7 +32,7 @@ from finetune.training_folder import (
     write_json,
 )
 from kb_index.atomic import storage_errors
-from kb_index.errors import InputError, MissingExtraError
+from kb_index.errors import InputError
 from kbqa_agent.text2text import read_text2text
 from kbqa_agent.tokenizing import context_length
 
@@ -77,7 +77,8 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
     """
     check_training_folder(config.out)
     check_tracker(config.report_to)
-    model, tokenizer = open_trainable(config)
+    with memory_errors("choose a smaller model, or add --four-bit where there is a GPU"):
+        model, tokenizer = open_trainable(config)
     config = replace(config, max_tokens=min(config.max_tokens, context_length(model)))
     training, validation, counts = _split_rows(config, tokenizer, conversations)
     with storage_errors(config.out, "choose another --out"):
@@ -85,7 +86,7 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
             if is_main():
                 prepare_folder(config)
                 record = record_of(config, conversations)
-        with memory_errors(config), tracking(config):
+        with memory_errors(spare_memory(config)), tracking(config.report_to, config.out):
             measured = _fit(model, config, training, validation, progress)
         result = SFTResult(config.out, **measured, n_rows=len(training), **counts)
         if is_main():
@@ -94,7 +95,7 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
             else:
                 save_adapter(model, config.out, config.model)
             write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
-            _draw(config.out)
+            draw_if_possible([config.out], config.out / "loss.png")
     return result
 
 
@@ -132,7 +133,7 @@ def _fit(
     # Not by `evaluate` before `train`: several processes would then train apart, each for itself.
     trainer.args.eval_on_start = bool(validation) and not checkpoint
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if validation and _lacks_validation(trainer.state, config):
+    if validation and not config.patience and _validated_until(trainer.state) < trainer.state.global_step:
         trainer.evaluate()
     losses = _validation_losses(config.out)
     return {
@@ -140,14 +141,22 @@ def _fit(
         "seconds": round(metrics.seconds, 2),
         "tokens_per_second": round(read[trainer.state.global_step] / metrics.seconds, 1),
         "loss_before": losses[0] if losses else None,
-        "loss_after": (min(losses) if config.patience else losses[-1]) if losses else None,
+        "loss_after": _loss_of_kept(trainer.state, config, losses) if losses else None,
     }
 
 
-def _lacks_validation(state: Any, config: SFTConfig) -> bool:
-    """Tell whether the weights that are kept were not validated: the last ones, or with `patience` the best."""
-    steps = [entry["step"] for entry in state.log_history if "eval_loss" in entry]
-    return not steps or (config.patience is None and steps[-1] < state.global_step)
+def _loss_of_kept(state: Any, config: SFTConfig, losses: Sequence[float]) -> float | None:
+    """Give the loss of the weights that are kept, the last or with `patience` the best; `losses` begin at the start."""
+    if not config.patience:
+        return losses[-1]
+    best: float | None = state.best_metric
+    if best is not None and best >= losses[0]:
+        logger.warning("no validation was better than the start's %.4f; the best after it is kept", losses[0])
+    return best
+
+
+def _validated_until(state: Any) -> int:
+    return max((entry["step"] for entry in state.log_history if "eval_loss" in entry), default=-1)
 
 
 def _trainer(model: Any, config: SFTConfig, training: list[TokenRow], validation: list[TokenRow]) -> Any:
@@ -179,11 +188,3 @@ def _computes_in_bf16() -> bool:
 
 def _validation_losses(out: Path) -> list[float]:
     return [line["validation_loss"] for line in read_metrics(out / "metrics.jsonl") if "validation_loss" in line]
-
-
-def _draw(out: Path) -> None:
-    """Draw the curves, where matplotlib is installed: a training is worth keeping without its picture."""
-    try:
-        write_run_plot([out], out / "loss.png")
-    except MissingExtraError as error:
-        logger.warning("no loss curve: %s", error)

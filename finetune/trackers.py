@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-from finetune.config import SFTConfig
 from finetune.processes import is_main
 from kb_index.errors import InputError
 
-__all__ = ["check_tracker", "tracking"]
+__all__ = ["check_tracker", "tracking", "trackio_project", "wandb_run"]
 
 PROJECT = "kbqa"
 
@@ -23,28 +25,28 @@ def check_tracker(name: str) -> None:
 
 
 @contextmanager
-def tracking(config: SFTConfig) -> Iterator[None]:
-    """Begin a run of the tracker, named after the folder of the training, whose files lie in that folder; end it.
+def tracking(tracker: str, out: Path) -> Iterator[None]:
+    """Begin a run of the tracker, named after the folder of the training, where its files lie; end it.
 
-    What the environment says (WANDB_PROJECT, WANDB_MODE, ...) goes before.
+    Trackio keeps its files elsewhere. What the environment says (WANDB_PROJECT, WANDB_MODE, ...) goes before.
     """
     before = os.environ.get("TENSORBOARD_LOGGING_DIR")
-    if config.report_to == "tensorboard" and before is None:
-        os.environ["TENSORBOARD_LOGGING_DIR"] = str(config.out / "tensorboard")
+    if tracker == "tensorboard" and before is None:
+        os.environ["TENSORBOARD_LOGGING_DIR"] = str(out / "tensorboard")
     try:
-        with _wandb_run(config):
+        with wandb_run(out) if tracker == "wandb" and is_main() else nullcontext():
             yield
     finally:
         if before is None:
             os.environ.pop("TENSORBOARD_LOGGING_DIR", None)
 
 
-@contextmanager
-def _wandb_run(config: SFTConfig) -> Iterator[None]:
-    if config.report_to != "wandb" or not is_main():
-        yield
-        return
-    import wandb
+def wandb_run(out: Path) -> Any:
+    """Begin a run of Weights & Biases, which ends as a context."""
+    wandb = import_module("wandb")
+    return wandb.init(project=os.environ.get("WANDB_PROJECT", PROJECT), name=out.name, dir=out)
 
-    with wandb.init(project=os.environ.get("WANDB_PROJECT", PROJECT), name=config.out.name, dir=config.out):
-        yield
+
+def trackio_project() -> str:
+    """Name the project of Trackio's runs."""
+    return os.environ.get("TRACKIO_PROJECT", PROJECT)

@@ -20,6 +20,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from finetune.data import IGNORED
 from finetune.failures import no_number
+from finetune.processes import n_processes, rank
 from finetune.record import read_metrics, write_metrics
 from kb_index.errors import TrainingError
 
@@ -76,7 +77,12 @@ class CheckedTrainer(Trainer):  # type: ignore[misc]  # transformers is not type
 
 
 class AnswerTrainer(CheckedTrainer):
-    """Trains on `answer_loss`, divided by the labelled tokens of the whole step, however it is split up."""
+    """Trains on `answer_loss`, divided by the labelled tokens of the whole step, however it is split up.
+
+    Validation divides by the labelled tokens of all validation rows.
+    """
+
+    control: Any
 
     def __init__(self, *args: Any, bf16_compute: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,16 +97,36 @@ class AnswerTrainer(CheckedTrainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | None = None,
     ) -> Any:
-        """Give the mean loss of a labelled token; the Trainer calls this for training and for validation."""
+        """Give the mean loss of a labelled token; the Trainer calls this for training."""
         # Several processes exchange gradients in the forward of what wraps the model.
         through_head = self._through_head and model is self.model
-        with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16_compute):
-            loss = answer_loss(model, inputs, through_head)
+        loss = self._summed_loss(model, inputs, through_head)
         if num_items_in_batch is None:
             mean = loss / (inputs["labels"] != IGNORED).sum()
         else:  # the tokens of all processes, whose gradients and losses are averaged
             mean = loss * self.accelerator.num_processes / num_items_in_batch
         return (mean, {}) if return_outputs else mean
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Measure the mean loss of a labelled token of all validation rows, each process on its batches, and log it."""
+        self.model.eval()
+        nats_and_tokens = torch.zeros(2, dtype=torch.float64, device=self.args.device)
+        size = self.args.per_device_eval_batch_size
+        for start in range(rank() * size, len(self.eval_dataset), n_processes() * size):
+            batch = self.data_collator(self.eval_dataset[start : start + size])
+            inputs = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
+            with torch.inference_mode():
+                nats_and_tokens[0] += self._summed_loss(self.model, inputs, self._through_head)
+            nats_and_tokens[1] += (inputs["labels"] != IGNORED).sum()
+        nats, tokens = self.accelerator.reduce(nats_and_tokens, "sum").tolist()
+        metrics = {"eval_loss": nats / tokens}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _summed_loss(self, model: Any, inputs: dict[str, torch.Tensor], through_head: bool) -> torch.Tensor:
+        with torch.autocast(self.args.device.type, dtype=torch.bfloat16, enabled=self._bf16_compute):
+            return answer_loss(model, inputs, through_head)
 
     def _head_is_all(self) -> bool:
         """Tell whether the logits are the output head's: some architectures scale or cap them after it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from finetune.config import SFTConfig
@@ -28,7 +29,8 @@ __all__ = [
 
 SAME_ON_RESUME = (
     *("model", "full", "lora_on", "four_bit", "rank", "alpha", "dropout", "learning_rate", "weight_decay"),
-    *("rows_per_step", "max_tokens", "validation_share", "seed"),
+    *("rows_per_step", "max_steps", "epochs", "warmup_share", "max_grad_norm"),
+    *("max_tokens", "validation_share", "max_validation_rows", "seed"),
 )
 RECORD_FILE = "record.json"
 CHECKPOINTS = "checkpoints"
@@ -66,25 +68,34 @@ def record_of(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str
     """Put on record what is trained, and write it; a resumed training must be the recorded one. Raises: InputError."""
     data = {"rows_sha256": sha256_of([tuple(pair) for pair in pairs] for pairs in conversations)}
     record = training_record(asdict(config), data, PACKAGES)
-    begin_record(config.out, record, config.resume, SAME_ON_RESUME)
+    begin_record(config.out, record, config.resume and checkpoints_of(config).is_dir(), SAME_ON_RESUME)
     return record
 
 
-def begin_record(out: Path, record: dict[str, Any], resumes: bool, same: Sequence[str], rows_are: str = "rows") -> None:
+def begin_record(
+    out: Path,
+    record: dict[str, Any],
+    resumes: bool,
+    same: Sequence[str],
+    data: Mapping[str, str] = MappingProxyType({"rows_sha256": "rows"}),
+) -> None:
     """Write the record of a training that begins or is resumed; then it must be the recorded one.
 
-    The settings in `same` and the rows, which the user knows as `rows_are`, may not differ. Raises: InputError.
+    The settings in `same` and the fingerprints in `data`, by what the user calls the things, may not differ.
+
+    Raises: InputError.
     """
     path = out / RECORD_FILE
-    if resumes and path.is_file() and (out / CHECKPOINTS).is_dir():
-        _require_same(out, read_record(path), record, same, rows_are)
+    if resumes and path.is_file():
+        _require_same(out, read_record(path), record, same, data)
     write_json(path, record)
 
 
-def _require_same(out: Path, before: dict[str, Any], now: dict[str, Any], same: Sequence[str], rows_are: str) -> None:
+def _require_same(
+    out: Path, before: dict[str, Any], now: dict[str, Any], same: Sequence[str], data: Mapping[str, str]
+) -> None:
     changed = [name for name in same if before["config"].get(name) != now["config"][name]]
-    if before["rows_sha256"] != now["rows_sha256"]:
-        changed.append(rows_are)
+    changed += [called for name, called in data.items() if before.get(name) != now[name]]
     if changed:
         raise InputError(
             f"{out}: resumed with other {', '.join(changed)} than it was begun with; "

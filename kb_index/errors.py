@@ -5,7 +5,9 @@
     │   ├── TripleFileError     missing, empty, binary, not UTF-8, or in another format
     │   ├── QuestionError       an empty or an over-long question
     │   ├── QuestionFileError   a question file that cannot be read
-    │   └── DialogueFileError   a saved dialogue that cannot be read
+    │   ├── DialogueFileError   a saved dialogue that cannot be read
+    │   ├── FeedbackError       feedback that cannot be taken, or undone
+    │   └── FeedbackFileError   a file that holds no feedback, or that of another version
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
     │   └── EncoderMismatchError    the index was made with another encoder
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
@@ -23,6 +25,8 @@ from __future__ import annotations
 __all__ = [
     "DialogueFileError",
     "EncoderMismatchError",
+    "FeedbackError",
+    "FeedbackFileError",
     "IndexFolderError",
     "InputError",
     "KBQAError",
@@ -60,6 +64,14 @@ class QuestionFileError(InputError):
 
 class DialogueFileError(InputError):
     """A saved dialogue cannot be read, or something else is where it should be saved."""
+
+
+class FeedbackError(InputError):
+    """A piece of feedback cannot be taken, or cannot be undone."""
+
+
+class FeedbackFileError(InputError):
+    """A file holds no feedback, or that of another version, or another program keeps it locked."""
 
 
 class IndexFolderError(KBQAError):

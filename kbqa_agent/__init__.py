@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, QAExample, Ranker, Turn
+from kbqa_agent.types import Answer, Candidate, EntityMention, Feedback, Generator, QAExample, Ranker, Rating, Turn
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
     from kbqa_agent.dialogue import Dialogue
     from kbqa_agent.explaining import Explanation, Reason
+    from kbqa_agent.feedback import FeedbackStore
     from kbqa_agent.streaming import Event, Piece, Shortlist
 
 __all__ = [
@@ -22,11 +23,14 @@ __all__ = [
     "EntityMention",
     "Event",
     "Explanation",
+    "Feedback",
+    "FeedbackStore",
     "Generator",
     "KBQAgent",
     "Piece",
     "QAExample",
     "Ranker",
+    "Rating",
     "Reason",
     "Shortlist",
     "Turn",
@@ -35,6 +39,7 @@ __all__ = [
 _LAZY = {
     "AgentConfig": "kbqa_agent.config",
     "Dialogue": "kbqa_agent.dialogue",
+    "FeedbackStore": "kbqa_agent.feedback",
     "Event": "kbqa_agent.streaming",
     "Explanation": "kbqa_agent.explaining",
     "KBQAgent": "kbqa_agent.agent",

@@ -15,6 +15,7 @@ from typing import Any
 
 from kbqa_agent.causal_models import EMBEDDED, load_model, quiet, with_adapter
 from kbqa_agent.generation import EMBEDDED_NAME, HuggingFaceGenerator
+from kbqa_agent.shipped import locate_adapter
 
 __all__ = ["SharedModel"]
 
@@ -43,7 +44,7 @@ class SharedModel:
         """
         if adapter is None:
             return HuggingFaceGenerator(_Switched(self, None), self._tokenizer, self._name)
-        folder = Path(adapter).resolve()
+        folder = locate_adapter(adapter).resolve()
         with self._lock:
             if folder not in self._adapters:
                 self._load(folder, f"adapter{len(self._adapters)}")

@@ -10,12 +10,12 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.errors import ModelError, NoLikelihoodError, QuestionError
+from kb_index.errors import FeedbackError, ModelError, NoLikelihoodError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.asynchronous import AsyncTwins
@@ -23,19 +23,32 @@ from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.directions import Found, propose
+from kbqa_agent.feedback import FeedbackStore
+from kbqa_agent.feedback_effect import FeedbackEffect, Heeded, open_effect
+from kbqa_agent.feedback_records import shown_of
 from kbqa_agent.follow_ups import Reading
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.ranked import Clock, Ranked, rank_many
 from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
 from kbqa_agent.several import asks_for_several, gathered, values_of
 from kbqa_agent.silence import asking_back, likelihood
-from kbqa_agent.types import Abstention, Answer, Candidate, Generator, Proposal, Ranker, Turn
+from kbqa_agent.types import (
+    Abstention,
+    Answer,
+    Candidate,
+    Feedback,
+    Generator,
+    Proposal,
+    Ranker,
+    Rating,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from kbqa_agent.explaining import Explanation
     from kbqa_agent.streaming import Event
 
-__all__ = ["KBQAgent"]
+__all__ = ["KBQAgent", "Resolved"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +56,13 @@ MAX_HOPS = 2
 """How many facts of a chain may come before the one that is asked for."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Resolved(NamedTuple):
+    """The whole question that is meant, and what was ranked for it; None where the book is closed."""
+
+    question: str
+    ranked: Ranked | None
 
 
 class KBQAgent(AsyncTwins):
@@ -60,6 +80,7 @@ class KBQAgent(AsyncTwins):
         self.config = config or AgentConfig()
         self.likelihood_weight = likelihood_weight
         self._told_once = threading.Event()
+        self._feedback: FeedbackEffect | None = None
 
     @classmethod
     def open(
@@ -68,14 +89,15 @@ class KBQAgent(AsyncTwins):
         model: str | Path | Generator | None = None,
         adapter: str | Path | None = None,
         config: AgentConfig | None = None,
+        feedback: FeedbackStore | str | Path | None = None,
     ) -> KBQAgent:
-        """Open an index folder with its ranker and a generator.
+        """Open an index folder with its ranker, a generator, and people's feedback.
 
         `model` is a Hugging Face name, a folder, a GGUF file, a model behind a server as `openai:URL#NAME`, or a
         generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no
-        generator.
+        generator. `feedback` is as in `use_feedback`.
 
-        Raises: IndexFolderError, ModelError, MissingExtraError.
+        Raises: IndexFolderError, ModelError, MissingExtraError, FeedbackFileError, StorageError.
         """
         from kbqa_agent.generation import open_generator
         from kbqa_agent.gguf_cache import embedded_is_installed
@@ -88,10 +110,13 @@ class KBQAgent(AsyncTwins):
             ranker = load_ranker(kb).expecting(config.answerable_share)
             wanted = model != "none" and config.generator != "never" and (model is not None or embedded_is_installed())
             generator = open_generator(model, adapter) if wanted else None
+            weight = ranker.calibration.likelihood_weight
+            agent = cls(kb, ranker, generator, config.for_risk(ranker.threshold), weight)
+            agent.use_feedback(feedback)
         except BaseException:
             kb.close()
             raise
-        return cls(kb, ranker, generator, config.for_risk(ranker.threshold), ranker.calibration.likelihood_weight)
+        return agent
 
     @property
     def expected_share(self) -> float | None:
@@ -99,8 +124,20 @@ class KBQAgent(AsyncTwins):
         return self.ranker.expected_share if isinstance(self.ranker, TrainedRanker) else None
 
     def close(self) -> None:
-        """Close the knowledge base."""
+        """Close the knowledge base, and the feedback if the agent opened it."""
+        self.use_feedback(None)
         self.kb.close()
+
+    def use_feedback(self, feedback: FeedbackStore | str | Path | None) -> None:
+        """From now on keep feedback in this store, or file, and let it count; None: neither.
+
+        A file is made where there is none. A store stays its owner's to close, and may serve several agents.
+
+        Raises: FeedbackFileError, StorageError.
+        """
+        before, self._feedback = self._feedback, open_effect(feedback, self.config.min_confidence)
+        if before is not None:
+            before.close()
 
     def __enter__(self) -> Self:
         return self
@@ -115,13 +152,9 @@ class KBQAgent(AsyncTwins):
 
         Raises: QuestionError when the question is empty or too long.
         """
-        question = self._read(question)
-        if dialogue is None:
-            return self._answer(question)
-        reading = self.likeliest(dialogue.readings(self.kb, question))
-        answer = asking_back(self._answer(reading.question, reading.entity_id), self.config.ask_back_below)
-        dialogue.add(Turn(reading.question, answer, question))
-        return answer
+        question, now = self._read(question), self.as_of_now()
+        resolved = now.resolve(question, dialogue)
+        return now.remember(question, resolved, now.answer_to(resolved), dialogue)
 
     def ask_many(self, questions: Iterable[str], processes: int | None = None) -> Iterator[Answer]:
         """Answer many questions, in their order, each as `ask` would; give each answer as soon as it is there.
@@ -140,8 +173,6 @@ class KBQAgent(AsyncTwins):
     def stream(self, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
         """Answer a question, and tell what is known earlier: a `Shortlist`, then `Piece`s of text, then the `Answer`.
 
-        Of a follow-up, the likeliest of its readings is answered.
-
         Raises: QuestionError as `ask`, at once.
         """
         from kbqa_agent.streaming import stream
@@ -156,6 +187,41 @@ class KBQAgent(AsyncTwins):
         from kbqa_agent.explaining import explain
 
         return explain(self.as_of_now(), answer)
+
+    def give_feedback(
+        self,
+        answer: Answer,
+        rating: Rating,
+        correction: str | None = None,
+        comment: str | None = None,
+        user: str = "local",
+    ) -> int:
+        """Keep what a person thinks of an answer, and give its number; it counts from the next question on.
+
+        A correction goes with the rating "bad"; "unknown" says that the knowledge base does not hold the answer.
+
+        Raises: FeedbackError when the agent has no store, or the feedback cannot be taken; FeedbackFileError,
+        StorageError.
+        """
+        if self._feedback is None:
+            raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
+        prompt = self._prompt(answer.question, self.rank_many([answer.question])[0])
+        given = Feedback(answer.question, answer.text, rating, correction, comment)
+        return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, self.kb.manifest), user)
+
+    @property
+    def keeps_feedback(self) -> bool:
+        """Whether feedback can be given."""
+        return self._feedback is not None
+
+    def take_back(self, number: int, user: str = "local") -> None:
+        """Let the feedback of this number count no longer; the record of it stays.
+
+        Raises: FeedbackError when there is none, or it was undone before, or the agent keeps none; FeedbackFileError.
+        """
+        if self._feedback is None:
+            raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
+        self._feedback.store.undo(number, user)
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
@@ -173,32 +239,50 @@ class KBQAgent(AsyncTwins):
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
-    def likeliest(self, readings: Sequence[Reading]) -> Reading:
-        """The reading of a follow-up that is worded most plainly and answered most probably, by the ranker alone."""
-        if len(readings) == 1 or self.config.closed_book:
-            return max(readings, key=lambda r: r.weight)
+    def resolve(self, question: str, dialogue: Dialogue | None = None) -> Resolved:
+        """The whole question that is meant in a dialogue: worded plainly, and answered most probably by the ranker.
 
-        def weight(reading: Reading) -> float:
-            answer = self._answer(reading.question, reading.entity_id, weigh=False)
-            return reading.weight * likelihood(answer)
-
-        return max(readings, key=weight)
-
-    def _answer(self, question: str, focus: int | None = None, hops_left: int = MAX_HOPS, weigh: bool = True) -> Answer:
-        """Run the pipeline; where a mention may name the entity with the id `focus`, that one is meant.
-
-        Without `weigh` no generator is asked.
+        Without a dialogue it is the question as it stands.
         """
+        readings = dialogue.readings(self.kb, question) if dialogue is not None else [Reading(question, 1.0)]
         if self.config.closed_book:
-            return self._closed_book(question)
+            return Resolved(max(readings, key=lambda r: r.weight).question, None)
+        ranked = rank_many(self.kb, self.ranker, [r.question for r in readings], [r.entity_id for r in readings])
+        if len(readings) == 1:
+            return Resolved(readings[0].question, ranked[0])
+        alone = copy(self)
+        alone.generator = None
+        weights = [
+            reading.weight * likelihood(alone.decide(reading.question, found))
+            for reading, found in zip(readings, ranked, strict=True)
+        ]
+        best = int(np.argmax(weights))
+        return Resolved(readings[best].question, ranked[best])
+
+    def answer_to(self, resolved: Resolved) -> Answer:
+        """Answer a question that was resolved."""
+        if resolved.ranked is None:
+            return self._closed_book(resolved.question)
+        return self.decide(resolved.question, resolved.ranked)
+
+    def remember(self, said: str, resolved: Resolved, answer: Answer, dialogue: Dialogue | None) -> Answer:
+        """Add a turn to a dialogue, if there is one; there the agent asks back where homonyms leave an answer open."""
+        if dialogue is None:
+            return answer
+        answer = asking_back(answer, self.config.ask_back_below)
+        dialogue.add(Turn(resolved.question, answer, said))
+        return answer
+
+    def _answer(self, question: str, hops_left: int = MAX_HOPS) -> Answer:
+        """Run the pipeline for a question that stands for itself."""
         now = self.as_of_now()
-        return now.decide(question, now.rank_many([question], focus)[0], hops_left, weigh)
+        return now.decide(question, rank_many(now.kb, now.ranker, [question])[0], hops_left)
 
-    def rank_many(self, questions: Sequence[str], focus: int | None = None) -> list[Ranked]:
+    def rank_many(self, questions: Sequence[str]) -> list[Ranked]:
         """The first half of the pipeline: link, retrieve and rank, for several questions together."""
-        return rank_many(self.kb, self.ranker, questions, focus)
+        return rank_many(self.kb, self.ranker, questions)
 
-    def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS, weigh: bool = True) -> Answer:
+    def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS) -> Answer:
         """The second half of the pipeline: from the ranked triples of a question to its answer."""
         clock = Clock(ranked.timings)
         found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
@@ -207,7 +291,7 @@ class KBQAgent(AsyncTwins):
         if proposal is not None:
             return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
-        if weigh and self.generator is not None and found and self._consults_generator(found):
+        if self.generator is not None and found and self._consults_generator(found):
             prompt = self._prompt(question, ranked)
             found = self._judged(prompt, found, self.generator)
             clock.lap("score")
@@ -216,11 +300,13 @@ class KBQAgent(AsyncTwins):
                 clock.lap("generate")
         if asks_for_several(question):
             found = gathered(found)
+        found, missing, judged = self._heeded(question, found, ranked)
+        presence = ranked.presence.with_missing(missing) if ranked.presence and missing is not None else ranked.presence
         mentions = mentions_of(ranked.mentions, found)
-        if text is not None:
+        if text is not None and not judged:  # what people say of this very question goes before the generator's words
             answer = written(question, found, mentions, text, self.config.min_confidence, clock.laps)
         else:
-            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, ranked.presence)
+            answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, presence)
         return replace(answer, values=values_of(answer.text, found, ranked.triples))
 
     def _other_kind(self, question: str, ranked: Ranked, found: Sequence[Candidate], hops_left: int) -> Proposal | None:
@@ -239,15 +325,30 @@ class KBQAgent(AsyncTwins):
         said = {c.answer for c in first}
         rest = [Candidate(c.answer, c.score * left, c.evidence) for c in one_hop if c.answer not in said]
         found = [*first, *rest][: self.config.max_candidates]
+        found = self._heeded(question, found, ranked, proposal.values).candidates
         mentions = mentions_of(ranked.mentions, found)
         answer = decide(question, found, mentions, self.config.min_confidence, clock.laps)
-        return replace(answer, values=proposal.values if answer.text is not None else ())
+        meant = answer.text in proposal.values
+        return replace(answer, values=proposal.values if meant else values_of(answer.text, found, ranked.triples))
+
+    def _heeded(self, question: str, found: list[Candidate], ranked: Ranked, meant: Sequence[str] = ()) -> Heeded:
+        """Let people's feedback count; `meant` are answers that are right together."""
+        if self._feedback is None:
+            return Heeded(found)
+        heeded = self._feedback.heed(question, found, ranked.mentions, ranked.triples, meant)
+        return heeded._replace(candidates=self._with_extra(heeded.candidates[: self.config.max_candidates]))
 
     def as_of_now(self) -> Self:
         """The same agent over the state that the index has now: a question sees one state, whoever reopens it."""
         now = copy(self)
         now.kb = self.kb.pinned()
         return now
+
+    def without_feedback(self) -> Self:
+        """The same agent as if nobody had given feedback."""
+        alone = copy(self)
+        alone._feedback = None
+        return alone
 
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""

@@ -13,13 +13,14 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 if TYPE_CHECKING:
     from kbqa_agent.explaining import Explanation
 
-__all__ = ["answer_to_json", "answer_to_text", "explanation_to_json"]
+__all__ = ["answer_to_json", "answer_to_text", "candidate_to_json", "explanation_to_json", "mention_to_json"]
 
 SHOWN_CANDIDATES = 3
 WORTH_SHOWING = 0.005
 """A candidate after the first that is less probable is not shown to people."""
 SHOWN_CHARS = 100
 SHOWN_VALUES = 20
+CORRECTED = "a correction that people gave, backed by no triple"
 REASONS: dict[Abstention, str] = {
     "no_entity": "nothing in the question is an entity of the knowledge base",
     "no_attribute": "the knowledge base does not say",
@@ -46,8 +47,8 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "confidence": round(float(answer.confidence), 6),
         "abstained": answer.abstained,
         "supported": answer.supported,
-        "mentions": [_mention(mention, meant) for mention in answer.mentions],
-        "candidates": [_candidate(candidate) for candidate in answer.candidates],
+        "mentions": [mention_to_json(mention, meant) for mention in answer.mentions],
+        "candidates": [candidate_to_json(candidate) for candidate in answer.candidates],
         "timings_ms": {stage: round(float(value), 3) for stage, value in answer.timings.items()},
     }
     return found | {"choices": [_choice(choice) for choice in choices]} if choices else found
@@ -66,7 +67,8 @@ def _choice(choice: Choice) -> dict[str, Any]:
     return {"entity": choice.triple.subject, "entity_id": choice.triple.subject_id, "answer": choice.answer}
 
 
-def _mention(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
+def mention_to_json(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
+    """Turn a mention into plain values; of its entities the first whose id is in `meant` is told, or else the first."""
     entity = next((e for e in mention.entities if e.id in meant), next(iter(mention.entities), None))
     found = {
         "text": mention.text,
@@ -77,7 +79,8 @@ def _mention(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
     return found | {"key": entity.key} if entity and entity.key else found
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
+def candidate_to_json(candidate: Candidate) -> dict[str, Any]:
+    """Turn a candidate, with its evidence, into plain values."""
     evidence = [_triple(triple) for triple in candidate.evidence]
     return {"answer": candidate.answer, "score": round(float(candidate.score), 6), "evidence": evidence}
 
@@ -97,8 +100,14 @@ def answer_to_text(answer: Answer) -> str:
 def _headline(answer: Answer) -> str:
     if answer.abstained is not None:
         return f"(no answer: {REASONS[answer.abstained]}){_which_one(choices_of(answer))}"
-    note = f"({answer.confidence:.0%})" if answer.supported else "(the generator's own words, backed by no triple)"
+    note = f"({answer.confidence:.0%})" if answer.supported else _unsupported(answer)
     return f"{'; '.join(answer.values[:SHOWN_VALUES]) or answer.text}{_unshown(answer)}  {note}"
+
+
+def _unsupported(answer: Answer) -> str:
+    if any(candidate.answer == answer.text for candidate in answer.candidates):
+        return f"({answer.confidence:.0%}; {CORRECTED})"
+    return "(the generator's own words, backed by no triple)"
 
 
 def _which_one(choices: Sequence[Choice]) -> str:
@@ -117,6 +126,8 @@ def _unshown(answer: Answer) -> str:
 
 
 def _line(candidate: Candidate) -> str:
+    if not candidate.evidence:
+        return f"  {candidate.score:5.1%}  {_shown(candidate.answer)}  ({CORRECTED})"
     triple = candidate.evidence[0]
     extra = "; ".join(f"{column}: {text}" for column, text in triple.extra[0].items()) if triple.extra else ""
     return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {_shown(triple.object)}" + (

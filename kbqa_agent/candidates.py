@@ -14,9 +14,10 @@ from kbqa_agent.prompts import UNKNOWN, answer_text
 from kbqa_agent.silence import reason_for_silence
 from kbqa_agent.types import Answer, Candidate, EntityMention
 
-__all__ = ["best_triples", "candidates_of", "decide", "mentions_of", "written"]
+__all__ = ["MAX_EVIDENCE", "best_triples", "candidates_of", "decide", "mentions_of", "written"]
 
 MAX_EVIDENCE = 5
+"""The most triples that a candidate rests on."""
 
 
 def candidates_of(triples: Sequence[Triple], probabilities: NDArray[np.float32], limit: int) -> list[Candidate]:
@@ -56,7 +57,8 @@ def decide(
     """Answer with the first candidate, or say why not, for which `presence` counts."""
     confidence = min(1.0, candidates[0].score) if candidates else 0.0
     if candidates and confidence >= min_confidence:
-        return Answer(question, candidates[0].answer, confidence, None, tuple(candidates), mentions, timings)
+        best, found = candidates[0], tuple(candidates)
+        return Answer(question, best.answer, confidence, None, found, mentions, timings, supported=bool(best.evidence))
     reason = reason_for_silence(candidates, mentions, presence)
     return Answer(question, None, confidence, reason, tuple(candidates), mentions, timings)
 

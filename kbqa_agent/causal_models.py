@@ -15,8 +15,18 @@ from typing import Any
 
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.gguf_cache import converted, embedded_gguf
+from kbqa_agent.shipped import locate_adapter
 
-__all__ = ["EMBEDDED", "fast_dtype", "load_model", "locate_model", "quiet", "set_end_token", "with_adapter"]
+__all__ = [
+    "EMBEDDED",
+    "fast_dtype",
+    "is_out_of_memory",
+    "load_model",
+    "locate_model",
+    "quiet",
+    "set_end_token",
+    "with_adapter",
+]
 
 EMBEDDED = "embedded"
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -32,7 +42,7 @@ def load_model(
 
     Raises:
         MissingExtraError: the packages for models are not installed.
-        ModelError: no such model, no network to fetch it, or a model that does not write text.
+        ModelError: no such model, no network to fetch it, one that does not write text, or that memory does not hold.
     """
     try:
         import torch
@@ -50,14 +60,42 @@ def load_model(
             )
             if not four_bit and torch.cuda.is_available():
                 network = network.to("cuda")
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {str(model)!r}: cannot be loaded as a causal language model ({reason})") from error
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, MemoryError, SafetensorError) as error:
+        raise _unloadable(model, error, four_bit) from error
     _require_causal(network, model, loading["missing_keys"])
+    network.generation_config = _plain_generation(network.generation_config)
     set_end_token(tokenizer, network.config)
     if tokenizer.eos_token_id is None:
         raise ModelError(f"model {str(model)!r}: its tokenizer has no end token, and answers need one")
     return network, tokenizer
+
+
+def _unloadable(model: str | Path | None, error: Exception, four_bit: bool) -> ModelError:
+    """Make the error of a model that cannot be loaded."""
+    if is_out_of_memory(error):
+        packed = "" if four_bit else "; to train it, --four-bit packs it where there is a GPU"
+        return ModelError(f"model {str(model)!r}: out of memory while loading; choose a smaller one{packed}")
+    reason = " ".join(str(error).split())[:200]
+    return ModelError(f"model {str(model)!r}: cannot be loaded as a causal language model ({reason})")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether torch or Python could not get memory, on a GPU or not."""
+    import torch
+
+    texts = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(t in str(error).lower() for t in texts)
+
+
+def _plain_generation(settings: Any) -> Any:
+    """Keep the token ids of a model's own settings for generation, and none that change what is likeliest.
+
+    What a caller leaves open, such as a penalty on repetitions, would otherwise be theirs.
+    """
+    from transformers import GenerationConfig
+
+    names = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+    return GenerationConfig(**{name: getattr(settings, name, None) for name in names})
 
 
 def set_end_token(tokenizer: Any, config: Any) -> None:
@@ -103,14 +141,18 @@ def fast_dtype() -> Any:
     """Choose bfloat16 where the processor computes in it, else float32: without support it is slower than float32."""
     import torch
 
-    capable = torch.cpu.get_capabilities()
-    bf16 = torch.cuda.is_available() or capable.get("avx512_bf16") or capable.get("amx_bf16")
+    if torch.cuda.is_available():
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capable = torch.cpu.get_capabilities()
+        bf16 = capable.get("avx512_bf16") or capable.get("amx_bf16")
     return torch.bfloat16 if bf16 else torch.float32
 
 
 def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str = "default") -> Any:
     """Put a LoRA adapter on a model, after making sure that every one of its tensors belongs there.
 
+    "shipped" is the package's own, as in `locate_adapter`.
     A model that has adapters already keeps them beside the new one, each under its name.
 
     Raises:
@@ -122,6 +164,7 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str 
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
+    folder = locate_adapter(folder)
     weights = folder / "adapter_model.safetensors"
     for path in (folder / "adapter_config.json", weights):
         if not path.is_file():

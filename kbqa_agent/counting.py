@@ -70,7 +70,7 @@ def count_by_asking(question: str, ask: Callable[[str], Answer | None]) -> Propo
     """
     asks_which = _HOW_MANY.sub("哪些", question, count=1)
     answer = ask(asks_which) if asks_which != question else None
-    if answer is None or any(_STATES_NUMBER.search(value) for value in answer.values):
+    if answer is None or not answer.values or any(_STATES_NUMBER.search(value) for value in answer.values):
         return None
     evidence = [t for c in answer.candidates if c.answer in answer.values for t in c.evidence[:1]]
     return told(str(len(answer.values)), evidence[:MAX_EVIDENCE], SURE * answer.confidence)

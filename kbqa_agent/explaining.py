@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Decider", "Explanation", "Reason", "explain", "sentence_of"]
 
-Decider = Literal["ranker", "generator", "kind"]
-"""What put the first candidate before the second: the ranker, the generator after it, or the kind of the question."""
+Decider = Literal["ranker", "generator", "kind", "feedback"]
+"""What put the first candidate before the second: the ranker, the generator after it, the kind of the question, or what
+people said of answers."""
 
 MAX_REASONS = 4
 SMALLEST, SMALLEST_SHARE = 0.05, 0.05
@@ -99,6 +100,7 @@ _DECIDED: dict[Decider, _Words] = {
     "kind": _Words(
         "问题是另一类，答案由所列的三元组推出。", "A question of another kind; the triples lead to the answer."
     ),
+    "feedback": _Words("它排在前面，是因为人们的反馈。", "People's feedback put it first."),
 }
 
 
@@ -151,6 +153,12 @@ def _rival(answer: Answer) -> Candidate | None:
 def _said(answer: Answer, first: Candidate | None) -> str:
     if answer.abstained is not None:
         return _unsaid(answer, answer.abstained, first)
+    if first is not None and first.answer == answer.text and not first.evidence:
+        words = _Words(
+            "“{}”（把握 {:.0%}）是人们的更正，知识库里没有依据。",
+            "“{}” ({:.0%} sure) is a correction that people gave; no triple backs it.",
+        )
+        return _in(answer.question, words).format(_cut(answer.text), answer.confidence)
     if not answer.supported or first is None:
         words = _Words("“{}”是生成模型自己写的，知识库里没有依据。", "“{}” is the generator's own; no triple backs it.")
         return _in(answer.question, words).format(_cut(answer.text or ""))
@@ -173,6 +181,8 @@ def _unsaid(answer: Answer, reason: Abstention, first: Candidate | None) -> str:
 
 def _next(answer: Answer, second: Candidate) -> str:
     words = _Words("其次是“{}”（{:.0%}）：{}。", "Next comes “{}” ({:.0%}): {}.")
+    if not second.evidence:
+        words = _Words("其次是人们的更正“{}”（{:.0%}）。", "Next comes “{}” ({:.0%}), a correction that people gave.")
     return _in(answer.question, words).format(_cut(second.answer), second.score, _facts(second))
 
 
@@ -201,10 +211,13 @@ def _in(question: str, words: _Words) -> str:
 def explain(agent: KBQAgent, answer: Answer) -> Explanation:
     """Explain an answer, and rank its question again to see what decided between the first two candidates."""
     found, rival = sentence_of(answer), _rival(answer)
-    if rival is None or not rival.evidence or agent.config.closed_book:
+    if rival is None or agent.config.closed_book:
         return found
     pair = (answer.candidates[0], rival)
     ranked = agent.rank_many([answer.question])[0]
+    turned = agent.keeps_feedback and _first(agent.without_feedback().decide(answer.question, ranked)) != pair[0].answer
+    if turned or not rival.evidence:
+        return replace(found, decided_by="feedback" if turned else None)
     at = {triple.id: i for i, triple in enumerate(ranked.triples)}
     if any(not c.evidence or c.evidence[0].id not in at or c.answer != c.evidence[0].object for c in pair):
         return replace(found, decided_by="kind")
@@ -216,6 +229,10 @@ def explain(agent: KBQAgent, answer: Answer) -> Explanation:
     asked = Asked(answer.question, ranked.mentions, ranked.triples)
     reasons = _reasons(agent.ranker, asked, [at[c.evidence[0].id] for c in pair])
     return replace(found, decided_by="ranker", reasons=reasons)
+
+
+def _first(answer: Answer) -> str | None:
+    return answer.candidates[0].answer if answer.candidates else None
 
 
 def _probability(ranked: Ranked, candidate: Candidate) -> float:

@@ -43,7 +43,7 @@ MORE = re.compile(
     |是(?=[?？]?$)|\s(?:too|as\s+well)|[\s?？。.!！~～])+$""", re.VERBOSE)
 """What begins and ends a text that leaves something out: 那…呢, 换成…, what about …"""
 _NO = r"""(?:哦|噢|啊|诶|唉|呃)?(?:不是的?|不对|口误|不好意思|问错(?:人|了)+|(?:错了)+|你?[弄搞听理解]+错了?|说错了?
-    |抱歉|等等|等下|(?:不|错)(?=[,，。\s])|no\b|nope\b|wrong\b|sorry\b|not\s+that(?:\s+one)?)
+    |抱歉|等等|等下|(?:不|错)(?=[,，。\s])|(?:no|nope|wrong|sorry|oops|wait)\b|not\s+that(?:\s+one)?)
     (?:这个|那个|他|她|它|啊|呀|吧)?[,，。.!！\s]*"""
 _I_MEAN = r"""我?(?:想|要|是想|其实)?(?:问|说|指|要|想知道|想查|讲)的(?:其实|应该)?是
     |我是?(?:想|在)?(?:说|问|指|要)|应该?是|是(?!不是|谁|哪|什)
@@ -60,7 +60,7 @@ DESCRIBED = re.compile(
 """印度那个有多少人: a description of who is meant, and what is asked."""
 BACK = re.compile(
     r"""(?:(?:让?我们|咱们?|还是)?(?:再|话)?(?:回到|说回|聊回|问回|回过?头来?再?(?:说|看|问)|话说回来
-    |(?:接着|继续|重新)(?:说|问)|说到)来?|^再(?:说|问|聊)|(?:go(?:ing)?\s+)?back\s+to|^about(?=.+\bagain\b))[,，\s]*""",
+    |(?:接着|继续|重新)(?:说|问)|说到)来?|^再(?:说|问|聊)|(?:(?:go(?:ing)?|coming)\s+)?back\s+to|^about(?=.+\bagain\b))[,，\s]*""",
     re.IGNORECASE | re.VERBOSE)
 EARLIER = re.compile(
     r"""(?:刚才|刚刚|前面|之前|先前|早先|开头|最?开始|一开始|最初|最早|上上?一?个|前一?个)

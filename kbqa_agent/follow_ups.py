@@ -48,6 +48,8 @@ HELD_BACK = 0.1
 NAMELESS = 0.7
 """A question without a name of its own, 多高 or 是哪年出版的, is one about what was talked about."""
 CORRECTED = 0.9
+SELF = re.compile(r"(?:本人|自己|[他她它](?=们?的?))")
+"""What may stand after a name that is said again: 姚明他妻子, 姚明本人."""
 LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
 MARKS = "".join((*QUOTES, *QUOTES.values()))
 
@@ -203,6 +205,8 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
     """
     if not ASKING.search(asked) and not context.kb.attribute_frequency([MORE.sub("", asked)])[0]:
         yield from _of_homonym(context, asked)
+    repeated = list(_repeated(context, asked))
+    yield from repeated
     pointing = find(asked, context.said)
     if pointing:
         for referent, weight in weighed(context.known, context.last, pointing[0]):
@@ -218,8 +222,7 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
         yield Reading(asked, HELD_BACK)
         return
     yield Reading(asked, STANDING)
-    yield from _repeated(context, asked)
-    if not _has_own_name(context.kb, asked):
+    if not repeated and not _has_own_name(context.kb, asked):
         for referent, weight in weighed(context.known, context.last, None):
             joined = _joined(referent.name, asked)
             if joined:
@@ -233,14 +236,14 @@ def _repeated(context: _Context, asked: str) -> Iterator[Reading]:
         said = referent.asked if referent.role == "answer" else full
         head = next((asked[:n] for n in range(min(len(said), LONGEST_PART), 1, -1) if asked[:n] in said), "")
         if head and head != full:
-            rest = asked[len(head) :].removeprefix("本人")
+            rest = _after(SELF, asked[len(head) :])
             yield Reading(_whole(referent.name + rest, referent.name), SAID_PLAINLY, referent.entity_id)
 
 
 def _ellipsis(context: _Context, rest: str) -> Iterator[Reading]:
     """那出版社呢 asks for another attribute, 那李白呢 about another entity, 法国的首都 for both."""
     kb, rest = context.kb, rest.removeprefix("的")
-    bare = rest.removesuffix("的")
+    bare = rest.removesuffix("的").removesuffix("'s")
     name, of, attribute = rest.partition("的")
     if of and attribute and kb.entities_named(name):
         yield Reading(_attribute_of(name, attribute), SAID_PLAINLY)
@@ -291,7 +294,7 @@ def _joined(name: str, rest: str) -> str | None:
 def _attribute_of(name: str, attribute: str) -> str:
     if HAN.search(attribute):
         return f"{name}的{attribute}是什么？"
-    return f"What is the {attribute} of {name}?"
+    return f"What is the {attribute.removeprefix('the ')} of {name}?"
 
 
 def _whole(text: str, name: str) -> str:

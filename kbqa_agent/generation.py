@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,12 @@ from kbqa_agent.decoding import choose_answers, stream_answer, write_answers
 from kbqa_agent.endpoint_generator import is_endpoint, open_endpoint
 from kbqa_agent.sampling import Sampled, SamplingOptions, sample_answers
 from kbqa_agent.scoring import score_answers
+from kbqa_agent.shipped import SHIPPED, shipped_adapter
 from kbqa_agent.types import Generator
 
 __all__ = ["HuggingFaceGenerator", "load_generator", "open_generator", "shipped_adapter"]
 
 EMBEDDED_NAME = "smollm2-135m-instruct"
-SHIPPED = "shipped"
 logger = logging.getLogger(__name__)
 
 
@@ -123,7 +122,8 @@ def load_generator(
     """Open a model, and the adapter on it, for scoring and generation.
 
     `model` is None or "embedded", the name of a Hugging Face model, a folder, or a .gguf file. `adapter` is a folder as
-    `kbqa finetune` writes it; None means the shipped one for the embedded model and none for others, "none" means none.
+    `kbqa finetune` writes it; "shipped" is the one in this package, which None means for the embedded model. For other
+    models None means none, as "none" does.
 
     Raises:
         MissingExtraError: the packages for models are not installed.
@@ -138,11 +138,6 @@ def load_generator(
     if folder is None or str(folder) == "none":
         return HuggingFaceGenerator(network.eval(), tokenizer, name)
     network = with_adapter(network, Path(folder)).merge_and_unload()
-    name += "+adapter" if adapter is None else f"+{Path(folder).name}"
-    return HuggingFaceGenerator(network.eval(), tokenizer, name, SHIPPED if adapter is None else str(folder))
-
-
-def shipped_adapter() -> Path | None:
-    """Give the folder of the adapter that ships in this package, or None where there is none."""
-    folder = Path(str(files("kbqa_agent"))) / "data" / "adapter"
-    return folder if (folder / "adapter_config.json").is_file() else None
+    shipped = adapter is None or str(adapter) == SHIPPED
+    name += "+adapter" if shipped else f"+{Path(folder).name}"
+    return HuggingFaceGenerator(network.eval(), tokenizer, name, SHIPPED if shipped else str(folder))

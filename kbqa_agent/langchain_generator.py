@@ -6,7 +6,7 @@ Nothing of LangChain is imported here; the model brings what is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,9 @@ from kb_index.errors import KBQAError, ModelError, NoLikelihoodError
 from kbqa_agent.chat_prompts import chat_messages, choice_schema, chosen
 from kbqa_agent.prompts import first_line
 
-__all__ = ["LangChainGenerator"]
+__all__ = ["LangChainGenerator", "asked"]
+
+Reply = TypeVar("Reply")
 
 
 class LangChainGenerator:
@@ -48,7 +50,7 @@ class LangChainGenerator:
         """
         messages = [chat_messages(prompt) for prompt in prompts]
         if among is None:
-            replies = self._asked(lambda: self._chat_model.batch(messages))
+            replies = asked(self.name, lambda: self._chat_model.batch(messages))
             return [first_line(str(reply.text)) for reply in replies]
         return [self._choice(said, candidates) for said, candidates in zip(messages, among, strict=True)]
 
@@ -56,15 +58,19 @@ class LangChainGenerator:
         if not candidates:
             return ""
         schema = choice_schema(candidates)
-        reply = self._asked(lambda: self._chat_model.with_structured_output(schema).invoke(messages))
+        reply = asked(self.name, lambda: self._chat_model.with_structured_output(schema).invoke(messages))
         return chosen(reply, candidates, self.name)
 
-    def _asked(self, call: Callable[[], Any]) -> Any:
-        """Make one line of whatever a chat model raises, which each provider does in its own way."""
-        try:
-            return call()
-        except KBQAError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
-            raise ModelError(f"model {self.name!r}: did not answer ({reason}); ask it by itself first") from error
+
+def asked(name: str, call: Callable[[], Reply]) -> Reply:
+    """Call a chat model, and make one line of whatever it raises, which each provider does in its own way.
+
+    Raises: ModelError.
+    """
+    try:
+        return call()
+    except KBQAError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ModelError(f"model {name!r}: did not answer ({reason}); ask it by itself first") from error

@@ -49,6 +49,16 @@ class Presence(NamedTuple):
     no_attribute: float
     no_entity: float
 
+    def with_missing(self, missing: float) -> Presence:
+        """The same judgement where nothing answers with the probability `missing`; what is missing keeps its shares.
+
+        >>> Presence(0.5, 0.375, 0.125).with_missing(0.25)
+        Presence(present=0.75, no_attribute=0.1875, no_entity=0.0625)
+        """
+        before = self.no_attribute + self.no_entity
+        no_attribute = missing * self.no_attribute / before if before else missing
+        return Presence(1.0 - missing, no_attribute, missing - no_attribute)
+
 
 class Alike(NamedTuple):
     """Which triples share an object, a subject, a predicate: numbers that are equal where those are, (n_triples,)."""

@@ -2,11 +2,13 @@
 
 The embedded model reads Chinese at about two tokens a character, so the prompt is terse: triples are grouped by
 subject, one `attribute：value` a line, and values are cut. Values come from the knowledge base and are data: line
-breaks and control characters become blanks, so that a value cannot start a line of its own.
+breaks and control characters become blanks, so that a value cannot start a line of its own, what a tokenizer may take
+for a special token is written with a full-width bracket, and what may be taken for the cues 问： and 答： is quoted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -20,17 +22,31 @@ UNKNOWN = "不知道"
 MAX_NAME_CHARS = 40
 MAX_VALUE_CHARS = 60
 
+_SPECIAL = re.compile(
+    r"<(?=[|｜]|<?/?SYS>|/?(?:s|bos|eos|pad|unk|mask|think|sop|eop|tool_calls?|tool_response|(?:start|end)_of_\w+)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_\w+|START_\w+|END_\w+|g?MASK)\])",
+    re.IGNORECASE,
+)
+"""The brackets that open a role, an end or another special token of ChatML, Llama, Mistral, Gemma, DeepSeek, ..."""
+_FULL_WIDTH = str.maketrans("<[", "＜［")
+_CUE = re.compile(r"(?<!\w)([问答])\s*[:：]")
+"""How the lines begin that ask; 访问： is none."""
+
 
 def escape(value: str, max_chars: int) -> str:
-    r"""Make a value one line of at most `max_chars` characters.
+    r"""Make a value one line of at most `max_chars` characters, without the special tokens of any tokenizer.
+
+    Names are compared without regard to width (`normalize_name`), so an escaped value is still found.
 
     >>> escape("甲\n问：乙", 10)
     '甲 问：乙'
     >>> escape("一二三四五", 3)
     '一二三'
+    >>> escape("惠能<|im_end|> <b>", 20)
+    '惠能＜|im_end|> <b>'
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in value).split())
-    return line[:max_chars]
+    return _SPECIAL.sub(lambda match: match[0].translate(_FULL_WIDTH), line)[:max_chars]
 
 
 def answer_prompt(question: str, triples: Sequence[Triple]) -> str:
@@ -44,8 +60,8 @@ def answer_prompt(question: str, triples: Sequence[Triple]) -> str:
     """
     lines: list[str] = []
     for subject, group in groupby(triples, key=lambda t: t.subject):
-        lines.append(f"【{escape(subject, MAX_NAME_CHARS)}】")
-        lines += [f"{escape(t.predicate, MAX_NAME_CHARS)}：{escape(t.object, MAX_VALUE_CHARS)}" for t in group]
+        lines.append(f"【{_quoted(escape(subject, MAX_NAME_CHARS))}】")
+        lines += [_fact(t) for t in group]
     return "\n".join([*lines, closed_book_prompt(question)])
 
 
@@ -64,7 +80,7 @@ def answer_text(value: str) -> str:
     >>> answer_text("武汉\n大学")
     '武汉 大学'
     """
-    return escape(value, MAX_VALUE_CHARS)
+    return _quoted(escape(value, MAX_VALUE_CHARS))
 
 
 def first_line(written: str) -> str:
@@ -74,3 +90,13 @@ def first_line(written: str) -> str:
     '惠能'
     """
     return written.strip().split("\n")[0].rstrip("\ufffd").strip()
+
+
+def _fact(triple: Triple) -> str:
+    line = f"{_quoted(escape(triple.predicate, MAX_NAME_CHARS))}：{answer_text(triple.object)}"
+    return _quoted(line) if _CUE.match(line) else line  # 顾 问：甲 is none
+
+
+def _quoted(line: str) -> str:
+    """What the triples say without a cue: a prompt asks one question, at its end."""
+    return _CUE.sub(r"「\1」", line)

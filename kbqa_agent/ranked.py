@@ -49,13 +49,16 @@ class Clock:
         self._last = now
 
 
-def rank_many(kb: KnowledgeBase, ranker: Ranker, questions: Sequence[str], focus: int | None = None) -> list[Ranked]:
-    """Rank the triples of each question; where a mention may name the entity with the id `focus`, that one is meant.
+def rank_many(
+    kb: KnowledgeBase, ranker: Ranker, questions: Sequence[str], meant: Sequence[int | None] | None = None
+) -> list[Ranked]:
+    """Rank the triples of each question, which gets the same numbers alone and among others.
 
-    A question gets the same numbers alone and among others.
+    `meant` holds for each the id of an entity, or None: where a mention may name that one, no other is looked at.
     """
     clock = Clock(n=max(1, len(questions)))
-    mentions = [_focused(of_question, focus) for of_question in link_many(kb, questions)]
+    linked = link_many(kb, questions)
+    mentions = [_focused(of, entity) for of, entity in zip(linked, meant or [None] * len(linked), strict=True)]
     clock.lap("link")
     triples = retrieve_many(kb, mentions)
     clock.lap("retrieve")
@@ -73,9 +76,9 @@ def _judged(ranker: Ranker, asked: Sequence[Asked]) -> list[tuple[NDArray[np.flo
     return [(ranker.rank(*of_question)[1], None) for of_question in asked]
 
 
-def _focused(mentions: Sequence[EntityMention], focus: int | None) -> tuple[EntityMention, ...]:
-    """Where a mention may name the entity in focus, only that entity is meant."""
+def _focused(mentions: Sequence[EntityMention], meant: int | None) -> tuple[EntityMention, ...]:
+    """Where a mention may name the entity that is meant, only that one is looked at."""
     return tuple(
-        EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id == focus) or m.entities)
+        EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id == meant) or m.entities)
         for m in mentions
     )

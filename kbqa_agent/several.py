@@ -9,7 +9,7 @@ from kb_index.types import Triple
 from kbqa_agent.features import attribute_of
 from kbqa_agent.types import Answer, Candidate
 
-__all__ = ["asks_for_several", "gathered", "total", "values_of"]
+__all__ = ["asks_for_several", "fact_of", "gathered", "total", "values_of"]
 
 _SEVERAL = re.compile(
     r"哪些|哪几|有谁|都有|都是谁|都是什么|分别是|(?i:\b(?:what|which|who)\b.*\b(?:are|were|all)\b|\blist\b)"
@@ -33,7 +33,7 @@ def values_of(text: str | None, candidates: Sequence[Candidate], triples: Sequen
     best = next((c.evidence[0] for c in candidates if c.answer == text and c.evidence), None)
     if text is None or best is None:
         return ()
-    same = (t.object for t in sorted(triples, key=lambda t: t.id) if _fact(t) == _fact(best))
+    same = (t.object for t in sorted(triples, key=lambda t: t.id) if fact_of(t) == fact_of(best))
     return tuple(dict.fromkeys([text, *same]))
 
 
@@ -44,8 +44,8 @@ def gathered(candidates: Sequence[Candidate]) -> list[Candidate]:
     """
     totals: dict[tuple[int, str], float] = {}
     for c in candidates:
-        totals[_fact(c.evidence[0])] = totals.get(_fact(c.evidence[0]), 0.0) + c.score
-    found = [Candidate(c.answer, min(1.0, totals[_fact(c.evidence[0])]), c.evidence) for c in candidates]
+        totals[fact_of(c.evidence[0])] = totals.get(fact_of(c.evidence[0]), 0.0) + c.score
+    found = [Candidate(c.answer, min(1.0, totals[fact_of(c.evidence[0])]), c.evidence) for c in candidates]
     return sorted(found, key=lambda c: -c.score)
 
 
@@ -57,5 +57,6 @@ def total(answer: Answer) -> float:
     return max(answer.confidence, values)
 
 
-def _fact(triple: Triple) -> tuple[int, str]:
+def fact_of(triple: Triple) -> tuple[int, str]:
+    """What a triple says something of: its subject's id and its attribute."""
     return triple.subject_id, attribute_of(triple.predicate)

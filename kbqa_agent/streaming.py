@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from kbqa_agent.candidates import best_triples, candidates_of, mentions_of
 from kbqa_agent.prompts import answer_prompt, closed_book_prompt
 from kbqa_agent.ranked import Ranked
-from kbqa_agent.silence import asking_back
-from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, StreamingGenerator, Turn
+from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, StreamingGenerator
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -47,27 +46,17 @@ Event = Shortlist | Piece | Answer
 
 def stream(agent: KBQAgent, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
     """Answer a question, and tell what is known earlier. Where nobody waits for more, the generator stops."""
-    if dialogue is None:
-        yield from _stream(agent.as_of_now(), question)
-        return
-    reading = agent.likeliest(dialogue.readings(agent.kb, question))
-    for event in _stream(agent.as_of_now(), reading.question, reading.entity_id):
-        if isinstance(event, Answer):
-            answer = asking_back(event, agent.config.ask_back_below)
-            dialogue.add(Turn(reading.question, answer, question))
-            yield answer
-        else:
-            yield event
-
-
-def _stream(agent: KBQAgent, question: str, focus: int | None = None) -> Iterator[Event]:
-    if agent.config.closed_book:
-        yield from _written(agent, closed_book_prompt(question), lambda telling: telling.ask(question))
-        return
-    (ranked,) = agent.rank_many([question], focus)
-    yield _shortlist(agent, ranked)
-    best = best_triples(ranked.triples, ranked.probabilities, agent.config.prompt_triples)
-    yield from _written(agent, answer_prompt(question, best), lambda telling: telling.decide(question, ranked))
+    now = agent.as_of_now()
+    resolved = now.resolve(question, dialogue)
+    if resolved.ranked is None:
+        prompt = closed_book_prompt(resolved.question)
+    else:
+        ranked = resolved.ranked
+        yield _shortlist(now, ranked)
+        best = best_triples(ranked.triples, ranked.probabilities, now.config.prompt_triples)
+        prompt = answer_prompt(resolved.question, best)
+    for event in _written(now, prompt, lambda telling: telling.answer_to(resolved)):
+        yield now.remember(question, resolved, event, dialogue) if isinstance(event, Answer) else event
 
 
 def _shortlist(agent: KBQAgent, ranked: Ranked) -> Shortlist:
@@ -84,14 +73,15 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
     unwanted = Flag()
     telling = copy(agent)
     telling.generator = _Telling(agent.generator, prompt, told, unwanted)
-    with ThreadPoolExecutor(1, "stream") as pool:
+    pool = ThreadPoolExecutor(1, "stream")
+    try:
         found = pool.submit(answer, telling)
         found.add_done_callback(lambda _: told.put(None))
-        try:
-            yield from iter(told.get, None)
-        finally:
-            unwanted.set()
+        yield from iter(told.get, None)
         yield found.result()
+    finally:
+        unwanted.set()
+        pool.shutdown(wait=False)  # who stops an answer does not wait for a server that is slow to give it
 
 
 class _UnwantedError(Exception):

@@ -22,13 +22,18 @@ __all__ = [
     "Candidate",
     "ConcurrentGenerator",
     "EntityMention",
+    "Feedback",
     "Generator",
     "Proposal",
     "QAExample",
     "Ranker",
+    "Rating",
     "StreamingGenerator",
     "Turn",
 ]
+
+Rating = Literal["good", "bad", "unknown"]
+"""What a person thinks of an answer; "unknown": the knowledge base does not hold the answer."""
 
 Abstention = Literal["no_entity", "no_attribute", "ambiguous", "low_confidence"]
 
@@ -45,7 +50,10 @@ class EntityMention:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A possible answer, its probability of being right, and the triples it rests on (best first)."""
+    """A possible answer, its probability of being right, and the triples it rests on (best first).
+
+    Only a correction that people gave may rest on none.
+    """
 
     answer: str
     score: float
@@ -56,10 +64,11 @@ class Candidate:
 class Answer:
     """What `ask` returns.
 
-    `text` is None when the agent abstains, and `abstained` then says why. `supported` is False when the text is the
-    generator's own and equals no candidate. `confidence` is a probability; `timings` are in milliseconds. `values` are
-    all answers that are meant together, `text` first: the objects of one subject and attribute, or all that a reverse
-    question or a chain of facts leads to; () when it abstains or nothing supports the text.
+    `text` is None when the agent abstains, and `abstained` then says why. `supported` is False when no triple says the
+    text: it is the generator's own and equals no candidate, or a correction that people gave. `confidence` is a
+    probability; `timings` are in milliseconds. `values` are all answers that are meant together, `text` first: the
+    objects of one subject and attribute, or all that a reverse question or a chain of facts leads to; () when it
+    abstains or nothing supports the text.
     """
 
     question: str
@@ -89,6 +98,21 @@ class Proposal:
 
     candidates: tuple[Candidate, ...]
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person thinks of an answer to a question.
+
+    `answer` is the text that is judged, None where the agent said nothing. `correction` is what it should have said;
+    the rating is "bad" then.
+    """
+
+    question: str
+    answer: str | None
+    rating: Rating
+    correction: str | None = None
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

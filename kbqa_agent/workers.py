@@ -42,9 +42,11 @@ class Recipe(NamedTuple):
 def recipe_of(agent: KBQAgent) -> Recipe | None:
     """How another process answers as this agent; None where it cannot, or where the generator has to do every question.
 
-    It can with an index and a ranker that are opened from folders, as they are there.
+    It can with an index and a ranker that are opened from folders, as they are there, and where no feedback counts.
     """
     ranker, config = agent.ranker, agent.config
+    if agent.keeps_feedback:
+        return None
     has_generator = agent.generator is not None and config.generator != "never"
     if has_generator and (config.generator == "always" or config.free_text):
         return None

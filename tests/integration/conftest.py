@@ -1,12 +1,15 @@
-"""Small knowledge bases and a fake ranker, real models small enough to train in a test, and a disk that is full."""
+"""Small knowledge bases and a fake ranker, real models small enough to train, a server of models, and a full disk."""
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import numpy as np
 import pytest
 
 from kb_index import KnowledgeBase, build_index
-from kbqa_agent import AgentConfig, KBQAgent
+from kbqa_agent import AgentConfig, KBQAgent, endpoint
 
 
 class WordRanker:
@@ -150,6 +153,47 @@ def generator(loaded: tuple[Any, Any]) -> Any:
     from kbqa_agent.generation import HuggingFaceGenerator
 
     return HuggingFaceGenerator(*loaded, "tiny")
+
+
+class OpenAIServer(ThreadingHTTPServer):
+    """A server whose answers a test sets: `reply(route, body)` gives a status and what is sent, an object or bytes."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+        self.requests = []
+        self.reply = lambda route, body: (200, {"choices": [{"message": {"content": "惠能"}}]})
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        route = self.path.removeprefix("/v1/")
+        self.server.requests.append((route, body, self.headers["Authorization"]))
+        status, sent = self.server.reply(route, body)
+        data = sent if isinstance(sent, bytes) else json.dumps(sent, ensure_ascii=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args):
+        """Keep standard error clean."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    """A server on this machine that speaks OpenAI's protocol, as far as a test lets it."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(endpoint, "PAUSES", (0.0, 0.0))
+    monkeypatch.delenv("KBQA_API_KEY", raising=False)
+    running = OpenAIServer()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from kbqa_agent import decoding  # noqa: E402 - after the check for torch
-from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
+from kbqa_agent.generation import HuggingFaceGenerator, load_generator  # noqa: E402
 
 PROMPTS = ["【坛经】\n作者：惠能\n朝代：唐\n问：《坛经》的作者是谁？\n答：", "问：《坛经》是谁写的？\n答：", "答："]
 ANSWERS = ["惠能", "惠", "唐", "唐朝", "高等教育出版社", "350", "", "不知道"]
@@ -81,6 +83,24 @@ def test_the_pieces_of_a_stream_are_the_answer(generator, prompt):
     pieces = list(generator.stream(prompt, max_new_tokens=12))
     assert all(pieces)
     assert "".join(pieces) == generator.generate([prompt], 12)[0]
+
+
+def test_a_models_own_settings_for_generation_change_nothing(tiny_models, tmp_path):
+    """Such as a hub's model has for chatting: they would forbid what was said in the prompt."""
+    from transformers import GenerationConfig
+
+    folder = tmp_path / "chatty"
+    shutil.copytree(tiny_models["llama"], folder)
+    settings = GenerationConfig.from_pretrained(folder)
+    settings.update(repetition_penalty=5.0, no_repeat_ngram_size=1, do_sample=True, top_k=3, min_new_tokens=9)
+    settings.save_pretrained(folder)
+    plain, chatty = load_generator(tiny_models["llama"]), load_generator(folder)
+    expected = plain.generate(PROMPTS, 12)
+    assert len(set(expected[0])) < len(expected[0]), "nothing is repeated, so no penalty could show"
+    assert chatty.generate(PROMPTS, 12) == expected
+    assert chatty.generate(PROMPTS, among=[ANSWERS] * 3) == plain.generate(PROMPTS, among=[ANSWERS] * 3)
+    assert "".join(chatty.stream(PROMPTS[0], 12)) == expected[0]
+    assert chatty._model.generation_config.eos_token_id == 1
 
 
 def test_a_stream_gives_whole_characters_and_stops_at_the_end(loaded, monkeypatch):

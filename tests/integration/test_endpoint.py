@@ -4,46 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
 from kb_index.errors import ModelError, NoLikelihoodError
-from kbqa_agent import AgentConfig, KBQAgent, endpoint
+from kbqa_agent import AgentConfig, KBQAgent
 from kbqa_agent.generation import open_generator
 from kbqa_agent.langchain_generator import LangChainGenerator
 
 KEY = "sk-secret-1234"
 PROMPT = "【坛经】\n作者：惠能\n问：《坛经》的作者是谁？\n答："
 LINES = "坛经 ||| 作者 ||| 惠能\n坛经 ||| 朝代 ||| 唐\n"
-
-
-class Server(ThreadingHTTPServer):
-    """A server whose answers a test sets: `reply(route, body)` gives a status and what is sent, an object or bytes."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
-        self.requests = []
-        self.reply = chat("惠能")
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        route = self.path.removeprefix("/v1/")
-        self.server.requests.append((route, body, self.headers["Authorization"]))
-        status, sent = self.server.reply(route, body)
-        data = sent if isinstance(sent, bytes) else json.dumps(sent, ensure_ascii=False).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args):
-        """Keep standard error clean."""
 
 
 def chat(text):
@@ -58,20 +30,6 @@ def echo(route, body):
             for i, text in reversed(list(enumerate(body["prompt"])))
         ]
     }
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(endpoint, "PAUSES", (0.0, 0.0))
-    monkeypatch.delenv("KBQA_API_KEY", raising=False)
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.shutdown()
-    thread.join()
-    running.server_close()
 
 
 def generator(server, form="openai"):

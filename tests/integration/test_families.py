@@ -9,12 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
+from cli.training import sft  # noqa: E402 - after the check for torch
 from finetune.config import SFTConfig  # noqa: E402 - after the check for torch
 from finetune.families import PRESETS, ModelFacts  # noqa: E402
 from finetune.models import lora_targets, merge_adapter, open_trainable, save_adapter, with_new_adapter  # noqa: E402
 from finetune.plan import plan_lines, plan_training  # noqa: E402
 from kb_index.errors import ModelError, StorageError  # noqa: E402
-from kbqa_agent.causal_models import load_model  # noqa: E402
+from kbqa_agent.causal_models import fast_dtype, load_model  # noqa: E402
 from kbqa_agent.generation import load_generator  # noqa: E402
 from kbqa_agent.tokenizing import encode_answer  # noqa: E402
 
@@ -74,6 +75,11 @@ def test_lora_on_attention_leaves_the_rest_alone(tiny_models, family, expected):
     assert all("attn." in name for name in trained)
 
 
+def test_the_command_line_knows_every_preset():
+    (option,) = (option for option in sft.params if option.name == "preset")
+    assert list(option.type.choices) == list(PRESETS)
+
+
 def test_presets_are_settings_that_a_training_takes():
     for preset in PRESETS.values():
         config = SFTConfig(Path("rows.json"), Path("out"), model=preset.model, **preset.settings)
@@ -113,17 +119,20 @@ def test_a_plan_counts_what_a_forward_pass_keeps(tiny_model):
             position_ids=torch.arange(plan.longest)[None].expand(8, -1),
             use_cache=False,
         )
-    assert plan.activations == pytest.approx(sum(storage.nbytes() for storage in kept.values()), rel=0.35)
+    assert plan.activations == pytest.approx(sum(storage.nbytes() for storage in kept.values()), rel=0.15)
 
 
 def test_a_plan_counts_rows_and_tokens_and_scales_a_sample(tiny_models):
-    plan = plan_of(tiny_models["llama"], max_tokens=18)
-    assert (plan.n_rows, plan.n_cut, plan.n_dropped) == (2, 1, 0)
     _, tokenizer = load_model(tiny_models["llama"])
-    whole = plan_of(tiny_models["llama"])
+    prompt, answer = "【武汉】\n国家：中国\n人口：1232万\n问：武汉在哪个国家？\n答：", "中国"
+    short = config_for(tiny_models["llama"], max_tokens=len(tokenizer(prompt + answer)["input_ids"]))
+    plan = plan_training(short, [((prompt, answer),), (PAIRS[0],), (("问：" + "长" * 99 + "？\n答：", "中国"),)])
+    assert (plan.n_rows, plan.n_validation, plan.n_cut, plan.n_dropped) == (1, 1, 1, 1)
+    whole = plan_of(tiny_models["llama"], validation_share=0.0)
     assert whole.n_tokens == sum(len(tokenizer(p + a)["input_ids"]) + 1 for p, a in PAIRS)
     sampled = plan_training(config_for(tiny_models["llama"]), [(pair,) for pair in PAIRS], n_rows=1000)
-    assert (sampled.n_rows, sampled.n_tokens, sampled.steps) == (1000, 500 * whole.n_tokens, 125)
+    assert (sampled.n_rows, sampled.n_validation, sampled.steps) == (950, 50, 119)
+    assert sampled.n_tokens == 475 * whole.n_tokens
 
 
 def test_a_plan_is_read_by_people(tiny_models):
@@ -140,6 +149,15 @@ def test_half_precision_and_checkpointing_shrink_a_plan(tiny_models):
     assert half.weights < plain.weights
     assert half.activations < plain.activations
     assert sparing.activations < plain.activations
+
+
+@pytest.mark.parametrize(("computes", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_a_gpu_that_only_emulates_bfloat16_gets_float32(monkeypatch, computes, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or computes
+    )
+    assert fast_dtype() is expected
 
 
 def test_weights_of_four_bits_need_a_gpu(tiny_models):

@@ -65,7 +65,7 @@ def test_a_plan_is_told_and_nothing_is_written(tiny_models: dict[str, Path], fol
     options = ("--model", tiny_models["opt"], "--out", folder / "out", "--plan", "--lora-on", "attention")
     printed = kbqa("finetune", "sft", "--questions", folder / "questions.nlpcc", "--index", folder / "index", *options)
     assert "LoRA on       self_attn.k_proj, self_attn.out_proj, self_attn.q_proj, self_attn.v_proj\n" in printed
-    assert "rows          4, the longest of " in printed
+    assert "rows          3, and 1 to validate by, the longest of " in printed
     assert "steps         1\n" in printed
     assert not (folder / "out").exists()
 

@@ -18,14 +18,15 @@ from finetune.config import SFTConfig  # noqa: E402
 from finetune.models import open_trainable  # noqa: E402
 from finetune.preferences import Preference  # noqa: E402
 from finetune.raft_config import RaftConfig  # noqa: E402
-from finetune.raft_tools import Tools, real_tools  # noqa: E402
+from finetune.raft_tools import Tools, real_tools, start_adapter  # noqa: E402
 from finetune.reward import train_reward_model  # noqa: E402
 from finetune.reward_config import RewardConfig  # noqa: E402
 from kb_index import build_index  # noqa: E402
-from kb_index.errors import ModelError  # noqa: E402
+from kb_index.errors import InputError, ModelError  # noqa: E402
 from kbqa_agent.generation import load_generator  # noqa: E402
 from kbqa_agent.gguf_cache import embedded_gguf  # noqa: E402
 from kbqa_agent.qa_data import write_nlpcc  # noqa: E402
+from kbqa_agent.shipped import shipped_adapter  # noqa: E402
 from kbqa_agent.text2text import Text2TextRow, write_text2text  # noqa: E402
 from kbqa_agent.types import QAExample  # noqa: E402
 
@@ -44,11 +45,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_nlpcc(examples[:8], folder / "train.nlpcc")
     write_nlpcc(examples[8:], folder / "test.nlpcc")
     write_text2text(ROWS, folder / "rows.json")
+    write_text2text(ROWS[:8], folder / "taught.json")  # the others can be held out
     return folder
 
 
 def tuned(model: Path | str, world: Path, out: Path, steps: int = 12) -> Path:
-    config = SFTConfig(data=world / "rows.json", out=out, model=str(model), rank=4, alpha=8, max_steps=steps)
+    config = SFTConfig(data=world / "taught.json", out=out, model=str(model), rank=4, alpha=8, max_steps=steps)
     sft.run(replace(config, max_tokens=128, learning_rate=1e-2), progress=False)
     return out
 
@@ -130,6 +132,36 @@ def remembered_weights(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
 def config_for(model: Path, world: Path, start: Path, out: Path) -> RaftConfig:
     config = RaftConfig(world / "rows.json", out, model=str(model), adapter=start, stages=2, batch=6, samples=3)
     return replace(config, held_out_questions=2, skip_decided=False, learning_rate=1e-2, epochs=2.0)
+
+
+def test_a_model_that_was_tuned_as_a_whole_gets_a_new_adapter(tiny_models, world, tmp_path) -> None:
+    from safetensors.torch import load_file
+
+    whole = SFTConfig(world / "taught.json", tmp_path / "whole", str(tiny_models["gpt2"]), full=True, max_steps=30)
+    sft.run(replace(whole, max_tokens=128, learning_rate=5e-3), progress=False)
+    config = replace(config_for(whole.out, world, tmp_path / "none", tmp_path / "out"), adapter=None, stages=1)
+    result = raft.run(config, progress=False)
+    start, trained = (config.out / "stages" / stage / "adapter" for stage in ("0", "1"))
+    first, second = (load_file(folder / "adapter_model.safetensors") for folder in (start, trained))
+    assert all(not tensor.any() for name, tensor in first.items() if "lora_B" in name)
+    assert any(tensor.any() for name, tensor in second.items() if "lora_B" in name)
+    assert (tmp_path / "out" / "adapter_config.json").is_file()
+    assert load_generator(whole.out, start).score(ROWS[0].input, ["惠能", "唐"]) == pytest.approx(
+        load_generator(whole.out).score(ROWS[0].input, ["惠能", "唐"]), abs=1e-4
+    )
+    held_out = {row["prompt"] for row in rows_of(config.out / "stages" / "0" / "held_out.jsonl")}
+    assert held_out == {row.input for row in ROWS[8:]}
+    written = (start / "adapter_model.safetensors").stat().st_mtime_ns
+    assert raft.run(replace(config, resume=True), progress=False).comparison == result.comparison
+    assert (start / "adapter_model.safetensors").stat().st_mtime_ns == written
+
+
+def test_a_new_adapter_has_to_be_asked_for_on_other_models(tiny_models, world, tmp_path) -> None:
+    config = replace(config_for(tiny_models["gpt2"], world, tmp_path, tmp_path / "out"), adapter=None)
+    with pytest.raises(InputError, match=r"without an adapter: .* or say --adapter none where the model is one"):
+        raft.run(config, progress=False)
+    assert start_adapter(replace(config, adapter=Path("none"))) is None
+    assert start_adapter(replace(config, adapter=Path("shipped"))) == shipped_adapter()
 
 
 class Killed(BaseException):

@@ -14,9 +14,12 @@ import pytest
 from finetune import raft
 from finetune.raft_config import RaftConfig
 from finetune.raft_tools import Tools
-from kb_index.errors import InputError, StorageError
+from kb_index import build_index
+from kb_index.errors import InputError, StorageError, TrainingError
+from kbqa_agent.qa_data import write_nlpcc
 from kbqa_agent.sampling import Sampled
 from kbqa_agent.text2text import write_text2text
+from kbqa_agent.types import QAExample
 
 
 class Killed(BaseException):
@@ -98,7 +101,7 @@ def read_skill(folder: Path) -> float:
 
 @pytest.fixture(autouse=True)
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raft, "_draw", lambda metrics, out: None)
+    monkeypatch.setattr(raft, "draw_if_possible", lambda folders, out: None)
 
 
 @pytest.fixture
@@ -221,8 +224,60 @@ def test_a_training_is_not_resumed_with_other_settings(config: RaftConfig) -> No
     with pytest.raises(InputError, match="resumed with other samples, temperature, seed than it was begun with"):
         align(replace(config, samples=5, temperature=0.5, seed=3, resume=True))
     write_text2text([("问：一？\n答：", "二")] * 9, config.questions)
-    with pytest.raises(InputError, match="resumed with other the questions' file"):
+    with pytest.raises(InputError, match="resumed with other questions' file"):
         align(replace(config, resume=True))
+
+
+def test_a_training_is_not_resumed_with_another_start_index_or_reward_model(config: RaftConfig, tmp_path: Path) -> None:
+    write_adapter(tmp_path / "judge", 0.0)
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "manifest.json").write_text("{}")
+    whole = replace(config, stages=1, reward_model=tmp_path / "judge", index=tmp_path / "index", closed_book=True)
+    align(whole, judge=True)
+    align(replace(whole, resume=True), judge=True)
+    for path, called in (("start", "start adapter"), ("judge", "reward model")):
+        before = (tmp_path / path / "adapter_model.safetensors").read_text()
+        write_adapter(tmp_path / path, 0.7)
+        with pytest.raises(InputError, match=f"resumed with other {called} than it was begun with"):
+            align(replace(whole, resume=True), judge=True)
+        (tmp_path / path / "adapter_model.safetensors").write_text(before)
+    (tmp_path / "index" / "manifest.json").write_text('{"n": 1}')
+    with pytest.raises(InputError, match="resumed with other index than it was begun with"):
+        align(replace(whole, resume=True), judge=True)
+
+
+def test_several_processes_are_refused_before_anything_is_written(config: RaftConfig, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"^2 processes: RAFT is run by one; start it without a launcher$"):
+        align(config)
+    assert not config.out.exists()
+
+
+def test_full_memory_names_the_setting_to_lower(config: RaftConfig, monkeypatch) -> None:
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Fake, "sample", full)
+    with pytest.raises(
+        TrainingError, match=r"^out of memory; lower --samples \(now 4\) or --max-new-tokens \(now 128\)"
+    ):
+        align(config)
+
+
+def test_replay_teaches_what_the_prompt_holds(config: RaftConfig) -> None:
+    """Of several gold answers the first is not in the prompts."""
+    facts = [f"书{i} ||| 作者 ||| 人{i}" for i in range(40)]
+    (config.out.parent / "facts.kb").write_text("\n".join(facts) + "\n", encoding="utf-8")
+    build_index([config.out.parent / "facts.kb"], config.out.parent / "index", progress=False)
+    examples = [QAExample(str(i), f"书{i}的作者是谁？", (f"别名{i}", f"人{i}")) for i in range(40)]
+    write_nlpcc(examples, config.questions.with_suffix(".nlpcc"))
+    asked = replace(config, questions=config.questions.with_suffix(".nlpcc"), index=config.out.parent / "index")
+    align(replace(asked, stages=1, replay_share=0.5))
+    replayed = [row for row in lines(config.out / "stages" / "1" / "kept.jsonl") if row["reward"] is None]
+    assert replayed
+    assert all(f"作者：{row['answer']}\n" in row["prompt"] or row["answer"] == "不知道" for row in replayed)
+    targets = {row["target"] for row in lines(config.out / "stages" / "0" / "held_out.jsonl")}
+    assert not any(target.startswith("别名") for target in targets)
 
 
 def test_without_resume_it_begins_anew(config: RaftConfig) -> None:
@@ -296,6 +351,48 @@ def test_a_reward_model_ranks_where_the_rule_has_no_weight(config: RaftConfig) -
     kept = lines(config.out / "stages" / "1" / "kept.jsonl")
     assert kept
     assert all(row["answer"].startswith("错") for row in kept)
+
+
+def test_at_the_default_weight_a_reward_model_chooses_among_right_answers(config: RaftConfig, monkeypatch) -> None:
+    """All samples of half of the prompts are right, in two ways; of the others, one is wrong, which the judge likes."""
+    names = [f"书{i}" for i in range(40)]
+    examples = [QAExample(name, f"{name}是谁写的？", (f"人{name}", f"友{name}")) for name in names]
+    write_nlpcc(examples, config.questions.with_suffix(".nlpcc"))
+    asked = replace(config, questions=config.questions.with_suffix(".nlpcc"), closed_book=True, replay_share=0.0)
+
+    def sample(self, prompts, k, **options):
+        found = []
+        for prompt in prompts:
+            name = prompt.removeprefix("问：").split("是")[0]
+            texts = [f"人{name}", f"友{name}", f"人{name}", f"友{name}" if int(name[1:]) % 2 else "错"]
+            found.append([Sampled(text, -1.0, 2) for text in texts])
+        return found
+
+    monkeypatch.setattr(Fake, "sample", sample)
+    monkeypatch.setattr(Fake, "generate", lambda self, prompts, max_new_tokens: [""] * len(prompts))
+    likes = {"错": 9.0, "友": 1.0, "人": -1.0}
+    monkeypatch.setattr(Judge, "score", lambda self, prompts, answers: np.array([likes[a[0]] for a in answers]))
+    align(asked)
+    align(replace(asked, out=config.out / ".." / "judged", reward_model=Path("judge")), judge=True)
+    ruled, judged = (
+        [(int(row["id"][1:]) % 2, row["answer"][0]) for row in lines(out / "stages" / "1" / "kept.jsonl")]
+        for out in (config.out, config.out / ".." / "judged")
+    )
+    assert {odd for odd, _ in ruled} == {0}  # where all are right the rule alone tells nothing
+    assert {answer for _, answer in ruled} == {"人", "友"}
+    assert len(judged) == 12
+    assert {answer for _, answer in judged} == {"友"}
+
+
+def test_without_the_rule_it_leaves_nothing_out(config: RaftConfig) -> None:
+    write_adapter(config.adapter, 0.0)  # no sample is right
+    judged = replace(config, reward_model=Path("judge"), rule_weight=0.0, replay_share=0.0)
+    assert align(judged, judge=True).stages[1]["kept"] == 0  # but the judge likes all of them alike
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "score", lambda self, prompts, answers: np.array([float(a[-1]) for a in answers]))
+        again = align(judged, judge=True)
+    assert again.stages[1]["kept"] == 12
+    assert {row["answer"] for row in lines(config.out / "stages" / "1" / "kept.jsonl")} == {"错3"}
 
 
 def test_start_best_of_k_and_raft_stand_side_by_side(config: RaftConfig) -> None:

@@ -76,13 +76,22 @@ def gpt_neo(tiny_models, tmp_path) -> Path:
     return tmp_path / "neo"
 
 
-def test_a_reward_model_learns_what_is_preferred_and_is_opened_again(tiny_model, tmp_path):
+def test_a_reward_model_learns_what_is_preferred_and_is_opened_again(tiny_model, tmp_path, monkeypatch):
+    seen, fit = [], reward._fit
+
+    def remember(config, out, training, *rest):
+        seen.append([pair for one in training for pair in one.pairs])
+        return fit(config, out, training, *rest)
+
+    monkeypatch.setattr(reward, "_fit", remember)
     result = train(tiny_model, tmp_path / "out", max_steps=20, control=True)
     assert (result.n_prompts, result.n_pairs, result.n_held_out, result.steps) == (19, 38, 10, 20)
     assert result.accuracy.share >= 0.9
     assert result.accuracy.lower <= result.accuracy.share <= result.accuracy.upper
     assert result.control is not None
-    assert result.control.share <= result.accuracy.share
+    assert result.control.share < result.accuracy.share
+    right, turned = seen
+    assert sum(pair != other for pair, other in zip(right, turned, strict=True)) == len(right) // 2
     scores = load_reward_model(tmp_path / "out").score([prompt(3)] * 2, ["惠能3", "353"])
     assert (scores.shape, scores.dtype) == ((2,), np.float32)
     assert scores[0] > scores[1]
@@ -215,7 +224,10 @@ def test_a_resumed_training_ends_where_an_unbroken_one_does(tiny_models, tmp_pat
 def test_a_training_is_not_resumed_with_other_pairs_or_settings(tiny_models, tmp_path):
     train(tiny_models["gpt2"], tmp_path, max_steps=1)
     with pytest.raises(InputError, match="resumed with other seed, pairs than it was begun with"):
-        train(tiny_models["gpt2"], tmp_path, PAIRS[2:], seed=1, resume=True)
+        train(tiny_models["gpt2"], tmp_path, PAIRS[2:], max_steps=1, seed=1, resume=True)
+    schedule = {"max_steps": 9, "epochs": 2.0, "warmup_share": 0.5, "max_grad_norm": 3.0}
+    with pytest.raises(InputError, match="resumed with other max_steps, epochs, warmup_share, max_grad_norm than"):
+        train(tiny_models["gpt2"], tmp_path, resume=True, **schedule)
 
 
 def test_a_gradient_that_is_no_number_stops_before_the_weights_are_lost(tiny_models, tmp_path, monkeypatch):
@@ -238,8 +250,32 @@ def test_full_memory_names_the_setting_to_lower(tiny_models, tmp_path, monkeypat
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
     monkeypatch.setattr(reward_trainer, "rewards_of", full)
-    with pytest.raises(TrainingError, match=r"^the memory is full; lower --rows-at-once \(now 2\) or --max-tokens"):
+    with pytest.raises(TrainingError, match=r"^out of memory; lower --rows-at-once \(now 2\) or --max-tokens"):
         train(tiny_models["gpt2"], tmp_path)
+
+
+def test_a_base_that_memory_does_not_hold_is_named_with_what_helps(tiny_models, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(reward, "open_reward_base", full)
+    with pytest.raises(TrainingError, match=r"^out of memory; choose a smaller model$"):
+        train(tiny_models["gpt2"], tmp_path)
+
+
+def test_a_base_with_a_merged_adapter_is_another_model(tiny_models, trained, tmp_path):
+    """Norms and embeddings are the same."""
+    from transformers import AutoModelForCausalLM
+
+    shutil.copytree(tiny_models["llama"], tmp_path / "merged")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+    torch.manual_seed(7)
+    for layer in model.model.layers:
+        weight = layer.self_attn.q_proj.weight
+        weight.data += 0.1 * torch.randn(len(weight), 2) @ torch.randn(2, weight.shape[1])
+    model.save_pretrained(tmp_path / "merged")
+    with pytest.raises(ModelError, match="was trained on another model than"):
+        load_reward_model(trained, tmp_path / "merged")
 
 
 def test_a_reward_model_of_another_tokenizer_is_refused(tiny_models, trained, tmp_path):

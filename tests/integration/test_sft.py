@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from finetune import sft  # noqa: E402 - after the check for torch
 from finetune.config import SFTConfig  # noqa: E402
-from finetune.data import RowOptions, collate, encode_rows  # noqa: E402
+from finetune.data import RowOptions, collate, encode_rows, split_validation  # noqa: E402
 from finetune.models import linear_layers, open_trainable  # noqa: E402
 from finetune.questions import training_rows  # noqa: E402
 from finetune.trainer import answer_loss  # noqa: E402
@@ -177,6 +177,23 @@ def test_metrics_hold_loss_rate_tokens_and_seconds(tiny_models, rows, tmp_path):
     assert lines[-1]["tokens"] > 6 * 8 * 10
 
 
+@pytest.mark.parametrize("at_once", [1, 3, 8])
+def test_validation_is_the_mean_of_all_its_tokens(tiny_models, tmp_path, monkeypatch, at_once):
+    """Answers of 1 to 9 characters: a mean of batches would be another number for each size of batch."""
+    monkeypatch.setattr(sft, "_computes_in_bf16", lambda: False)
+    pairs = [(f"问：{n}？\n答：", "惠" * (1 + n % 9)) for n in range(20)]
+    write_text2text(pairs, tmp_path / "rows.json")
+    config = config_for(tiny_models["llama"], tmp_path / "rows.json", tmp_path / "out", max_steps=1)
+    settings = {"validation_share": 0.5, "rows_per_step": at_once, "rows_at_once": at_once, "full": True}
+    result = sft.run(replace(config, **settings), progress=False)
+    model, tokenizer = load_model(tiny_models["llama"], dtype=torch.float32)
+    rows = encode_rows(tokenizer, [(pair,) for pair in pairs], 128).rows
+    _, validation = split_validation(rows, 0.5, 200, 0)
+    with torch.no_grad():
+        nats = answer_loss(model.eval(), collate(validation), through_head=False).item()
+    assert result.loss_before == pytest.approx(nats / sum(label != -100 for r in validation for label in r.labels))
+
+
 def test_the_record_says_what_was_done(tiny_models, rows, tmp_path):
     sft.run(config_for(tiny_models["opt"], rows, tmp_path, max_steps=2), progress=False)
     record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
@@ -225,6 +242,9 @@ def test_a_training_is_not_resumed_with_other_rows_or_settings(tiny_models, rows
     write_text2text(ROWS[:10], other)
     with pytest.raises(InputError, match="resumed with other seed, rows than it was begun with"):
         sft.run(replace(config, data=other, seed=5, resume=True), progress=False)
+    schedule = {"max_steps": 9, "epochs": 2.0, "warmup_share": 0.5, "max_grad_norm": 3.0}
+    with pytest.raises(InputError, match="resumed with other max_steps, epochs, warmup_share, max_grad_norm than"):
+        sft.run(replace(config, resume=True, **schedule), progress=False)
 
 
 def test_resume_without_a_checkpoint_begins(tiny_models, rows, tmp_path):
@@ -292,6 +312,12 @@ def test_too_few_rows(tiny_models, tmp_path):
 def test_rows_that_are_missing(tiny_models, tmp_path):
     with pytest.raises(QuestionFileError):
         sft.run(config_for(tiny_models["gpt2"], tmp_path / "none.json", tmp_path / "out"), progress=False)
+
+
+def test_an_adapter_for_another_model_is_named_also_when_it_is_the_shipped_one(tiny_models, rows, tmp_path):
+    config = config_for(tiny_models["gpt2"], rows, tmp_path / "out", adapter=Path("shipped"))
+    with pytest.raises(ModelError, match=r"data/adapter': (was made for another|does not fit this) model"):
+        sft.run(config, progress=False)
 
 
 def test_a_model_that_is_missing(rows, tmp_path):

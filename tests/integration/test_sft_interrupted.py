@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
 from finetune import sft  # noqa: E402 - after the check for torch
 from finetune.config import SFTConfig  # noqa: E402
-from kb_index.errors import InputError, TrainingError  # noqa: E402
+from kb_index.errors import InputError, ModelError, TrainingError  # noqa: E402
 from kbqa_agent.text2text import write_text2text  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -103,13 +103,22 @@ def test_a_killed_and_resumed_training_ends_with_the_weights_of_an_unbroken_one(
     assert [line.get("part", 0) for line in metrics(broken.out) if "loss" in line] == [0, 0, 0, 0, 1, 1]
 
 
+LAUNCHERS = {
+    "torchrun": ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    "accelerate": ("-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1", "--cpu"),
+}
+
+
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one_with_twice_the_accumulation(tiny_models, rows, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("name", "trained"), [("torchrun", {"full": True}), ("accelerate", {"rank": 4})])
+def test_two_processes_give_the_losses_of_one_with_twice_the_accumulation(
+    tiny_models, rows, tmp_path, monkeypatch, name, trained
+):
     # In float32: the first steps of Adam are signs of gradients, and rounding may change those of the smallest.
     monkeypatch.setattr(sft, "_computes_in_bf16", lambda: False)
-    exact = {"full": True, "learning_rate": 1e-3, "rows_at_once": 2}
+    exact = {"learning_rate": 1e-3, "rows_at_once": 2, "validation_share": 0.25, **trained}
     sft.run(config_for(tiny_models["llama"], rows, tmp_path / "one", **exact), progress=False)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    launcher = LAUNCHERS[name]
     assert train_apart(settings_for(tiny_models["llama"], rows, tmp_path / "two", **exact), launcher=launcher) == 0
     for key in ("loss", "validation_loss"):
         alone, shared = ([line[key] for line in metrics(tmp_path / run) if key in line] for run in ("one", "two"))
@@ -162,7 +171,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_last_checkpoi
 @pytest.mark.parametrize(
     ("setting", "advice"),
     [
-        ({"rows_at_once": 4}, "lower --rows-at-once to 2, which leaves the steps as they are"),
+        ({"rows_at_once": 4}, "lower --rows-at-once to 2 (now 4), which leaves the steps as they are"),
         ({"rows_at_once": 1}, "add --gradient-checkpointing"),
         ({"rows_at_once": 1, "gradient_checkpointing": True, "full": True}, "train a LoRA adapter instead"),
         ({"rows_at_once": 1, "gradient_checkpointing": True}, "lower --max-tokens to 64"),
@@ -179,9 +188,36 @@ def test_a_full_memory_names_the_setting_to_lower(tiny_models, rows, tmp_path, m
         return whole(model, inputs, through_head)
 
     monkeypatch.setattr(trainer, "answer_loss", fills)
-    with pytest.raises(TrainingError, match="out of memory with --rows-at-once") as raised:
+    with pytest.raises(TrainingError, match=r"^out of memory; ") as raised:
         sft.run(config_for(tiny_models["gpt2"], rows, tmp_path, **setting), progress=False)
     assert advice in str(raised.value)
+
+
+def test_a_model_that_memory_does_not_hold_is_named_with_what_helps(tiny_models, rows, tmp_path, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    def fills(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fills)
+    with pytest.raises(ModelError, match=r"out of memory while loading; choose a smaller one; .* --four-bit"):
+        sft.run(config_for(tiny_models["gpt2"], rows, tmp_path), progress=False)
+    monkeypatch.setattr(sft, "open_trainable", fills)
+    with pytest.raises(TrainingError, match=r"^out of memory; choose a smaller model, or add --four-bit"):
+        sft.run(config_for(tiny_models["gpt2"], rows, tmp_path), progress=False)
+
+
+def test_a_start_that_is_never_beaten_is_not_reported_as_the_result(tiny_models, rows, tmp_path, caplog):
+    good = config_for(tiny_models["llama"], rows, tmp_path / "good", max_steps=40)
+    start = sft.run(good, progress=False).loss_after
+    worse = config_for(tiny_models["llama"], rows, tmp_path / "worse", adapter=good.out, learning_rate=0.5, patience=2)
+    result = sft.run(worse, progress=False)
+    losses = [line["validation_loss"] for line in metrics(worse.out) if "validation_loss" in line]
+    assert losses[0] == pytest.approx(start, rel=0.02)
+    assert result.loss_after == min(losses[1:]) > losses[0]
+    assert "no validation was better than the start's" in caplog.text
+    again = config_for(tiny_models["llama"], rows, tmp_path / "again", adapter=worse.out, max_steps=1)
+    assert sft.run(again, progress=False).loss_before == pytest.approx(result.loss_after, rel=0.02)
 
 
 def test_a_training_that_no_longer_gets_better_stops_and_keeps_its_best_weights(tiny_models, rows, tmp_path):

@@ -17,7 +17,7 @@ from finetune.comparisons import (
 )
 from finetune.preferences import Preference
 from finetune.reward_config import RewardConfig
-from finetune.reward_figures import Margins, accuracy_with_interval, reward_curve
+from finetune.reward_figures import Margins, accuracy_with_interval
 from kb_index.errors import InputError
 
 END = 0
@@ -80,6 +80,15 @@ def test_a_prompt_that_is_too_long_loses_triples_only():
     assert said(row.prompt) == "【坛经】\n作者：惠能\n问：谁写的？\n答："
     assert [said(answer) for answer in row.answers] == ["惠能$", "唐$"]
     assert (row.pairs, n_cut, n_dropped) == ([(0, 1)], 1, 0)
+
+
+def test_the_triple_of_the_better_answer_is_not_cut():
+    prompt = "【坛经】\n语言：中文\n朝代：唐\n作者：惠能\n问：谁写的？\n答："
+    one = Comparison(prompt, ("惠能", "唐"), ((0, 1),))
+    (row,), n_cut, n_dropped = encode_comparisons(CharacterTokenizer(), [one], 24)
+    assert said(row.prompt) == "【坛经】\n作者：惠能\n问：谁写的？\n答："
+    assert (n_cut, n_dropped) == (1, 0)
+    assert encode_comparisons(CharacterTokenizer(), [one], 20) == ([], 0, 1)
 
 
 def test_pairs_that_do_not_fit_are_dropped_and_counted():
@@ -152,17 +161,6 @@ def test_the_interval_is_that_of_prompts_and_not_of_pairs():
 
 def test_the_loss_of_margins():
     assert Margins.of([0.0, 0.0], [0, 1]).loss == pytest.approx(0.693147)
-
-
-def test_the_curve_shows_every_run():
-    pytest.importorskip("matplotlib", reason="needs the extra [eval]")
-    lines = [{"step": 1, "loss": 0.7}, {"step": 2, "validation_loss": 0.6}, {"step": 2, "held_out_accuracy": 0.8}]
-    left, right = reward_curve({"preferences": lines, "shuffled labels": lines[2:]}).axes
-    assert [text.get_text() for text in left.get_legend().get_texts()] == [
-        "preferences: training",
-        "preferences: held out",
-    ]
-    assert [text.get_text() for text in right.get_legend().get_texts()] == ["preferences", "shuffled labels"]
 
 
 @pytest.mark.parametrize(

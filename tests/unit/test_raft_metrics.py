@@ -22,7 +22,13 @@ from finetune.raft_samples import Drawn, majority
 @pytest.mark.parametrize("answer", ["甲", "丙", "不知道"])
 def test_f1_is_the_official_one(gold: tuple[str, ...], answer: str) -> None:
     handed_in = [] if answer == "不知道" else [answer]
-    assert answer_f1(RaftPrompt("1", "", gold), answer) == set_f1(handed_in, gold)
+    assert answer_f1(RaftPrompt("1", "", gold, ""), answer) == set_f1(handed_in, gold)
+
+
+def test_a_long_gold_answer_counts_as_prompts_hold_it() -> None:
+    long = "字" * 90
+    prompt = RaftPrompt("1", "", (f"{long}\u00a0完",), "字" * 60)
+    assert (answer_f1(prompt, "字" * 60), answer_f1(prompt, long)) == (1.0, 0.0)
 
 
 def test_distinct_counts_n_grams_of_all_texts() -> None:
@@ -74,7 +80,7 @@ def test_the_best_stage_is_not_the_last() -> None:
 
 
 def test_a_majority_of_samples_wins_and_then_the_likeliest() -> None:
-    prompt = RaftPrompt("1", "", ())
+    prompt = RaftPrompt("1", "", (), "")
     assert majority(Drawn(prompt, ("甲", "乙", "乙 "), (1, 1, 1), (-0.1, -3.0, -2.0))) == "乙 "
     assert majority(Drawn(prompt, ("甲", "乙"), (1, 1), (-0.2, -0.1))) == "乙"
 

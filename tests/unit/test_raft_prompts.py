@@ -9,6 +9,7 @@ import pytest
 from finetune.data import RowOptions
 from finetune.raft_config import RaftConfig
 from finetune.raft_prompts import RaftPrompt, prepare_prompts, prompts_from_questions, stage_prompts
+from finetune.raft_reward import rule_reward
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.qa_data import write_nlpcc
@@ -56,6 +57,39 @@ def test_few_questions_give_a_fifth_at_most(questions: Path) -> None:
     assert len(prepare_prompts(config(questions), progress=False).held_out) == 10
 
 
+def taught(folder: Path, numbers: range) -> Path:
+    """The folder of an adapter that was trained on some of the questions."""
+    folder.mkdir()
+    write_text2text([(f"问：书{i}是谁写的？\n答：", f"人{i}") for i in numbers], folder / "rows.json")
+    return folder
+
+
+def test_what_the_start_was_trained_on_is_not_held_out(questions: Path, tmp_path: Path) -> None:
+    start = taught(tmp_path / "start", range(40))
+    sets = prepare_prompts(config(questions, held_out_questions=10, adapter=start), progress=False)
+    assert {prompt.id for prompt in sets.held_out} == {str(i) for i in range(40, 50)}
+    assert len(sets.training) == 40
+    few = prepare_prompts(config(questions, held_out_questions=3, adapter=start), progress=False)
+    assert len(few.held_out) == 3
+    assert {int(prompt.id) for prompt in few.held_out} <= set(range(40, 50))
+
+
+def test_a_start_that_was_trained_on_all_leaves_nothing_to_measure_on(questions: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"50 prompts to train on and 0 to measure on; .* start was not trained on"):
+        prepare_prompts(config(questions, adapter=taught(tmp_path / "start", range(50))), progress=False)
+
+
+def test_held_out_questions_that_the_start_was_trained_on_are_listed(questions: Path, tmp_path: Path) -> None:
+    held_out = tmp_path / "held-out.nlpcc"
+    write_nlpcc([QAExample("a", "另一个问题？", ("是",)), QAExample("b", "书99是谁写的？", ("人99",))], held_out)
+    start = taught(tmp_path / "start", range(98, 100))
+    with pytest.raises(
+        InputError, match=r"held-out\.nlpcc: 1 of its questions were in the training of '.*start' \(b 书"
+    ):
+        prepare_prompts(config(questions, adapter=start, held_out=held_out), progress=False)
+    assert (tmp_path / "out.overlap.tsv").read_text(encoding="utf-8") == "b\t书99是谁写的？\n"
+
+
 def test_questions_that_are_trained_on_and_held_out_are_listed(questions: Path, tmp_path: Path) -> None:
     held_out = tmp_path / "test.nlpcc"
     write_nlpcc([QAExample("a", "另一个问题？", ("是",)), *EXAMPLES[3:5]], held_out)
@@ -79,10 +113,9 @@ def test_a_file_of_its_own_is_measured_on(questions: Path, tmp_path: Path) -> No
     sets = prepare_prompts(config(questions, held_out=tmp_path / "rows.json"), progress=False)
     assert len(sets.training) == 50
     assert sets.held_out == [
-        RaftPrompt("1", "问：首都？\n答：", ("北京",)),
-        RaftPrompt("2", "【书】\n语言：中文\n问：谁？\n答：", ()),
+        RaftPrompt("1", "问：首都？\n答：", ("北京",), "北京"),
+        RaftPrompt("2", "【书】\n语言：中文\n问：谁？\n答：", (), "不知道"),
     ]
-    assert sets.held_out[1].target == "不知道"
 
 
 def test_questions_without_index_or_closed_book_are_refused(questions: Path) -> None:
@@ -104,13 +137,27 @@ def test_a_prompt_without_its_gold_triple_has_no_gold_answer() -> None:
     assert all(f"作者：{p.gold[0]}" in p.text for p in prompts if p.gold)
 
 
+def test_the_target_is_what_the_prompt_holds_as_it_stands_there() -> None:
+    long = "字" * 90
+    triples = {
+        "谁？": [Triple(0, "坛经", "作者", "六祖", 0)],
+        "何？": [Triple(1, "坛经", "全文", f"{long}\u00a0完", 0)],
+    }
+    examples = [QAExample("1", "谁？", ("惠能", "六祖")), QAExample("2", "何？", (f"{long} 完",))]
+    options = RowOptions(min_triples=1, unanswerable_share=0.0)
+    several, cut = prompts_from_questions(examples, triples.__getitem__, options)
+    assert (several.gold, several.target) == (("惠能", "六祖"), "六祖")
+    assert (cut.gold, cut.target) == ((f"{long} 完",), "字" * 60)
+    assert [rule_reward(prompt, prompt.target) for prompt in (several, cut)] == [1.0, 1.0]
+
+
 def test_a_prompt_depends_on_its_own_question_only() -> None:
     together = prompts_from_questions(EXAMPLES, found, RowOptions())
     assert prompts_from_questions(EXAMPLES[10:20], found, RowOptions()) == together[10:20]
 
 
 def test_stages_go_through_all_prompts_before_any_comes_again() -> None:
-    prompts = [RaftPrompt(str(i), "", ()) for i in range(10)]
+    prompts = [RaftPrompt(str(i), "", (), "") for i in range(10)]
     drawn = [[p.id for p in stage_prompts(prompts, stage, 4, seed=0)] for stage in (1, 2, 3, 4, 5)]
     assert [len(ids) for ids in drawn] == [4] * 5
     flat = [i for ids in drawn for i in ids]

@@ -9,7 +9,7 @@ from finetune.raft_prompts import RaftPrompt
 from finetune.raft_reward import mixed, penalised, rule_reward
 from finetune.raft_samples import Drawn, reward_samples
 from kb_index.types import Triple
-from kbqa_agent.prompts import answer_prompt, closed_book_prompt
+from kbqa_agent.prompts import UNKNOWN, answer_prompt, closed_book_prompt
 
 QUESTION = "《坛经》是谁写的？"
 TRIPLES = (
@@ -17,9 +17,9 @@ TRIPLES = (
     Triple(1, "坛经", "语言", "中文", 0),
     Triple(2, "坛经", "简介：短", "禅宗：经典", 0),
 )
-SHOWN = RaftPrompt("1", answer_prompt(QUESTION, TRIPLES), ("惠能 大师", "六祖"))
-NOT_SHOWN = RaftPrompt("2", answer_prompt(QUESTION, TRIPLES[1:]), ())
-CLOSED = RaftPrompt("3", closed_book_prompt(QUESTION), ("惠能",))
+SHOWN = RaftPrompt("1", answer_prompt(QUESTION, TRIPLES), ("惠能 大师", "六祖"), "惠能 大师")
+NOT_SHOWN = RaftPrompt("2", answer_prompt(QUESTION, TRIPLES[1:]), (), UNKNOWN)
+CLOSED = RaftPrompt("3", closed_book_prompt(QUESTION), ("惠能",), "惠能")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_rule(prompt: RaftPrompt, answer: str, expected: float) -> None:
 
 def test_a_gold_answer_that_the_prompt_cuts_is_right_as_it_is_cut() -> None:
     long = "字" * 90
-    prompt = RaftPrompt("1", answer_prompt(QUESTION, [Triple(0, "坛经", "全文", long, 0)]), (long,))
+    prompt = RaftPrompt("1", answer_prompt(QUESTION, [Triple(0, "坛经", "全文", long, 0)]), (long,), long[:60])
     assert rule_reward(prompt, long[:60]) == 1.0
 
 

@@ -31,7 +31,7 @@ def drawn(axes: object, label: str) -> list[float]:
 
 def test_a_resumed_run_is_one_line_with_a_mark_at_its_break() -> None:
     loss, rate = run_curves({"a": training(), "b": training(resumed_after=4)}).axes
-    assert (loss.get_ylabel(), rate.get_ylabel()) == ("loss (nats a token)", "learning rate")
+    assert (loss.get_ylabel(), rate.get_ylabel()) == ("loss (nats)", "learning rate")
     assert drawn(loss, "a: training") == drawn(loss, "b: training") == [1, 2, 3, 4, 5, 6]
     for axes in (loss, rate):
         marks = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "s"]
@@ -49,6 +49,23 @@ def test_stages_show_reward_scores_and_diversity() -> None:
     titles = [axes.get_ylabel() for axes in run_curves({"raft": RAFT}).axes]
     assert titles == ["reward", "held-out score", "diversity"]
     assert run_curves({"raft": RAFT}).axes[0].get_xlabel() == "stage"
+
+
+def test_all_that_a_stage_measured_has_its_curve() -> None:
+    more = {"best_reward": 1.0, "commonest_token": 0.1, "kl": 0.2, "perplexity": 1.5, "tokens": 7.0}
+    figure = run_curves({"raft": [line | more for line in RAFT]})
+    titles = [axes.get_ylabel() for axes in figure.axes]
+    assert titles[3:] == ["drift from the start (nats a token)", "perplexity of a character", "tokens of a sample"]
+    assert drawn(figure.axes[0], "best") == [0, 1, 2, 3]
+    steps = run_curves({"sft": [line | {"tokens": 100.0} for line in training()]})
+    assert [axes.get_ylabel() for axes in steps.axes] == ["loss (nats)", "learning rate"]
+
+
+def test_a_reward_model_stands_beside_its_control() -> None:
+    lines: list[dict[str, float]] = [{"step": 1, "loss": 0.7}, {"step": 2, "held_out_accuracy": 0.8}]
+    loss, accuracy = run_curves({"reward": lines, "control": lines[1:]}).axes
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["reward: training"]
+    assert [text.get_text() for text in accuracy.get_legend().get_texts()] == ["reward", "control"]
 
 
 def test_runs_are_read_from_their_folders_and_written_to_one_picture(tmp_path: Path) -> None:

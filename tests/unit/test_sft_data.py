@@ -93,6 +93,16 @@ def test_the_gold_predicate_decides_between_equal_values():
     assert "别名" not in row.input
 
 
+def test_answers_that_differ_in_blanks_alone_are_the_same():
+    facts = [Triple(0, "坛经", "作者", "惠能\u00a0大师", 7), *FACTS[:3]]
+    example = QAExample("1", "坛经的作者是谁？", ("惠能  大师",))
+    (row,) = rows_from_questions([example], lambda _: facts, ALWAYS)
+    assert row.output == "惠能 大师"
+    assert "作者：惠能 大师" in row.input
+    (unknown,) = rows_from_questions([example], lambda _: facts, RowOptions(unanswerable_share=0.999))
+    assert (unknown.output, "惠能" in unknown.input) == (UNKNOWN, False)
+
+
 def test_closed_book_rows_hold_no_triples():
     rows = rows_from_questions([QUESTION, QAExample("2", "谁？", ())], lambda _: FACTS, RowOptions(closed_book=True))
     assert rows == [("问：坛经的属性5是什么？\n答：", "值5")]
@@ -150,19 +160,71 @@ def test_a_long_row_loses_triples_and_is_counted():
     assert (n_cut, n_dropped) == (1, 1)
 
 
+LONG = "【甲】\n乙：一\n丙：二\n【丁】\n戊：三\n己：二\n问：谁？\n答："
+
+
+@pytest.mark.parametrize(
+    ("answer", "max_tokens", "expected"),
+    [
+        ("三", 40, LONG),
+        ("三", 28, "【甲】\n乙：一\n【丁】\n戊：三\n问：谁？\n答："),
+        ("三", 24, "【甲】\n【丁】\n戊：三\n问：谁？\n答："),
+        ("三", 20, "【丁】\n戊：三\n问：谁？\n答："),
+        ("二", 30, "【甲】\n乙：一\n丙：二\n【丁】\n己：二\n问：谁？\n答："),  # both of its triples
+        (UNKNOWN, 20, "【甲】\n乙：一\n问：谁？\n答："),
+    ],
+)
+def test_a_row_that_is_cut_keeps_what_its_answer_rests_on(answer, max_tokens, expected):
+    ((row,), n_cut, n_dropped) = encode_rows(CharacterTokenizer(), [[(LONG, answer)]], max_tokens)
+    assert said(row.input_ids) == f"{expected}{answer}$"
+    assert (n_cut, n_dropped) == (int(expected != LONG), 0)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (LONG, "三三三"),  # the question alone would fit
+        ("问：这个问题比一行所能容的还要长，怎么办？\n答：", "三"),
+        ("一段没有三元组的文字。\n它不能删减。\n谁？", "三"),
+    ],
+)
+def test_a_row_whose_question_or_evidence_does_not_fit_is_dropped_and_counted(pair):
+    prompt, answer = pair[0].replace("戊：三", "戊：三三三"), pair[1]
+    assert encode_rows(CharacterTokenizer(), [[(prompt, answer)]], 19) == ([], 0, 1)
+
+
+def test_a_later_question_whose_triple_was_cut_is_left_out():
+    prompt = f"【甲】\n乙：一\n{'丙' * 14}：二\n问：谁？\n答："
+    more = [("问：几？\n答：", "二"), ("问：何？\n答：", "一")]
+    ((row,), n_cut, _) = encode_rows(CharacterTokenizer(), [[(prompt, "一"), *more]], 33)
+    assert said(row.input_ids) == "【甲】\n乙：一\n问：谁？\n答：一$\n问：何？\n答：一$"
+    assert n_cut == 1
+
+
+FACT = st.tuples(st.text("甲乙", min_size=1, max_size=4), st.text("丙丁", min_size=1, max_size=12))
+
+
 @given(
-    st.lists(
-        st.lists(st.tuples(st.text("甲乙\n：", max_size=30), st.text("丙丁", max_size=12)), min_size=1, max_size=3)
-    ),
+    st.lists(st.tuples(st.lists(FACT, min_size=1, max_size=6), st.integers(0, 5), st.text("谁何", max_size=30))),
     st.integers(16, 60),
 )
-def test_labels_are_tokens_or_ignored_and_rows_fit(conversations, max_tokens):
+def test_rows_fit_and_keep_their_question_and_their_evidence(drawn, max_tokens):
+    conversations, endings = [], {}
+    for number, (facts, place, question) in enumerate(drawn):
+        lines = [f"{predicate}：{value}" for predicate, value in facts]
+        answer, evidence = facts[place % len(facts)][1], lines[place % len(facts)]
+        asked = f"问：{number}{question}\n答："
+        conversations.append([("\n".join(["【戊】", *lines, asked]), answer)])
+        endings[f"{number}"] = (evidence, f"\n{asked}{answer}$")
     rows, _, n_dropped = encode_rows(CharacterTokenizer(), conversations, max_tokens)
     assert len(rows) + n_dropped == len(conversations)
     for row in rows:
         assert len(row.input_ids) == len(row.labels) <= max_tokens
         assert all(label in (IGNORED, token) for token, label in zip(row.input_ids, row.labels, strict=True))
-        assert row.labels[-1] == END
+        text = said(row.input_ids)
+        evidence, ending = endings["".join(c for c in text.split("问：")[1] if c.isdigit())]
+        assert text.endswith(ending)
+        assert evidence in text.split("\n")
 
 
 def test_collate_pads_at_the_right_without_counting_the_padding():

@@ -1,0 +1,29 @@
+"""Opening the agent that the command line's options describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+
+__all__ = ["open_agent"]
+
+
+def open_agent(
+    index: Path, model: str | None, adapter: str | None, feedback: Path | None = None, **options: Any
+) -> KBQAgent:
+    """Open an index with a model, an adapter and a file of feedback; `options` are those of `generator_options`.
+
+    Raises: as `KBQAgent.open`.
+    """
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.config import AgentConfig
+
+    answerable = options.pop("answerable", None)
+    if options["closed_book"]:
+        options["generator"] = "always"
+    if answerable is not None:
+        options["answerable_share"] = answerable
+    return KBQAgent.open(index, model=model, adapter=adapter, config=AgentConfig(**options), feedback=feedback)
