@@ -26,6 +26,7 @@ from kbqa_agent.directions import Found, propose
 from kbqa_agent.feedback import FeedbackStore
 from kbqa_agent.feedback_effect import FeedbackEffect, Heeded, open_effect
 from kbqa_agent.feedback_records import shown_of
+from kbqa_agent.feedback_texts import told_apart
 from kbqa_agent.follow_ups import Reading
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.ranked import Clock, Ranked, rank_many
@@ -59,10 +60,11 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Resolved(NamedTuple):
-    """The whole question that is meant, and what was ranked for it; None where the book is closed."""
+    """The whole question that is meant, what was ranked for it (None: the book is closed), and its answer, if known."""
 
     question: str
     ranked: Ranked | None
+    answer: Answer | None = None
 
 
 class KBQAgent(AsyncTwins):
@@ -205,8 +207,10 @@ class KBQAgent(AsyncTwins):
         """
         if self._feedback is None:
             raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
-        prompt = self._prompt(answer.question, self.rank_many([answer.question])[0])
-        given = Feedback(answer.question, answer.text, rating, correction, comment)
+        ranked = self.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
+        prompt = self._prompt(answer.question, ranked)
+        question = told_apart(answer.question, answer.meant)
+        given = Feedback(question, answer.text, rating, correction, comment)
         return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, self.kb.manifest), user)
 
     @property
@@ -252,18 +256,15 @@ class KBQAgent(AsyncTwins):
             return Resolved(readings[0].question, ranked[0])
         alone = copy(self)
         alone.generator = None
-        weights = [
-            reading.weight * likelihood(alone.decide(reading.question, found))
-            for reading, found in zip(readings, ranked, strict=True)
-        ]
-        best = int(np.argmax(weights))
-        return Resolved(readings[best].question, ranked[best])
+        answers = [alone.decide(r.question, found) for r, found in zip(readings, ranked, strict=True)]
+        best = int(np.argmax([r.weight * likelihood(answer) for r, answer in zip(readings, answers, strict=True)]))
+        return Resolved(readings[best].question, ranked[best], None if self.generator else answers[best])
 
     def answer_to(self, resolved: Resolved) -> Answer:
         """Answer a question that was resolved."""
         if resolved.ranked is None:
             return self._closed_book(resolved.question)
-        return self.decide(resolved.question, resolved.ranked)
+        return resolved.answer or self.decide(resolved.question, resolved.ranked)
 
     def remember(self, said: str, resolved: Resolved, answer: Answer, dialogue: Dialogue | None) -> Answer:
         """Add a turn to a dialogue, if there is one; there the agent asks back where homonyms leave an answer open."""
@@ -278,9 +279,12 @@ class KBQAgent(AsyncTwins):
         now = self.as_of_now()
         return now.decide(question, rank_many(now.kb, now.ranker, [question])[0], hops_left)
 
-    def rank_many(self, questions: Sequence[str]) -> list[Ranked]:
-        """The first half of the pipeline: link, retrieve and rank, for several questions together."""
-        return rank_many(self.kb, self.ranker, questions)
+    def rank_many(self, questions: Sequence[str], meant: Sequence[int | None] | None = None) -> list[Ranked]:
+        """The first half of the pipeline: link, retrieve and rank, for several questions together.
+
+        `meant` holds for each the id of the entity that its name means, None where that is open.
+        """
+        return rank_many(self.kb, self.ranker, questions, meant)
 
     def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS) -> Answer:
         """The second half of the pipeline: from the ranked triples of a question to its answer."""
@@ -307,7 +311,7 @@ class KBQAgent(AsyncTwins):
             answer = written(question, found, mentions, text, self.config.min_confidence, clock.laps)
         else:
             answer = decide(question, found, mentions, self.config.min_confidence, clock.laps, presence)
-        return replace(answer, values=values_of(answer.text, found, ranked.triples))
+        return replace(answer, values=values_of(answer.text, found, ranked.triples), meant=ranked.meant)
 
     def _other_kind(self, question: str, ranked: Ranked, found: Sequence[Candidate], hops_left: int) -> Proposal | None:
         """Answer a question that is not about one attribute; a chain asks again, about the entity it has come to."""
@@ -329,13 +333,15 @@ class KBQAgent(AsyncTwins):
         mentions = mentions_of(ranked.mentions, found)
         answer = decide(question, found, mentions, self.config.min_confidence, clock.laps)
         meant = answer.text in proposal.values
-        return replace(answer, values=proposal.values if meant else values_of(answer.text, found, ranked.triples))
+        values = proposal.values if meant else values_of(answer.text, found, ranked.triples)
+        return replace(answer, values=values, meant=ranked.meant)
 
     def _heeded(self, question: str, found: list[Candidate], ranked: Ranked, meant: Sequence[str] = ()) -> Heeded:
         """Let people's feedback count; `meant` are answers that are right together."""
         if self._feedback is None:
             return Heeded(found)
-        heeded = self._feedback.heed(question, found, ranked.mentions, ranked.triples, meant)
+        asked = told_apart(question, ranked.meant)
+        heeded = self._feedback.heed(asked, found, ranked.mentions, ranked.triples, meant)
         return heeded._replace(candidates=self._with_extra(heeded.candidates[: self.config.max_candidates]))
 
     def as_of_now(self) -> Self:

@@ -54,9 +54,9 @@ def by_description(kb: KnowledgeBase, reply: str, entity_ids: Sequence[int]) -> 
         return exact.pop()
     words = [normalize_name(word) for word in _FILLERS.split(reply) if word]
     n_chars = sum(map(len, words))
-    if not n_chars or len(entity_ids) < 2:
-        return None
     names = {e.id: normalize_name(" ".join(strip_description(e.name))) for e in kb.entities(sorted(entity_ids))}
+    if not n_chars or len(names) < 2:
+        return None
     values: dict[int, list[str]] = {}
     for triple in kb.triples_of(sorted(names)):
         values.setdefault(triple.subject_id, []).append(normalize_name(triple.object))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kb_index.atomic import replacing_text
 from kb_index.errors import DialogueFileError
 from kb_index.types import Entity, Triple
-from kbqa_agent.types import Answer, Candidate, EntityMention, Turn
+from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Turn
 
 __all__ = ["read_turns", "turns_from_json", "turns_to_json", "write_turns"]
 
@@ -59,8 +59,8 @@ def turns_from_json(saved: Any) -> list[Turn]:
             f"its format is {saved['format']}, expected {FORMAT_VERSION}, as another version of kbqa wrote it"
         )
     try:
-        return [Turn(str(t["question"]), _answer(t["answer"]), str(t["said"])) for t in saved["turns"]]
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        return [Turn(_text(t["question"]), _answer(t["answer"]), _text(t["said"])) for t in saved["turns"]]
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError("it is damaged") from error
 
 
@@ -72,27 +72,52 @@ def _answer_to_json(answer: Answer) -> dict[str, Any]:
         "abstained": answer.abstained,
         "supported": answer.supported,
         "values": list(answer.values),
+        "meant": list(answer.meant) if answer.meant else None,
         "mentions": [[m.text, m.start, m.end, [list(e) for e in m.entities]] for m in answer.mentions],
-        "candidates": [[c.answer, float(c.score), [list(t[:5]) for t in c.evidence]] for c in answer.candidates],
+        "candidates": [[c.answer, float(c.score), [_triple_to_json(t) for t in c.evidence]] for c in answer.candidates],
     }
+
+
+def _triple_to_json(triple: Triple) -> list[Any]:
+    return [*triple[:5], [dict(columns) for columns in triple.extra]]
 
 
 def _answer(saved: dict[str, Any]) -> Answer:
     mentions = tuple(
-        EntityMention(str(text), int(start), int(end), tuple(Entity(*e) for e in entities))
+        EntityMention(_text(text), int(start), int(end), tuple(map(_entity, entities)))
         for text, start, end, entities in saved["mentions"]
     )
     candidates = tuple(
-        Candidate(str(answer), float(score), tuple(Triple(*t) for t in evidence))
+        Candidate(_text(answer), float(score), tuple(map(_triple, evidence)))
         for answer, score, evidence in saved["candidates"]
     )
+    if saved["abstained"] not in (None, *get_args(Abstention)):
+        raise ValueError(f"no reason to say nothing: {saved['abstained']}")
     return Answer(
-        str(saved["question"]),
-        saved["text"],
+        _text(saved["question"]),
+        None if saved["text"] is None else _text(saved["text"]),
         float(saved["confidence"]),
         saved["abstained"],
         candidates,
         mentions,
         supported=bool(saved["supported"]),
-        values=tuple(saved["values"]),
+        values=tuple(map(_text, saved["values"])),
+        meant=_entity(saved["meant"]) if saved["meant"] else None,
     )
+
+
+def _entity(saved: list[Any]) -> Entity:
+    number, name, key = saved
+    return Entity(int(number), _text(name), None if key is None else _text(key))
+
+
+def _triple(saved: list[Any]) -> Triple:
+    number, subject, predicate, object_, subject_id, extra = saved
+    columns = tuple({_text(column): _text(text) for column, text in of_line.items()} for of_line in extra)
+    return Triple(int(number), _text(subject), _text(predicate), _text(object_), int(subject_id), columns)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -214,7 +214,7 @@ def explain(agent: KBQAgent, answer: Answer) -> Explanation:
     if rival is None or agent.config.closed_book:
         return found
     pair = (answer.candidates[0], rival)
-    ranked = agent.rank_many([answer.question])[0]
+    ranked = agent.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
     turned = agent.keeps_feedback and _first(agent.without_feedback().decide(answer.question, ranked)) != pair[0].answer
     if turned or not rival.evidence:
         return replace(found, decided_by="feedback" if turned else None)

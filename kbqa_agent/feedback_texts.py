@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kb_index.normalize import normalize_name
+from kb_index.types import Entity
 from kbqa_agent.features import attribute_of
 from kbqa_agent.mention_features import PUNCTUATION, mask_mention
 from kbqa_agent.prompts import escape
 from kbqa_agent.types import Candidate, EntityMention
 
-__all__ = ["attribute_behind", "by_mention", "question_key", "text_key", "wording_of"]
+__all__ = ["attribute_behind", "by_mention", "question_key", "text_key", "told_apart", "wording_of"]
 
 
 def question_key(question: str) -> str:
@@ -20,6 +21,15 @@ def question_key(question: str) -> str:
     True
     """
     return PUNCTUATION.sub("", normalize_name(question)) or normalize_name(question)
+
+
+def told_apart(question: str, meant: Entity | None) -> str:
+    """The question, with the entity that was chosen among others of its name: what is right for one is not for another.
+
+    >>> told_apart("李明是谁？", Entity(3, "李明(画家)")), told_apart("李明是谁？", None)
+    ('李明是谁？（李明(画家)）', '李明是谁？')
+    """
+    return f"{question}（{meant.key or meant.name}）" if meant else question
 
 
 def text_key(answer: str) -> str:

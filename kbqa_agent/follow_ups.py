@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import QUOTES, normalize_name
-from kbqa_agent.anaphora import find, substituted
+from kb_index.types import Triple
+from kbqa_agent.anaphora import Anaphor, find, substituted
 from kbqa_agent.choosing import by_description, by_number
 from kbqa_agent.follow_up_words import (
     ASKING,
@@ -50,6 +51,7 @@ NAMELESS = 0.7
 CORRECTED = 0.9
 SELF = re.compile(r"(?:本人|自己|[他她它](?=们?的?))")
 """What may stand after a name that is said again: 姚明他妻子, 姚明本人."""
+MOST_TURNS = 12
 LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
 MARKS = "".join((*QUOTES, *QUOTES.values()))
 
@@ -63,7 +65,7 @@ class Reading(NamedTuple):
 
 
 class _Context(NamedTuple):
-    """What a follow-up is read in: the turns, and what they were about; and if a text is thought to be cut short."""
+    """What a follow-up is read in: the turns, and what they were about."""
 
     kb: KnowledgeBase
     turns: Sequence[Turn]
@@ -93,13 +95,14 @@ def _all(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> Iterator[Re
     asked = _after(OPENING, question.strip())
     if turns[-1].answer.abstained == "ambiguous":
         chosen = list(_chosen(kb, turns[-1], asked))
-        if chosen:
+        if chosen and not ASKING.search(asked):
             yield from chosen
             return
-    known = referents(kb, turns)
+        yield from (r._replace(weight=UNLIKELY) for r in chosen)  # a text that asks is rather a new question
+    known = referents(kb, turns[-MOST_TURNS:])
     said = [*(r.asked for r in known if r.asked), turns[-1].question]
     context = _Context(kb, turns, known, said)
-    if CORRECTION.fullmatch(asked):
+    if CORRECTION.fullmatch(asked) or NOT_BUT.fullmatch(asked):
         yield from _corrected(context, asked)
         yield Reading(question, HELD_BACK)
         return
@@ -109,12 +112,19 @@ def _all(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> Iterator[Re
 
 def _chosen(kb: KnowledgeBase, last: Turn, reply: str) -> Iterator[Reading]:
     """The question that was asked back, with the entity that the reply picks; nothing where it picks none."""
-    listed = [choice.triple.subject_id for choice in choices_of(last.answer)]
+    listed = [_still_there(kb, choice.triple) for choice in choices_of(last.answer)]
     number = by_number(reply, len(listed))
     if number is not None:
         yield Reading(last.question, SAID_PLAINLY, listed[number])
     else:
-        yield from _described(kb, last, _told(reply), listed)
+        yield from _described(kb, last, _told(reply), [i for i in listed if i is not None])
+
+
+def _still_there(kb: KnowledgeBase, triple: Triple) -> int | None:
+    """The id of a triple's subject, by its name where the index has been built again since; None if it is gone."""
+    if any(e.name == triple.subject for e in kb.entities([triple.subject_id])):
+        return triple.subject_id
+    return next((e.id for e in kb.entities_named(triple.subject) if e.name == triple.subject), None)
 
 
 def _described(kb: KnowledgeBase, last: Turn, told: str, entity_ids: Sequence[int]) -> Iterator[Reading]:
@@ -209,10 +219,12 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
     yield from repeated
     pointing = find(asked, context.said)
     if pointing:
+        in_name = _stands_in_name(context.kb, asked, pointing[0])
         for referent, weight in weighed(context.known, context.last, pointing[0]):
             text = substituted(asked, pointing, referent.name)
-            yield Reading(_whole(text, referent.name), weight, referent.entity_id)
-        yield Reading(asked, HELD_BACK)
+            share = HELD_BACK if in_name else SAID_PLAINLY
+            yield Reading(_whole(text, referent.name), weight * share, referent.entity_id)
+        yield Reading(asked, STANDING if in_name else HELD_BACK)
         return
     rest = MORE.sub("", asked)
     rest = rest if context.kb.entities_named(rest) else LESS.sub("", rest)  # 那英 is a name
@@ -282,6 +294,11 @@ def _has_own_name(kb: KnowledgeBase, question: str) -> bool:
     """Whether a question names an entity where a name should stand, and no attribute is called so."""
     texts = {question[span.start : span.end] for span in name_spans(question)}
     return any(kb.entities_named(text) and not kb.attribute_frequency([text])[0] for text in texts)
+
+
+def _stands_in_name(kb: KnowledgeBase, question: str, anaphor: Anaphor) -> bool:
+    """Whether what seems to point back is a part of a name that begins before it, such as 他 in 犹他州."""
+    return any(m.start < anaphor.start and anaphor.end < m.end for m in kb.mentions(question))
 
 
 def _joined(name: str, rest: str) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.types import Triple
+from kb_index.types import Entity, Triple
 from kbqa_agent.features import Asked
 from kbqa_agent.linking import link_many
 from kbqa_agent.presence import Presence
@@ -24,7 +24,8 @@ __all__ = ["Clock", "Ranked", "rank_many"]
 class Ranked(NamedTuple):
     """What linking, retrieval and ranking found; `probabilities` are those of the triples, (n_triples,).
 
-    `timings` are the milliseconds of each stage; what was done for several questions at once is shared equally.
+    `timings` are the milliseconds of each stage; what was done for several questions at once is shared equally. `meant`
+    is the entity that was chosen among others of its name.
     """
 
     mentions: tuple[EntityMention, ...]
@@ -32,6 +33,7 @@ class Ranked(NamedTuple):
     probabilities: NDArray[np.float32]
     presence: Presence | None
     timings: Mapping[str, float]
+    meant: Entity | None = None
 
 
 class Clock:
@@ -65,8 +67,10 @@ def rank_many(
     judged = _judged(ranker, [Asked(*of) for of in zip(questions, mentions, triples, strict=True)])
     clock.lap("rank")
     return [
-        Ranked(of_question, found, probabilities, presence, clock.laps)
-        for of_question, found, (probabilities, presence) in zip(mentions, triples, judged, strict=True)
+        Ranked(of_question, found, probabilities, presence, clock.laps, chosen)
+        for of_question, chosen, found, (probabilities, presence) in zip(
+            mentions, map(_chosen, linked, mentions), triples, judged, strict=True
+        )
     ]
 
 
@@ -82,3 +86,9 @@ def _focused(mentions: Sequence[EntityMention], meant: int | None) -> tuple[Enti
         EntityMention(m.text, m.start, m.end, tuple(e for e in m.entities if e.id == meant) or m.entities)
         for m in mentions
     )
+
+
+def _chosen(linked: Sequence[EntityMention], mentions: Sequence[EntityMention]) -> Entity | None:
+    """The entity that is left of several."""
+    pairs = zip(linked, mentions, strict=True)
+    return next((after.entities[0] for before, after in pairs if len(after.entities) < len(before.entities)), None)

@@ -80,6 +80,7 @@ class Answer:
     timings: Mapping[str, float] = field(default_factory=dict)
     supported: bool = True
     values: tuple[str, ...] = ()
+    meant: Entity | None = None
 
     def explain(self) -> Explanation:
         """Tell in a sentence what the answer rests on; `KBQAgent.explain` also tells what decided."""

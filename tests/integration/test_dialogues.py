@@ -28,6 +28,14 @@ LINES = """\
 机械设计基础(2008年清华大学出版社出版) ||| 别名 ||| 机械设计基础
 机械设计基础(2008年清华大学出版社出版) ||| 页数 ||| 412
 """
+LINES += """\
+犹他州 ||| 首府 ||| 盐湖城
+犹他州 ||| 人口 ||| 342万
+盐湖城 ||| 人口 ||| 20万
+不对称加密 ||| 发明者 ||| 迪菲
+清华大学 ||| 地址 ||| 北京
+黄平 ||| 籍贯 ||| 湖南
+"""
 BOTH = {"机械设计基础(2010年高等教育出版社出版)", "机械设计基础(2008年清华大学出版社出版)"}
 
 
@@ -63,6 +71,10 @@ def told(agent: KBQAgent, *questions: str) -> str | None:
         (("红楼梦的作者是谁？", "南京的人口是多少？", "刚才那本书的出版社呢？"), "人民文学出版社"),
         (("红楼梦的作者是谁？", "南京的人口是多少？", "它的面积呢？"), "6587平方公里"),
         (("红楼梦的作者是谁？", "西游记的出版社是哪家？", "那作者呢"), "吴承恩"),
+        (("红楼梦的作者是谁？", "犹他州的首府是哪里？"), "盐湖城"),
+        (("南京的人口是多少？", "犹他州的人口是多少？"), "342万"),
+        (("红楼梦的作者是谁？", "不对称加密的发明者是谁？"), "迪菲"),
+        (("红楼梦的作者是谁？", "作者的出生地是哪里？"), "南京"),
     ],
 )
 def test_follow_up_questions(agent: KBQAgent, questions: tuple[str, ...], answer: str) -> None:
@@ -84,6 +96,8 @@ def test_the_agent_asks_back_when_several_entities_have_the_name(agent: KBQAgent
         ("清华大学出版社的", "黄平"),
         ("我问的是高等教育出版社那本", "杨可桢"),
         ("红楼梦的页数是多少？", "1606"),
+        ("清华大学的地址是哪里？", "北京"),
+        ("黄平的籍贯是哪里？", "湖南"),
     ],
 )
 def test_a_reply_says_which_one_is_meant(agent: KBQAgent, reply: str, answer: str) -> None:
@@ -123,6 +137,36 @@ def test_ids_of_an_index_that_was_built_again_are_not_believed(agent_of, agent: 
     dialogue.save(tmp_path / "dialogue.json")
     other = agent_of("水浒传 ||| 作者 ||| 施耐庵\n" + LINES)
     assert other.ask("出版社呢？", Dialogue.load(tmp_path / "dialogue.json")).text == "中华书局"
+
+
+def test_a_place_in_a_list_means_its_name_after_the_index_was_built_again(agent_of, agent: KBQAgent) -> None:
+    dialogue = Dialogue()
+    agent.ask("机械设计基础的作者是谁？", dialogue)
+    first = dialogue.choices[0].answer
+    other = agent_of("水浒传 ||| 作者 ||| 施耐庵\n" + LINES)
+    assert other.ask("第一个", Dialogue(dialogue.turns)).text == first
+    without = agent_of("红楼梦 ||| 作者 ||| 曹雪芹\n")
+    assert without.ask("2010年那本", Dialogue(dialogue.turns)).text is None
+
+
+def test_feedback_on_one_homonym_says_nothing_of_another(agent: KBQAgent, tmp_path: Path) -> None:
+    judged = KBQAgent(agent.kb, agent.ranker, None, AgentConfig())
+    judged.use_feedback(tmp_path / "feedback.sqlite")
+    dialogue = Dialogue()
+    judged.ask("机械设计基础的作者是谁？", dialogue)
+    answer = judged.ask("2010年那本", dialogue)
+    assert answer.meant is not None
+    assert answer.meant.name == "机械设计基础(2010年高等教育出版社出版)"
+    for user in ("a", "b", "c"):
+        judged.give_feedback(answer, "good", user=user)
+    other = Dialogue()
+    assert judged.ask("机械设计基础的作者是谁？", other).abstained == "ambiguous"
+    assert judged.ask("2008年那本", other).text == "黄平"
+    again = Dialogue()
+    before = judged.without_feedback().ask("机械设计基础的作者是谁？", again)
+    assert before.abstained == "ambiguous"
+    assert judged.ask("2010年那本", again).confidence > answer.confidence
+    judged.use_feedback(None)
 
 
 def test_dialogues_side_by_side_do_not_mix(agent: KBQAgent) -> None:

@@ -132,7 +132,15 @@ entities = st.builds(Entity, st.integers(0), texts, st.none() | texts)
 mentions = st.builds(
     EntityMention, texts, st.integers(0, 9), st.integers(0, 9), st.lists(entities, max_size=3).map(tuple)
 )
-triples = st.builds(Triple, st.integers(0), texts, texts, texts, st.integers(0), st.just(()))
+triples = st.builds(
+    Triple,
+    st.integers(0),
+    texts,
+    texts,
+    texts,
+    st.integers(0),
+    st.lists(st.dictionaries(texts, texts), max_size=2).map(tuple),
+)
 candidates = st.builds(Candidate, texts, st.floats(0, 1), st.lists(triples, max_size=3).map(tuple))
 answers = st.builds(
     Answer,
@@ -145,6 +153,7 @@ answers = st.builds(
     timings=st.just({}),
     supported=st.booleans(),
     values=st.lists(texts, max_size=2).map(tuple),
+    meant=st.none() | entities,
 )
 
 
@@ -176,6 +185,8 @@ def saved(**changes: object) -> str:
         (lambda: saved(format=99), "its format is 99, expected 1"),
         (lambda: saved(turns=[{"said": "x"}]), "it is damaged"),
         (lambda: saved(turns=3), "it is damaged"),
+        (lambda: saved().replace('"text": "\\u7b54\\u6848"', '"text": 5'), "it is damaged"),
+        (lambda: saved().replace('"abstained": null', '"abstained": "tired"'), "it is damaged"),
         (lambda: "[" * 100_000, "cannot be read"),
     ],
 )
