@@ -1,10 +1,14 @@
-"""How many turns of dialogues are answered rightly, by kind, beside the same turns asked each on its own.
+r"""How many turns of dialogues are answered rightly, by kind, beside the same turns asked each on its own.
 
-    python benchmarks/dialogue_accuracy.py benchmarks/dialogues/*.jsonl --kb bench=my-index --kb sample=other-index
+    python benchmarks/dialogue_accuracy.py benchmarks/dialogues/by-hand-test.jsonl bench.jsonl sample.jsonl \
+        --kb bench=BENCH_INDEX --kb sample=SAMPLE_INDEX --record
+
+The files by hand were written by people who did not know the program; the program was made with those of
+by-hand-dev.jsonl in view, and not with those of by-hand-test.jsonl. The other files are drawn by dialogue_templates.py.
 
 A turn is right when the answer is an object of one of its gold triples; one that several entities fit (`ask-back`) when
-the agent asks back and lists one of them. Intervals are bootstrapped over dialogues. One JSON row goes into
-benchmarks/results/dialogues.json.
+the agent asks back and lists one of them. Alone, without a dialogue, nobody is asked back. Intervals are bootstrapped
+over dialogues. With `--record`, one JSON row goes into benchmarks/results/dialogues.json.
 """
 
 from __future__ import annotations
@@ -59,9 +63,15 @@ def main() -> None:
             for dialogue in (d for d in dialogues if d["kb"] == name):
                 judged += judge(agent, dialogue, args.show)
     table = by_kind(judged)
+    by_file = {
+        f.name: {json.loads(line)["id"] for line in f.read_text(encoding="utf-8").splitlines()} for f in args.files
+    }
+    files = {name: by_kind([j for j in judged if j.dialogue in ids])["all"] for name, ids in by_file.items()}
     for kind, row in table.items():
         interval = f"({row['low']:.3f}-{row['high']:.3f})"
         print(f"{kind:20} {row['n']:5}  {row['accuracy']:.3f} {interval}  alone {row['alone']:.3f}")
+    for name, row in files.items():
+        print(f"{name}: {row}")
     if args.record:
         row = {
             "command": " ".join(["python", *sys.argv]),
@@ -73,6 +83,7 @@ def main() -> None:
             "data": ", ".join(f.name for f in args.files),
             "n_dialogues": len(dialogues),
             "kinds": table,
+            "files": files,
         }
         RESULTS.write_text(json.dumps(row, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """Dialogues from templates over any index: what is asked is drawn from its triples, how it is asked is written here.
 
-    python benchmarks/dialogue_templates.py --index my-index --n 60 --out dialogues.jsonl [--seed 0]
+    python benchmarks/dialogue_templates.py --index INDEX --name bench --n 100 --out dialogues.jsonl [--seed 0]
 
 The form of a dialogue is that of benchmarks/dialogues: turns with what is said, its kind, and the (subject, predicate)
 pairs whose objects are right answers.
@@ -23,6 +23,8 @@ from kb_index.types import Entity, Triple
 
 LOOKED_AT = 60_000
 LONGEST_VALUE = 20
+TRIES = 100
+"""Of a knowledge base in which too few entities have what a shape needs, fewer dialogues are drawn."""
 UNLIKELY_NAME = re.compile("的|什么|哪|谁|多少|是那")
 Turn = dict[str, Any]
 
@@ -86,12 +88,14 @@ def drawn(kb: KnowledgeBase, n: int, seed: int) -> list[list[Turn]]:
     rng = np.random.default_rng(seed)
     pool = _pool(kb, rng)
     by_name = {k.name: k for k in pool}
-    found: list[list[Turn]] = []
     shapes = (_attributes, _entities, _answers, _corrected, _back)
-    while len(found) < n:
-        turns = shapes[len(found) % len(shapes)](rng, pool, by_name)
+    found = []
+    for number in range(TRIES * n):
+        turns = shapes[(len(found) + number // TRIES) % len(shapes)](rng, pool, by_name)
         if turns is not None:
             found.append(turns)
+        if len(found) == n:
+            break
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from kbqa_agent.frame import Span, quoted
 
-__all__ = ["Anaphor", "find", "substituted"]
+__all__ = ["Anaphor", "find", "role_at_start", "substituted"]
 
 Kind = Literal["person", "thing", "place", "any"]
 
@@ -43,6 +43,7 @@ _KINDS: dict[str, Kind] = {
 }
 _KINDS |= dict.fromkeys(("man", "woman", "person", "author", "writer", "director", "actor", "singer"), "person")
 _KINDS |= dict.fromkeys(("country", "city", "place", "town", "island", "state", "river", "region"), "place")
+_ROLE = re.compile("|".join(sorted(_PERSONS.split("|"), key=len, reverse=True)))
 LONGEST_SAID = 4
 _MEASURE = "(?:名(?!字)|[个位本部首家座所款种条支届颗艘架只道项场门幅件间篇套台辆门株棵朵枚尊册集期])"
 _POINTING = r"(?:这|那|该|此|上述)"
@@ -53,7 +54,7 @@ _CHINESE = re.compile(
     |(?P<noun>(?:这|该|此|上述)(?P<n1>{_NOUN})(?!呢|[口均])
         |那(?P<n2>人|书|电影|片子|游戏|公司|城市|国家|地方)(?!呢|[口均称类名法籍])
         |(?<![日基版资根剧])本(?P<n3>书|片|剧|公司|校|歌)
-        |{_POINTING}一?{_MEASURE}(?!样|时[候刻间期])(?P<n4>{_NOUN}|[\u4e00-\u9fff]{{1,3}}?[家员手师者星帝])?
+        |{_POINTING}一?{_MEASURE}(?!样|时[候刻间期])(?P<n4>(?:(?![的是在有])[\u4e00-\u9fff]){{1,3}}?[家员手师者星帝]|{_NOUN})?
         |(?P<bare>这(?![么样些时])|该))
     """,
     re.VERBOSE,
@@ -108,6 +109,16 @@ def substituted(question: str, anaphora: Sequence[Anaphor], name: str) -> str:
         text = f"{name}'s" if anaphor.is_possessive else name
         question = question[: anaphor.start] + text + question[anaphor.end :]
     return question
+
+
+def role_at_start(question: str) -> str:
+    """The word for a person's part that a question begins with, "" for none.
+
+    >>> role_at_start("导演本人哪一年出生"), role_at_start("首都是哪里")
+    ('导演', '')
+    """
+    m = _ROLE.match(question)
+    return m[0] if m else ""
 
 
 def _anaphor(question: str, m: re.Match[str], said: Sequence[str]) -> Anaphor | None:

@@ -42,19 +42,19 @@ MORE = re.compile(
     |怎么样|怎样|如何|[呢嘞咧呗]|(?<!干)嘛|(?<![什怎那这])么|的话|来着
     |是(?=[?？]?$)|\s(?:too|as\s+well)|[\s?？。.!！~～])+$""", re.VERBOSE)
 """What begins and ends a text that leaves something out: 那…呢, 换成…, what about …"""
-_NO = r"""(?:(?:哦|噢|啊|诶|唉|呃)?(?:不是的?|不对|口误|不好意思|问错(?:人|了)+|(?:错了)+|你?[弄搞听理解]+错了?|说错了?
-    |抱歉|等等|等下|不|错|not\s+that(?:\s+one)?)(?:这个|那个|他|她|它|啊|呀|吧)?
+_NO = r"""(?:(?:哦|噢|啊|诶|唉|呃)?(?:(?:不是的?)+|(?:不对)+|口误|不好意思|问错(?:人|了)+|(?:错了)+
+    |你?[弄搞听理解]+错了?|说错了?|抱歉|等等|等下|不|错|not\s+that(?:\s+one)?)(?:这个|那个|他|她|它|啊|呀|吧)?
     (?:[,，。.!！\s]+|(?=我|问的|是[问说]|应该是))
     |(?:no|nope|wrong|sorry|oops|wait)(?:[,，.!]+\s*|\s+(?=i\b|no\b)))"""
 _I_MEAN = r"""我?(?:想|要|是想|其实)?(?:问|说|指|要|想知道|想查|讲)的(?:其实|应该)?是
     |我是?(?:想|在)?(?:说|问|指|要)|应该?是|是(?!不是|谁|哪|什)
-    |当?然?是?问的是|(?:当然)?是[问说]|当然是|i\s+(?:meant|mean|asked(?:\s+about)?|was\s+asking\s+(?:about|for)|am\s+asking\s+about)|i'm\s+asking(?:\s+about)?"""
+    |当?然?是?问的是|我问的(?!是)|我?要(?:的是|知道)|(?:当然)?是[问说]|当然是|i\s+(?:meant|mean|asked(?:\s+about)?|was\s+asking\s+(?:about|for)|am\s+asking\s+about)|i'm\s+asking(?:\s+about)?"""
 CORRECTION = re.compile(
     rf"""(?:(?:{_NO})+(?:{_I_MEAN})?|我(?:想|要|是想|其实)?(?:问|说|指|要|讲)的(?:其实)?是|我?是(?:说|问|指)|当然是|i\s+mean[t]?\b)
     [,，:：\s]*(?P<rest>.+)""", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 REPLY = re.compile(rf"(?:{_I_MEAN})[,，:：\s]*(?P<rest>.+)", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 NOT_BUT = re.compile(
-    r"""不是.{1,20}?(?:[,，]\s*(?:而|我?(?:问|说|要|指)的?)?是?|而是)(?P<rest>.+)
+    r"""不是.{1,20}?(?:[,，\s]\s*(?:而|我?(?:问|说|要|指)的?)?是?|而是)(?P<rest>.+)
     |(?P<first>.+?)[,，]\s*不是.{1,20}""", re.DOTALL | re.VERBOSE)
 DESCRIBED = re.compile(
     r"(?P<which>.{2,}?)的?[那这](?:[个位本部首家座所款种条支版]|里|边)[,，]?(?:的|是)?(?P<rest>.*)", re.DOTALL)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import QUOTES, normalize_name
 from kb_index.types import Triple
-from kbqa_agent.anaphora import Anaphor, find, substituted
+from kbqa_agent.anaphora import Anaphor, find, role_at_start, substituted
 from kbqa_agent.choosing import by_description, by_number
 from kbqa_agent.follow_up_words import (
     ASKING,
@@ -50,6 +50,7 @@ NAMELESS = 0.7
 """A question without a name of its own, 多高 or 是哪年出版的, is one about what was talked about."""
 CORRECTED = 0.9
 SELF = re.compile(r"(?:本人|自己|[他她它](?=们?的?))")
+WHO_IT_IS = re.compile(r"(?:是|都|有|叫|又|的)*(?:谁|哪位|哪个|哪些|哪几位|什么(?:名字)?|啥)?[呢啊呀吗的?？\s]*")
 """What may stand after a name that is said again: 姚明他妻子, 姚明本人."""
 MOST_TURNS = 12
 LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
@@ -215,7 +216,7 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
     """
     if not ASKING.search(asked) and not context.kb.attribute_frequency([MORE.sub("", asked)])[0]:
         yield from _of_homonym(context, asked)
-    repeated = list(_repeated(context, asked))
+    repeated = [*_repeated(context, asked), *_role_again(context, asked)]
     yield from repeated
     pointing = find(asked, context.said)
     if pointing:
@@ -250,6 +251,17 @@ def _repeated(context: _Context, asked: str) -> Iterator[Reading]:
         if head and head != full:
             rest = _after(SELF, asked[len(head) :])
             yield Reading(_whole(referent.name + rest, referent.name), SAID_PLAINLY, referent.entity_id)
+
+
+def _role_again(context: _Context, asked: str) -> Iterator[Reading]:
+    """导演本人哪一年出生 after 谁导的: a part that was asked for, and more than who has it."""
+    role = role_at_start(asked)
+    rest = _after(SELF, asked[len(role) :]).removeprefix("的")
+    said = context.last.question + "".join(r.asked for r in context.known if r.turns_ago == 0)
+    if role and not WHO_IT_IS.fullmatch(rest) and any(c in said for c in role if c not in "人者家员手师"):
+        for referent in context.known:
+            if referent.turns_ago == 0 and referent.role == "answer" and "person" in referent.sorts:
+                yield Reading(_whole(f"{referent.name}的{rest}", referent.name), SAID_PLAINLY, referent.entity_id)
 
 
 def _ellipsis(context: _Context, rest: str) -> Iterator[Reading]:

@@ -27,7 +27,8 @@ GENDERS: dict[str, Gender] = {
 
 def weighed(known: Sequence[Referent], last: Turn, anaphor: Anaphor | None) -> Iterator[tuple[Referent, float]]:
     """The referents, with how probably a word (None: no word at all) points at each after the last turn."""
-    older, at_answer = 0, _points_at_answer(last, anaphor)
+    named = anaphor is not None and any(_is_named(anaphor, r) for r in known if r.turns_ago == 0)
+    older, at_answer = 0, named or _points_at_answer(last, anaphor)
     for referent in known:
         if referent.turns_ago == 0:
             weight = 1.0 if (referent.role == "answer") == at_answer else UNLIKELY
@@ -54,10 +55,8 @@ def fit(anaphor: Anaphor | None, referent: Referent) -> float:
     """How well a word fits a referent: its sort, its gender, and what it was the answer to."""
     if anaphor is None:
         return 1.0
-    if anaphor.word and len(anaphor.word) > 1 and anaphor.word in referent.asked:
-        return 1.0 / UNLIKELY
-    if any(kin.search(anaphor.word) and kin.search(referent.asked) for kin in (FEMALE_KIN, MALE_KIN)):
-        return 1.0 / UNLIKELY
+    if _is_named(anaphor, referent):
+        return 1.0 if referent.turns_ago == 0 else 1.0 / UNLIKELY
     weight = NOUN_IN_NAME if anaphor.word and anaphor.word in referent.name else 1.0
     fits = anaphor.kind == "any" or anaphor.kind in referent.sorts
     if not fits and (anaphor.kind != "thing" or referent.sorts == {"person"}):
@@ -67,3 +66,10 @@ def fit(anaphor: Anaphor | None, referent: Referent) -> float:
     if gender and referent.gender and referent.gender != gender:
         weight *= OTHER_GENDER
     return weight
+
+
+def _is_named(anaphor: Anaphor, referent: Referent) -> bool:
+    """Whether a word names what the referent was the answer to: 这个偶像 after 她的偶像是谁, 这个儿子 after 次子."""
+    if len(anaphor.word) > 1 and anaphor.word in referent.asked:
+        return True
+    return any(kin.search(anaphor.word) and kin.search(referent.asked) for kin in (FEMALE_KIN, MALE_KIN))

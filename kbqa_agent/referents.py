@@ -46,6 +46,8 @@ OF_GENDER = ("性别", "gender", "sexorgender")
 FEMALE_KIN = re.compile(r"母|妻|女|妈|奶奶|婆|姐|妹|皇后|王后|夫人|太太|\b(?:mother|wife|daughter|sister)\b")
 MALE_KIN = re.compile(r"父|丈夫|儿子|[长次三四幼养]子|爸|爷|兄|弟|公公|老公|舅|叔|\b(?:father|husband|son|brother)\b")
 
+WIFE, HUSBAND = re.compile(r"妻|老婆|夫人|太太|皇后|\bwife\b"), re.compile(r"丈夫|老公|驸马|\bhusband\b")
+
 
 class Referent(NamedTuple):
     """An entity that has been talked about; `name` is what to put into a question, with its quotation marks.
@@ -102,7 +104,8 @@ def _of_turn(kb: KnowledgeBase, turn: Turn, turns_ago: int) -> Iterator[Referent
         only = mention.entities[0] if len(mention.entities) == 1 else None
         is_there = only is not None and only in kb.entities([only.id])  # the index may have been built again
         name = _with_marks(turn.question, mention)
-        yield Referent(name, only.id if only and is_there else None, "topic", turns_ago)
+        gender = _of_whom(turn.answer)
+        yield Referent(name, only.id if only and is_there else None, "topic", turns_ago, gender=gender)
     for name, asked in _answers(turn.answer):
         parts = (name, *BETWEEN_NAMES.split(name)[:1])
         known = next((part for part in parts if _may_be_name(part) and kb.entities_named(part)), None)
@@ -119,6 +122,14 @@ def _answers(answer: Answer) -> Iterator[tuple[str, str]]:
     for before, after in pairwise(evidence):
         if after.subject in before.object:
             yield after.subject, normalize_attribute(before.predicate)
+
+
+def _of_whom(answer: Answer) -> Gender | None:
+    """Of which gender who was asked about is, as a wife or a husband of theirs was found."""
+    asked = answer.candidates[0].evidence[0].predicate if answer.candidates and answer.candidates[0].evidence else ""
+    if WIFE.search(asked):
+        return "male"
+    return "female" if HUSBAND.search(asked) else None
 
 
 def _may_be_name(text: str) -> bool:
@@ -140,7 +151,7 @@ def _described(kb: KnowledgeBase, referent: Referent) -> Referent:
     sorts |= {"place"} if attributes & OF_PLACES else set()
     if attributes and not sorts:
         sorts = {"thing"}
-    return referent._replace(sorts=frozenset(sorts), gender=_gender(triples, referent.asked))
+    return referent._replace(sorts=frozenset(sorts), gender=_gender(triples, referent.asked) or referent.gender)
 
 
 def _gender(triples: Sequence[Triple], asked: str) -> Gender | None:
