@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,8 +57,10 @@ class Chat:
         Raises: InputError when there is no such command, or it cannot be carried out; FeedbackFileError, StorageError.
         """
         name, _, argument = line.strip().partition(" ")
+        name = name.lower()
         if name not in COMMANDS:
-            raise InputError(f"{name}: is no command; /help lists them")
+            near = get_close_matches(name, COMMANDS, 1)
+            raise InputError(f"{name}: is no command; " + (f"did you mean {near[0]}?" if near else "/help lists them"))
         return COMMANDS[name].run(self, argument.strip())
 
     @property
@@ -88,7 +91,7 @@ class Chat:
             self.agent.use_feedback(self._feedback)
         number = self.agent.give_feedback(answer, rating, correction, comment or None, self.user)
         self._given.append(number)
-        return f"kept as number {number}; it counts from now on, and /undo takes it back"
+        return f"kept as number {number}; it counts from now on; /undo takes it back until the next question"
 
     def _correct(self, text: str) -> str:
         if not text:
@@ -113,19 +116,22 @@ class Chat:
     def _save(self, path: str) -> str:
         if not path:
             raise InputError("/save needs a file after it, such as: /save talk.json")
-        self.dialogue.save(path)
+        self.dialogue.save(_place(path))
         return f"{len(self.dialogue.turns)} turns are in {path}"
 
     def _load(self, path: str) -> str:
         if not path:
             raise InputError("/load needs a file after it, such as: /load talk.json")
-        self.dialogue = Dialogue.load(path)
+        self.dialogue = Dialogue.load(_place(path))
         self._given.clear()
         last = f"; the last was: {self.dialogue.turns[-1].said}" if self.dialogue.turns else ""
         return f"{len(self.dialogue.turns)} turns are read{last}"
 
     def _again(self, _: str) -> str:
         return answer_to_text(self.last)
+
+    def _quit(self, _: str) -> str:
+        raise EOFError
 
     def _help(self, _: str) -> str:
         width = max(len(f"{name} {c.argument}") for name, c in COMMANDS.items())
@@ -145,8 +151,14 @@ COMMANDS = {
     "/reset": Command("", "begin a new conversation", Chat._reset),
     "/save": Command("FILE", "write the conversation to a file", Chat._save),
     "/load": Command("FILE", "go on with a conversation that was saved", Chat._load),
+    "/quit": Command("", "leave, as Ctrl-D does", Chat._quit),
     "/help": Command("", "this list", Chat._help),
 }
+
+
+def _place(path: str) -> Path:
+    """The file that a person means, who may write ~ or quotation marks as in a shell."""
+    return Path(path.strip("\"'")).expanduser()
 
 
 def _line(triple: Triple) -> str:

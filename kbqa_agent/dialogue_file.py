@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,7 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Turn
 __all__ = ["read_turns", "turns_from_json", "turns_to_json", "write_turns"]
 
 FORMAT_VERSION = 1
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_BYTES = 50_000_000
 
 
@@ -24,7 +26,12 @@ def write_turns(turns: Iterable[Turn], path: Path) -> None:
     Raises: DialogueFileError when something else is there; StorageError.
     """
     if path.exists():
-        read_turns(path)
+        try:
+            read_turns(path)
+        except DialogueFileError as error:
+            raise DialogueFileError(
+                f"{str(path)!r}: something else than a dialogue is there; choose another file"
+            ) from error
     with replacing_text(path) as stream:
         stream.write(json.dumps(turns_to_json(turns), ensure_ascii=False, indent=1) + "\n")
 
@@ -120,4 +127,4 @@ def _triple(saved: list[Any]) -> Triple:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
-    return value
+    return CONTROL.sub(" ", value)  # a file may be anybody's, and a terminal obeys control characters

@@ -232,6 +232,19 @@ def test_commands_that_cannot_be_carried_out(
     assert result.returncode == 0
 
 
+def test_a_near_miss_is_named_and_quit_leaves(piped: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    result = piped("/Evidnce\n/QUIT\n法国的首都是哪里？\n")
+    assert result.stderr == "kbqa: /evidnce: is no command; did you mean /evidence?\n"
+    assert result.stdout == ""
+
+
+def test_a_history_that_cannot_be_kept_is_no_reason_to_leave(index: Path) -> None:
+    with terminal(index, "--history", str(index)) as child:
+        child.expect_exact("cannot be kept")
+        say(child, "法国的首都是哪里？", "巴黎")
+        leave(child)
+
+
 def test_why_tells_what_decided_and_help_lists_every_command(
     piped: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

@@ -127,7 +127,7 @@ def test_the_last_turn_is_taken_back() -> None:
     assert Dialogue().undo() is None
 
 
-texts = st.text(max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
 entities = st.builds(Entity, st.integers(0), texts, st.none() | texts)
 mentions = st.builds(
     EntityMention, texts, st.integers(0, 9), st.integers(0, 9), st.lists(entities, max_size=3).map(tuple)
