@@ -38,7 +38,8 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
     on, where it is among the mention's, and of the first one otherwise. Mentions have a `key` (an IRI), and evidence
     has `extra` columns, where the sources had. An ambiguous question has `choices`, the entities that it may mean.
     """
-    meant = {triple.subject_id for candidate in answer.candidates[:1] for triple in candidate.evidence}
+    best = answer.told or next(iter(answer.candidates), None)
+    meant = {triple.subject_id for triple in best.evidence} if best else set()
     choices = choices_of(answer)
     found = {
         "question": answer.question,

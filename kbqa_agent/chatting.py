@@ -68,9 +68,8 @@ class Chat:
         return self.dialogue.turns[-1].answer
 
     def _evidence(self, _: str) -> str:
-        candidates = self.last.candidates[:1]
-        lines = [_line(triple) for candidate in candidates for triple in candidate.evidence]
-        return "\n".join(lines) or "nothing in the knowledge base supports the answer"
+        found = self.last.explain().evidence
+        return "\n".join(map(_line, found)) or "nothing in the knowledge base supports the answer"
 
     def _why(self, _: str) -> str:
         answer = self.last

@@ -139,21 +139,22 @@ class Explanation:
 
 def sentence_of(answer: Answer) -> Explanation:
     """Explain an answer by what it holds: its triples, and the candidate that comes next."""
-    first, rival = next(iter(answer.candidates), None), _rival(answer)
+    first, rival = _compared(answer)
     evidence = first.evidence if first is not None and answer.supported else ()
     parts = [_said(answer, first), *([_next(answer, rival)] if rival is not None else [])]
     return Explanation(answer.question, _in(answer.question, _Words("", " ")).join(parts), evidence)
 
 
-def _rival(answer: Answer) -> Candidate | None:
-    """The best candidate that is not meant together with the first one."""
-    return next((c for c in answer.candidates[1:] if c.answer not in answer.values), None)
+def _compared(answer: Answer) -> tuple[Candidate | None, Candidate | None]:
+    """The candidate that is told, or is nearest where none is, and the best that is not meant together with it."""
+    first = answer.told if answer.text is not None else next(iter(answer.candidates), None)
+    return first, next((c for c in answer.candidates if c is not first and c.answer not in answer.values), None)
 
 
 def _said(answer: Answer, first: Candidate | None) -> str:
     if answer.abstained is not None:
         return _unsaid(answer, answer.abstained, first)
-    if first is not None and first.answer == answer.text and not first.evidence:
+    if first is not None and not first.evidence:
         words = _Words(
             "“{}”（把握 {:.0%}）是人们的更正，知识库里没有依据。",
             "“{}” ({:.0%} sure) is a correction that people gave; no triple backs it.",
@@ -210,10 +211,12 @@ def _in(question: str, words: _Words) -> str:
 
 def explain(agent: KBQAgent, answer: Answer) -> Explanation:
     """Explain an answer, and rank its question again to see what decided between the first two candidates."""
-    found, rival = sentence_of(answer), _rival(answer)
-    if rival is None or agent.config.closed_book:
+    found, (told, rival) = sentence_of(answer), _compared(answer)
+    if told is None or rival is None or agent.config.closed_book:
         return found
-    pair = (answer.candidates[0], rival)
+    pair = (told, rival)
+    if told is not answer.candidates[0]:
+        return replace(found, decided_by="generator")
     ranked = agent.rank_many([answer.question])[0]
     turned = agent.keeps_feedback and _first(agent.without_feedback().decide(answer.question, ranked)) != pair[0].answer
     if turned or not rival.evidence:
