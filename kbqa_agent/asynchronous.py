@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
+from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.streaming import Event
 from kbqa_agent.types import Answer
@@ -67,7 +67,7 @@ class AsyncTwins(ABC):
 async def _awaited(items: Iterator[T]) -> AsyncIterator[T]:
     """Take items in a thread of their own, which also closes the iterator when nobody wants more."""
     loop = asyncio.get_running_loop()
-    pool = ThreadPoolExecutor(1, "kbqa")
+    pool = DaemonExecutor("kbqa-async")
     end = object()
     try:
         while (item := await loop.run_in_executor(pool, next, items, end)) is not end:

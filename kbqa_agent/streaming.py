@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbqa_agent.candidates import best_triples, candidates_of, mentions_of
+from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.prompts import answer_prompt, closed_book_prompt
 from kbqa_agent.ranked import Ranked
 from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, StreamingGenerator
@@ -73,7 +73,7 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
     unwanted = Flag()
     telling = copy(agent)
     telling.generator = _Telling(agent.generator, prompt, told, unwanted)
-    pool = ThreadPoolExecutor(1, "stream")
+    pool = DaemonExecutor("kbqa-stream")
     try:
         found = pool.submit(answer, telling)
         found.add_done_callback(lambda _: told.put(None))
@@ -81,7 +81,7 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
         yield found.result()
     finally:
         unwanted.set()
-        pool.shutdown(wait=False)  # who stops an answer does not wait for a server that is slow to give it
+        pool.shutdown(wait=False)  # who stops an answer, or the program, waits for no slow server
 
 
 class _UnwantedError(Exception):

@@ -6,11 +6,8 @@ Texts of the knowledge base reach the model as escaped JSON inside tool messages
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextvars import copy_context
 from math import inf
 from typing import Any, TypeVar
@@ -25,8 +22,9 @@ from langgraph.runtime import Runtime
 
 from kb_index.errors import InputError, ModelError
 from kb_index.types import Triple
-from kbqa_agent.agent import KBQAgent
+from kbqa_agent.agent import CONTROL, KBQAgent
 from kbqa_agent.config import AgentConfig
+from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.langchain.planned import FinalAnswer, Planned, answer_of
 from kbqa_agent.langchain.planning_tools import lookup_tools
 from kbqa_agent.langchain_generator import asked
@@ -46,7 +44,6 @@ INSTRUCTION = (
 )
 CALLS_PER_STEP = 4
 """So many look-ups are made for each step that is allowed, in all; further ones are refused."""
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Result = TypeVar("Result")
 
@@ -71,6 +68,7 @@ def plan_answer(
     if max_steps < 1 or not 0 < max_seconds < inf:
         raise InputError(f"max_steps={max_steps}, max_seconds={max_seconds}: expected at least 1, and over 0")
     started = time.monotonic()
+    agent = agent.as_of_now()
     # The generator, if any, has no say here: its calls would count for no limit.
     ranked = KBQAgent(agent.kb, agent.ranker, None, AgentConfig(max_question_chars=agent.config.max_question_chars))
     known = ranked.ask(question)
@@ -134,16 +132,9 @@ def _final(state: dict[str, Any]) -> FinalAnswer:
 
 def _within(seconds: float, call: Callable[[], Result]) -> Result | None:
     """What a call gives, or None where it takes longer; its thread does not keep the program from ending."""
-    future: Future[Result] = Future()
-    context = copy_context()
-
-    def work() -> None:
-        try:
-            future.set_result(context.run(call))
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True, name="kbqa-plan").start()
+    pool = DaemonExecutor("kbqa-plan")
+    future = pool.submit(copy_context().run, call)
+    pool.shutdown(wait=False)
     try:
         return future.result(seconds)
     except TimeoutError:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,12 +115,12 @@ def test_ctrl_c_drops_a_line_and_ctrl_d_leaves(index: Path) -> None:
     assert child.exitstatus == 0
 
 
-def test_ctrl_c_stops_an_answer(index: Path, server) -> None:
-    begun = threading.Event()
+def test_ctrl_c_stops_an_answer_and_leaving_waits_for_none(index: Path, server) -> None:
+    begun, released = threading.Event(), threading.Event()
 
     def slow(route: str, body: dict) -> tuple[int, dict]:
         begun.set()
-        time.sleep(2)
+        released.wait(100)
         return 200, {}
 
     server.reply = slow
@@ -132,7 +131,9 @@ def test_ctrl_c_stops_an_answer(index: Path, server) -> None:
         child.sendintr()
         child.expect_exact("(stopped)")
         say(child, "/help", "/evidence")
-        leave(child)
+        child.timeout = 50
+        leave(child)  # the server has not answered yet
+    released.set()
     assert child.exitstatus == 0
 
 
