@@ -131,7 +131,8 @@ class KBQAgent(AsyncTwins):
     def use_feedback(self, feedback: FeedbackStore | str | Path | None) -> None:
         """From now on keep feedback in this store, or file, and let it count; None: neither.
 
-        A file is made where there is none. A store stays its owner's to close, and may serve several agents.
+        A file is made where there is none. A store stays its owner's to close, and may serve several agents. A file
+        that was kept until now is closed: change it while no question is under way.
 
         Raises: FeedbackFileError, StorageError.
         """
@@ -205,9 +206,10 @@ class KBQAgent(AsyncTwins):
         """
         if self._feedback is None:
             raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
-        prompt = self._prompt(answer.question, self.rank_many([answer.question])[0])
+        now = self.as_of_now()
+        prompt = now._prompt(answer.question, now.rank_many([answer.question])[0])
         given = Feedback(answer.question, answer.text, rating, correction, comment)
-        return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, self.kb.manifest), user)
+        return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, now.kb.manifest), user)
 
     @property
     def keeps_feedback(self) -> bool:
@@ -225,7 +227,7 @@ class KBQAgent(AsyncTwins):
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
-        ranked = self.rank_many([question])[0]
+        ranked = self.as_of_now().rank_many([question])[0]
         return best_triples(ranked.triples, ranked.probabilities, n)
 
     def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
@@ -235,7 +237,7 @@ class KBQAgent(AsyncTwins):
         """
         if self.generator is None:
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
-        ranked = self.rank_many([question])[0]
+        ranked = self.as_of_now().rank_many([question])[0]
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
