@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ from kbqa_agent.types import (
     Abstention,
     Answer,
     Candidate,
+    ConcurrentGenerator,
     Feedback,
     Generator,
     Proposal,
@@ -80,6 +82,7 @@ class KBQAgent(AsyncTwins):
         self.config = config or AgentConfig()
         self.likelihood_weight = likelihood_weight
         self._told_once = threading.Event()
+        self._one_at_a_time = threading.Lock()
         self._feedback: FeedbackEffect | None = None
 
     @classmethod
@@ -402,14 +405,21 @@ class KBQAgent(AsyncTwins):
         A sum would prefer short answers: docs/experiments.md has both.
         """
         texts = [answer_text(c.answer) for c in candidates[: self.config.scored_candidates]]
-        return generator.score(prompt, texts) / np.array([len(text) + 1 for text in texts], np.float64)
+        with self._turn(generator):
+            sums = generator.score(prompt, texts)
+        return sums / np.array([len(text) + 1 for text in texts], np.float64)
 
     def _written(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> str:
         """What the generator writes; with constrained decoding, a candidate as it is in the prompt, or UNKNOWN."""
-        if self.config.decoding == "free":
-            return generator.generate([prompt])[0]
         texts = dict.fromkeys(answer_text(c.answer) for c in candidates)
-        return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
+        with self._turn(generator):
+            if self.config.decoding == "free":
+                return generator.generate([prompt])[0]
+            return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
+
+    def _turn(self, generator: Generator) -> AbstractContextManager[object]:
+        """Wait, in a `with`, for the turn at a generator that several threads may not ask at once."""
+        return nullcontext() if isinstance(generator, ConcurrentGenerator) else self._one_at_a_time
 
     def _weighed(self, candidates: Sequence[Candidate], log_likelihoods: NDArray[np.float64]) -> list[Candidate]:
         """Weigh the first candidates' probabilities with their likelihoods, and order them anew."""
@@ -422,7 +432,8 @@ class KBQAgent(AsyncTwins):
         clock = Clock()
         if self.generator is None:
             raise ModelError("closed-book answers need a generator, and there is none; run: pip install 'kbqa[models]'")
-        text = self.generator.generate([closed_book_prompt(question)])[0]
+        with self._turn(self.generator):
+            text = self.generator.generate([closed_book_prompt(question)])[0]
         clock.lap("generate")
         known = bool(text) and text != UNKNOWN
         reason: Abstention | None = None if known else "low_confidence"

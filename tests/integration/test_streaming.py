@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -235,6 +236,52 @@ def test_async_with_closes_the_index(tmp_path, monkeypatch):
 
     asyncio.run(main())
     assert closed == [tmp_path / "index"]
+
+
+class CountsItsCallers:
+    """A fake generator that finds out whether several threads are in it at once."""
+
+    name = "counts"
+
+    def __init__(self):
+        self.inside = self.most = 0
+
+    def score(self, prompt, answers):
+        return self.asked(np.zeros(len(answers), np.float32))
+
+    def generate(self, prompts, max_new_tokens=48, *, among=None):
+        return self.asked(["巴黎"] * len(prompts))
+
+    def asked(self, reply):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.005)  # others would come in
+        self.inside -= 1
+        return reply
+
+
+class Concurrent(CountsItsCallers):
+    """The same, of those that several threads may ask."""
+
+    def executor(self):
+        return ThreadPoolExecutor(2)
+
+
+@pytest.mark.parametrize(("kind", "together"), [(CountsItsCallers, False), (Concurrent, True)])
+@pytest.mark.parametrize("how", ["free_text", "closed_book"])
+def test_a_generator_is_asked_by_several_threads_at_once_only_if_it_may_be(agent, kind, together, how):
+    generator = kind()
+    asking = KBQAgent(agent.kb, agent.ranker, generator, AgentConfig(generator="always", **{how: True}))
+    ways = [
+        lambda: asking.ask("法国的首都是哪里？"),
+        lambda: list(asking.stream("法国的首都是哪里？")),
+        lambda: list(asking.ask_many(["法国的首都是哪里？", "德国的首都是哪里？"])),
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(way) for way in ways * 6]:
+            done.result()
+    assert (generator.most > 1) == together
+    assert generator.inside == 0
 
 
 def stations(state, n):
