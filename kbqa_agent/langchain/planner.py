@@ -21,11 +21,10 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from kb_index.errors import InputError, ModelError
-from kb_index.types import Triple
 from kbqa_agent.agent import CONTROL, KBQAgent
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.daemons import DaemonExecutor
-from kbqa_agent.langchain.planned import FinalAnswer, Planned, answer_of
+from kbqa_agent.langchain.planned import Fetched, FinalAnswer, Planned, answer_of
 from kbqa_agent.langchain.planning_tools import lookup_tools
 from kbqa_agent.langchain_generator import asked
 from kbqa_agent.prompts import UNKNOWN, first_line
@@ -57,11 +56,11 @@ def plan_answer(
 ) -> Answer:
     """Let a chat model that can call tools find the answer; `max_steps` are its replies, the final one included.
 
-    `text` is a value of a fetched triple, and the evidence are those triples, with the others that the model names; an
+    `text` is the object of a fetched triple, or the subject of one that the model looked up by its object and names; the evidence are those triples, with the others that the model names; an
     answer that no fetched triple holds has `supported` False and no candidate. It abstains when the model gives up
     (`no_entity` when it fetched nothing, else `no_attribute`) or a limit is hit (`low_confidence`). `confidence` is
     the probability that the agent's ranker gives the same answer: a plan has none of its own, so 0 where the ranker
-    did not find it. A reply that is under way when the time is over is waited for no longer, and not used.
+    did not find it. Feedback does not count. A reply that is under way when the time is over is waited for no longer, and not used.
 
     Raises: QuestionError; InputError for limits that allow nothing; ModelError when the chat model fails.
     """
@@ -72,7 +71,7 @@ def plan_answer(
     # The generator, if any, has no say here: its calls would count for no limit.
     ranked = KBQAgent(agent.kb, agent.ranker, None, AgentConfig(max_question_chars=agent.config.max_question_chars))
     known = ranked.ask(question)
-    fetched: dict[int, Triple] = {}
+    fetched = Fetched()
     limits: list[AgentMiddleware[Any, Any]] = [
         _Deadline(started + max_seconds),
         ModelCallLimitMiddleware(run_limit=max_steps, exit_behavior="error"),
@@ -80,7 +79,7 @@ def plan_answer(
     ]
     graph = create_agent(
         chat_model,
-        lookup_tools(agent.kb, lambda triples: fetched.update({t.id: t for t in triples})),
+        lookup_tools(agent.kb, fetched.add),
         system_prompt=INSTRUCTION,
         response_format=ToolStrategy(FinalAnswer),
         middleware=limits,
@@ -89,7 +88,9 @@ def plan_answer(
     state = _within(max_seconds, lambda: _run(graph, said, chat_model))
     milliseconds = 1000 * (time.monotonic() - started)
     # Where the time is over, the plan may still be fetching.
-    return answer_of(known, Planned(_final(state), fetched, milliseconds) if state else Planned(None, {}, milliseconds))
+    return answer_of(
+        known, Planned(_final(state), fetched, milliseconds) if state else Planned(None, Fetched(), milliseconds)
+    )
 
 
 class _Deadline(AgentMiddleware):

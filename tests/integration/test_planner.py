@@ -131,6 +131,21 @@ def test_a_plan_sees_one_state_of_the_index(tmp_path, agent):
     assert (answer.text, answer.supported) == ("old001", True)
 
 
+@pytest.mark.parametrize(
+    ("named", "how"),
+    [
+        (["作者"], call("find_entity", name="坛经")),
+        ([], call("reverse_lookup", value="惠能", attribute="作者")),
+        (["朝代"], call("reverse_lookup", value="惠能", attribute="作者")),
+    ],
+)
+def test_what_the_question_is_about_is_no_answer(agent, named, how):
+    end = final("坛经", ids=[triple(agent, attribute).id for attribute in named])
+    model = Scripted(script=[call("find_entity", name="坛经"), how, end])
+    answer = plan_answer(agent, model, "坛经的作者是谁？")
+    assert (answer.text, answer.supported, answer.candidates) == ("坛经", False, ())
+
+
 @pytest.mark.parametrize("text", ["新兴县", " 新兴 县", "金刚经解义"])
 def test_a_value_is_known_however_it_is_spaced_and_within_a_list(agent, text):
     model = Scripted(script=[call("find_entity", name="惠能"), entity("惠能"), final(text)])
