@@ -35,7 +35,7 @@ people said of answers."""
 MAX_REASONS = 4
 SMALLEST, SMALLEST_SHARE = 0.05, 0.05
 """A reason of less weight, or with a smaller share of all that moved the scores apart, is not told."""
-SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_CHARS = 3, 5, 60
+SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_FEATURES, SHOWN_CHARS = 3, 5, 3, 60
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _ENGLISH = re.compile(
     r"\W*(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|name|list|tell|in|on|at)\s",
@@ -133,7 +133,10 @@ class Explanation:
     def __str__(self) -> str:
         if self.decided_by is None:
             return self.sentence
-        told = [f"  {reason.weight:+.1f}  {reason.text}" for reason in self.reasons]
+        told = [
+            f"  {reason.weight:+.1f}  {reason.text}  [{', '.join(reason.features[:SHOWN_FEATURES])}]"
+            for reason in self.reasons
+        ]
         return "\n".join([self.sentence, _in(self.question, _DECIDED[self.decided_by]), *told])
 
 
@@ -159,7 +162,7 @@ def _said(answer: Answer, first: Candidate | None) -> str:
             "“{}”（把握 {:.0%}）是人们的更正，知识库里没有依据。",
             "“{}” ({:.0%} sure) is a correction that people gave; no triple backs it.",
         )
-        return _in(answer.question, words).format(_cut(answer.text), answer.confidence)
+        return _in(answer.question, words).format(_cut(first.answer), answer.confidence)
     if not answer.supported or first is None:
         words = _Words("“{}”是生成模型自己写的，知识库里没有依据。", "“{}” is the generator's own; no triple backs it.")
         return _in(answer.question, words).format(_cut(answer.text or ""))
@@ -214,24 +217,30 @@ def explain(agent: KBQAgent, answer: Answer) -> Explanation:
     found, (told, rival) = sentence_of(answer), _compared(answer)
     if told is None or rival is None or agent.config.closed_book:
         return found
-    pair = (told, rival)
     if told is not answer.candidates[0]:
         return replace(found, decided_by="generator")
+    decided_by, reasons = _decided(agent, answer, (told, rival))
+    return replace(found, decided_by=decided_by, reasons=reasons)
+
+
+def _decided(
+    agent: KBQAgent, answer: Answer, pair: tuple[Candidate, Candidate]
+) -> tuple[Decider | None, tuple[Reason, ...]]:
+    """What put the first of two candidates before the other, and the ranker's reasons where it did."""
     ranked = agent.rank_many([answer.question])[0]
     turned = agent.keeps_feedback and _first(agent.without_feedback().decide(answer.question, ranked)) != pair[0].answer
-    if turned or not rival.evidence:
-        return replace(found, decided_by="feedback" if turned else None)
+    if turned or not pair[1].evidence:
+        return "feedback" if turned else None, ()
     at = {triple.id: i for i, triple in enumerate(ranked.triples)}
     if any(not c.evidence or c.evidence[0].id not in at or c.answer != c.evidence[0].object for c in pair):
-        return replace(found, decided_by="kind")
+        return "kind", ()
     first, second = (_probability(ranked, c) for c in pair)
     if first < second:
-        return replace(found, decided_by="generator") if "score" in answer.timings else found
+        return "generator" if "score" in answer.timings else None, ()
     if not isinstance(agent.ranker, TrainedRanker):
-        return replace(found, decided_by="ranker")
+        return "ranker", ()
     asked = Asked(answer.question, ranked.mentions, ranked.triples)
-    reasons = _reasons(agent.ranker, asked, [at[c.evidence[0].id] for c in pair])
-    return replace(found, decided_by="ranker", reasons=reasons)
+    return "ranker", _reasons(agent.ranker, asked, [at[c.evidence[0].id] for c in pair])
 
 
 def _first(answer: Answer) -> str | None:

@@ -89,11 +89,11 @@ def test_the_language_is_that_of_the_question(question, is_chinese):
 
 
 def test_reasons_are_lines_after_the_sentence():
-    reasons = (Reason("how people ask for this attribute", 2.34, ("gain_sum",)),)
+    reasons = (Reason("how people ask for this attribute", 2.34, ("gain_sum", "gain_max", "gain_whole", "asked")),)
     assert str(Explanation(EN, "It is so.", (), "ranker", reasons)).splitlines() == [
         "It is so.",
         "What put it first, in points of the ranker's score:",
-        "  +2.3  how people ask for this attribute",
+        "  +2.3  how people ask for this attribute  [gain_sum, gain_max, gain_whole]",
     ]
 
 
