@@ -1,7 +1,7 @@
 """The asynchronous twins of what an agent does: the work is done in threads, and the event loop goes on meanwhile.
 
 A task that is cancelled no longer waits; what its thread has begun (one question, or the batch at hand) it ends by
-itself, and nothing after it is begun.
+itself, and nothing after it is begun. A question of a dialogue that has begun becomes a turn of it even then.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AsyncTwins(ABC):
         """Give back what is open."""
 
     async def aask(self, question: str, dialogue: Dialogue | None = None) -> Answer:
-        """Await what `ask` gives. Raises: as `ask`."""
+        """Await what `ask` gives; a dialogue gets the turn even if the task is cancelled. Raises: as `ask`."""
         return await asyncio.to_thread(self.ask, question, dialogue)
 
     async def aask_many(self, questions: Iterable[str], processes: int | None = None) -> AsyncIterator[Answer]:

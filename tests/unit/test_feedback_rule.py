@@ -168,7 +168,8 @@ def test_one_person_counts_once_however_often_they_say_it(effect: FeedbackEffect
     for _ in range(50):
         say("foe", "惠能", "bad", "法海", STRONG)
         say("foe", "惠能", "bad", "神秀", STRONG)
-    assert scores(heed(effect, STRONG))["惠能"] == round(0.97 / (0.99 + 0.015 * RATIO), 3)  # 神秀 begins as "none of these"
+    # 神秀 begins as "none of these".
+    assert scores(heed(effect, STRONG))["惠能"] == round(0.97 / (0.99 + 0.015 * RATIO), 3)
 
 
 def test_undone_feedback_counts_no_longer(effect: FeedbackEffect, say: Say, store: FeedbackStore) -> None:
