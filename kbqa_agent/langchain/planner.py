@@ -56,11 +56,12 @@ def plan_answer(
 ) -> Answer:
     """Let a chat model that can call tools find the answer; `max_steps` are its replies, the final one included.
 
-    `text` is the object of a fetched triple, or the subject of one that the model looked up by its object and names; the evidence are those triples, with the others that the model names; an
-    answer that no fetched triple holds has `supported` False and no candidate. It abstains when the model gives up
-    (`no_entity` when it fetched nothing, else `no_attribute`) or a limit is hit (`low_confidence`). `confidence` is
-    the probability that the agent's ranker gives the same answer: a plan has none of its own, so 0 where the ranker
-    did not find it. Feedback does not count. A reply that is under way when the time is over is waited for no longer, and not used.
+    `text` is the object of a fetched triple, or the subject of one that the model looked up by its object and names;
+    the evidence are those triples, with the others that the model names; an answer that no fetched triple holds has
+    `supported` False and no candidate. It abstains when the model gives up (`no_entity` when it fetched nothing, else
+    `no_attribute`) or a limit is hit (`low_confidence`). `confidence` is the probability that the agent's ranker gives
+    the same answer: a plan has none of its own, so 0 where the ranker did not find it. Feedback does not count. A reply
+    that is under way when the time is over is waited for no longer, and not used.
 
     Raises: QuestionError; InputError for limits that allow nothing; ModelError when the chat model fails.
     """
