@@ -10,13 +10,14 @@ from typing import NamedTuple
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.answer_forms import answer_to_text
+from kbqa_agent.answer_forms import answer_to_text, candidate_to_line
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.streaming import Event
 from kbqa_agent.types import Answer, Rating
 
 __all__ = ["Chat", "Command"]
 
+SHOWN_CANDIDATES = 5
 NOTHING_YET = "there is no answer yet; ask something first"
 
 
@@ -71,9 +72,8 @@ class Chat:
         return self.dialogue.turns[-1].answer
 
     def _evidence(self, _: str) -> str:
-        candidates = self.last.candidates[:1]
-        lines = [_line(triple) for candidate in candidates for triple in candidate.evidence]
-        return "\n".join(lines) or "nothing in the knowledge base supports the answer"
+        found = self.last.explain().evidence
+        return "\n".join(map(_line, found)) or "nothing in the knowledge base supports the answer"
 
     def _why(self, _: str) -> str:
         answer = self.last
@@ -81,7 +81,14 @@ class Chat:
             f"{m.text}: " + ", ".join(e.name for e in m.entities[:3]) + (", …" if len(m.entities) > 3 else "")
             for m in answer.mentions
         )
-        return "\n".join([str(self.agent.explain(answer)), *([f"Names: {named}"] if named else [])])
+        found = [candidate_to_line(candidate) for candidate in answer.candidates[:SHOWN_CANDIDATES]]
+        return "\n".join(
+            [
+                str(self.agent.explain(answer)),
+                *([f"Names: {named}"] if named else []),
+                *(["Candidates:", *found] if found else []),
+            ]
+        )
 
     def _rate(self, rating: Rating, comment: str, correction: str | None = None) -> str:
         answer = self.last
@@ -141,7 +148,7 @@ class Chat:
 
 COMMANDS = {
     "/evidence": Command("", "all triples that the answer rests on", Chat._evidence),
-    "/why": Command("", "what decided, and which names were found", Chat._why),
+    "/why": Command("", "what decided, and which names and candidates were found", Chat._why),
     "/good": Command("[COMMENT]", "the answer is right", lambda chat, text: chat._rate("good", text)),
     "/bad": Command("[COMMENT]", "the answer is wrong", lambda chat, text: chat._rate("bad", text)),
     "/correct": Command("TEXT", "the answer should have been this", Chat._correct),
