@@ -185,7 +185,7 @@ def test_a_correction_counts_at_once_and_is_seen(
     for user in people[:-1]:
         assert "kept as number" in piped("法国的首都是哪里？\n/correct 里昂\n", "--user", user).stdout
     lines = piped("法国的首都是哪里？\n/correct 里昂\n法国的首都是哪里？\n", "--user", people[-1]).stdout.splitlines()
-    assert "kept as number 4; it counts from now on, and /undo takes it back" in lines
+    assert "kept as number 4; it counts from now on; /undo takes it back until the next question" in lines
     assert lines[lines.index(next(line for line in lines if "number 4" in line)) + 1].startswith("里昂  (")
     listed = subprocess.run(
         [sys.executable, "-m", "cli", "feedback", "list", "--index", str(index)],
