@@ -99,7 +99,8 @@ def undo(number: int, index: Path | None, feedback: str | None, user: str) -> No
 @place_option
 @feedback_option
 @of_user_option
-@click.option("--out", required=True, type=FILE, help="File to write.")
+@click.option("--out", required=True, type=FILE, help="File to write; one that is there is kept.")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
 @click.option(
     "--as",
     "form",
@@ -108,7 +109,7 @@ def undo(number: int, index: Path | None, feedback: str | None, user: str) -> No
     show_default=True,
     help="Pairs for finetune reward; an NLPCC file for finetune raft, sft and ranker; or all there is, as JSON lines.",
 )
-def export(index: Path | None, feedback: str | None, user: str | None, out: Path, form: str) -> None:
+def export(index: Path | None, feedback: str | None, user: str | None, out: Path, force: bool, form: str) -> None:
     """Write feedback as what trainings read; what was undone is left out.
 
     \b
@@ -118,7 +119,9 @@ def export(index: Path | None, feedback: str | None, user: str | None, out: Path
     from finetune.feedback_export import export_feedback
 
     with _open(index, feedback) as store:
-        click.echo(export_feedback(store.records(user, undone=False), form, out))
+        if out.resolve() == store.path.resolve():
+            raise click.UsageError("--out is the file of feedback itself; name another.")
+        click.echo(export_feedback(store.records(user, undone=False), form, out, replace=force))
 
 
 def _open(index: Path | None, feedback: str | None) -> FeedbackStore:
