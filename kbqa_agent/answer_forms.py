@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kb_index.types import Triple
+from kbqa_agent.evidence_paths import path_to
 from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
@@ -91,7 +92,7 @@ def _triple(triple: Triple) -> dict[str, Any]:
 
 
 def answer_to_text(answer: Answer) -> str:
-    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each."""
+    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each, or a chain's path of them."""
     first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
     shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]
     return "\n".join([_headline(answer), *map(_line, shown)])
@@ -128,9 +129,12 @@ def _unshown(answer: Answer) -> str:
 def _line(candidate: Candidate) -> str:
     if not candidate.evidence:
         return f"  {candidate.score:5.1%}  {_shown(candidate.answer)}  ({CORRECTED})"
-    triple = candidate.evidence[0]
+    return f"  {candidate.score:5.1%}  " + " -> ".join(map(_fact, path_to(candidate)))
+
+
+def _fact(triple: Triple) -> str:
     extra = "; ".join(f"{column}: {text}" for column, text in triple.extra[0].items()) if triple.extra else ""
-    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {_shown(triple.object)}" + (
+    return f"{triple.subject} | {triple.predicate} | {_shown(triple.object)}" + (
         f"  ({_shown(extra)})" if extra else ""
     )
 
