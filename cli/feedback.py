@@ -51,6 +51,7 @@ def add(index: Path, question: str, rating: Any, feedback: str | None, **options
     """  # noqa: D301 - click's mark
     from kbqa_agent.feedback import feedback_beside
     from kbqa_agent.feedback_checks import about_candidate
+    from kbqa_agent.legible import legible
 
     chosen, given = options.pop("answer"), {name: options.pop(name) for name in ("correction", "comment", "user")}
     if feedback == "none":
@@ -60,7 +61,7 @@ def add(index: Path, question: str, rating: Any, feedback: str | None, **options
         rated = about_candidate(answer, chosen) if chosen is not None else answer
         number = agent.give_feedback(rated, rating, **given)
         told, after = rated.text or "(no answer)", agent.ask(question)
-    click.echo(f"{number}: {rating} for {told}; the answer is now {after.text or '(no answer)'}")
+    click.echo(legible(f"{number}: {rating} for {told}; the answer is now {after.text or '(no answer)'}"))
 
 
 @feedback.command(name="list")

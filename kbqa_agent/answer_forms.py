@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb_index.types import Triple
 from kbqa_agent.evidence_paths import path_to
+from kbqa_agent.legible import legible
 from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
@@ -92,10 +93,13 @@ def _triple(triple: Triple) -> dict[str, Any]:
 
 
 def answer_to_text(answer: Answer) -> str:
-    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each, or a chain's path of them."""
+    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each, or a chain's path of them.
+
+    Marks that turn the direction of writing are left out.
+    """
     first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
     shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]
-    return "\n".join([_headline(answer), *map(_line, shown)])
+    return legible("\n".join([_headline(answer), *map(_line, shown)]))
 
 
 def _headline(answer: Answer) -> str:
