@@ -333,9 +333,10 @@ def _embedded_is_installed() -> bool:
 
 def _print_answer(answer: Answer, as_json: bool, explanation: Explanation | None = None) -> None:
     from kbqa_agent.answer_forms import answer_to_json, answer_to_text, explanation_to_json
+    from kbqa_agent.legible import legible
 
     if as_json:
         explained = {"explanation": explanation_to_json(explanation)} if explanation else {}
         click.echo(json.dumps(answer_to_json(answer) | explained, ensure_ascii=False))
     else:
-        click.echo(answer_to_text(answer) + (f"\n{explanation}" if explanation else ""))
+        click.echo(answer_to_text(answer) + (legible(f"\n{explanation}") if explanation else ""))

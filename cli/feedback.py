@@ -51,6 +51,7 @@ def add(index: Path, question: str, rating: Any, feedback: str | None, **options
     """  # noqa: D301 - click's mark
     from kbqa_agent.feedback import feedback_beside
     from kbqa_agent.feedback_checks import about_candidate
+    from kbqa_agent.legible import legible
 
     chosen, given = options.pop("answer"), {name: options.pop(name) for name in ("correction", "comment", "user")}
     if feedback == "none":
@@ -60,7 +61,7 @@ def add(index: Path, question: str, rating: Any, feedback: str | None, **options
         rated = about_candidate(answer, chosen) if chosen is not None else answer
         number = agent.give_feedback(rated, rating, **given)
         told, after = rated.text or "(no answer)", agent.ask(question)
-    click.echo(f"{number}: {rating} for {told}; the answer is now {after.text or '(no answer)'}")
+    click.echo(legible(f"{number}: {rating} for {told}; the answer is now {after.text or '(no answer)'}"))
 
 
 @feedback.command(name="list")
@@ -99,7 +100,8 @@ def undo(number: int, index: Path | None, feedback: str | None, user: str) -> No
 @place_option
 @feedback_option
 @of_user_option
-@click.option("--out", required=True, type=FILE, help="File to write.")
+@click.option("--out", required=True, type=FILE, help="File to write; one that is there is kept.")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
 @click.option(
     "--as",
     "form",
@@ -108,7 +110,7 @@ def undo(number: int, index: Path | None, feedback: str | None, user: str) -> No
     show_default=True,
     help="Pairs for finetune reward; an NLPCC file for finetune raft, sft and ranker; or all there is, as JSON lines.",
 )
-def export(index: Path | None, feedback: str | None, user: str | None, out: Path, form: str) -> None:
+def export(index: Path | None, feedback: str | None, user: str | None, out: Path, force: bool, form: str) -> None:
     """Write feedback as what trainings read; what was undone is left out.
 
     \b
@@ -118,7 +120,9 @@ def export(index: Path | None, feedback: str | None, user: str | None, out: Path
     from finetune.feedback_export import export_feedback
 
     with _open(index, feedback) as store:
-        click.echo(export_feedback(store.records(user, undone=False), form, out))
+        if out.resolve() == store.path.resolve():
+            raise click.UsageError("--out is the file of feedback itself; name another.")
+        click.echo(export_feedback(store.records(user, undone=False), form, out, replace=force))
 
 
 def _open(index: Path | None, feedback: str | None) -> FeedbackStore:

@@ -8,18 +8,21 @@ from pathlib import Path
 from finetune.feedback_rows import preferences_from_feedback, questions_from_feedback
 from finetune.json_rows import write_rows
 from finetune.preferences import write_preferences
-from kb_index.errors import FeedbackError
+from kb_index.errors import FeedbackError, StorageError
 from kbqa_agent.feedback_records import FeedbackRecord, record_to_json
 from kbqa_agent.qa_data import write_nlpcc
 
 __all__ = ["export_feedback"]
 
 
-def export_feedback(records: Sequence[FeedbackRecord], form: str, out: Path) -> str:
+def export_feedback(records: Sequence[FeedbackRecord], form: str, out: Path, replace: bool = False) -> str:
     """Write records as "preferences" (JSON lines), "questions" (NLPCC) or "records" (JSON lines), and say how many.
 
-    Raises: FeedbackError when there is nothing to write, or `form` is another; StorageError.
+    Raises: FeedbackError when there is nothing to write, or `form` is another; StorageError when `out` cannot be
+    written, or is there already and need not be replaced.
     """
+    if out.exists() and not replace:
+        raise StorageError(f"'{out}': there already; it is left as it is, choose another --out, or add --force")
     if form == "preferences":
         pairs = preferences_from_feedback(records)
         told = f"{len(pairs.pairs)} pairs"

@@ -15,8 +15,9 @@ from finetune.config import SFTConfig
 from finetune.data import IGNORED, EncodedRows, encode_rows, n_for_validation, n_steps
 from finetune.families import ModelFacts, facts_of
 from finetune.models import lora_targets, with_new_adapter
+from finetune.training_folder import check_training_folder
 from kb_index.errors import MissingExtraError, ModelError
-from kbqa_agent.causal_models import fast_dtype, locate_model, quiet, set_end_token
+from kbqa_agent.causal_models import check_adapter, fast_dtype, locate_model, quiet, set_end_token
 from kbqa_agent.tokenizing import context_length
 
 __all__ = ["Plan", "plan_lines", "plan_training"]
@@ -68,8 +69,11 @@ def plan_training(
 
     `dtype` is that of frozen weights and of activations, by default what this machine computes in.
 
-    Raises: MissingExtraError, ModelError.
+    Raises: MissingExtraError; ModelError, StorageError where the training would refuse the adapter or `config.out`.
     """
+    check_training_folder(config.out)
+    if config.adapter is not None:
+        check_adapter(config.adapter)
     network, tokenizer = _without_weights(config, dtype or fast_dtype())
     targets = [] if config.full else lora_targets(network, config.lora_on)[0]
     n_own, packed = sum(p.numel() for p in network.parameters()), _packed_weights(network) if config.four_bit else 0

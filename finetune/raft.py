@@ -84,8 +84,9 @@ def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -
     check_tracker(config.report_to)
     check_training_folder(config.out)
     with storage_errors(config.out, "choose another --out"):
-        record = _begin(config)
         prompts = _prompts(config, progress)
+        record = _begin(config)
+        _keep_prompts(config, prompts)
         stages = StageRun(config, prompts, tools, progress)
         advice = f"lower --samples (now {config.samples}) or --max-new-tokens (now {config.max_new_tokens})"
         with memory_errors(f"{advice}, or choose a smaller model"):
@@ -125,7 +126,7 @@ def _begin(config: RaftConfig) -> dict[str, Any]:
     }
     data = {name: _fingerprint(filter(None, paths)) for name, paths in files.items()}
     record = training_record(asdict(config), data, PACKAGES)
-    resumes = config.resume and (config.out / RECORD_FILE).is_file()
+    resumes = _resumes(config)
     if not resumes:
         config.out.mkdir(parents=True, exist_ok=True)
         for name in ("training.jsonl", "held_out.jsonl", "comparison.json"):
@@ -136,6 +137,10 @@ def _begin(config: RaftConfig) -> dict[str, Any]:
     return record
 
 
+def _resumes(config: RaftConfig) -> bool:
+    return config.resume and (config.out / RECORD_FILE).is_file()
+
+
 def _fingerprint(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
@@ -144,13 +149,18 @@ def _fingerprint(paths: Iterable[Path]) -> str:
 
 
 def _prompts(config: RaftConfig, progress: bool) -> PromptSets:
-    """Make the prompts, or read those that were made before."""
+    """Make the prompts, or read those of a training that is resumed; nothing is written, in case they are refused."""
     training, held_out = config.out / "training.jsonl", config.out / "held_out.jsonl"
+    if _resumes(config) and held_out.exists():
+        return PromptSets(_read_prompts(training), _read_prompts(held_out))
+    return prepare_prompts(config, progress)
+
+
+def _keep_prompts(config: RaftConfig, prompts: PromptSets) -> None:
+    held_out = config.out / "held_out.jsonl"
     if not held_out.exists():
-        sets = prepare_prompts(config, progress)
-        _write_prompts(sets.training, training)
-        _write_prompts(sets.held_out, held_out)  # last: with it both are there
-    return PromptSets(_read_prompts(training), _read_prompts(held_out))
+        _write_prompts(prompts.training, config.out / "training.jsonl")
+        _write_prompts(prompts.held_out, held_out)  # last: with it both are there
 
 
 def _write_prompts(prompts: Sequence[RaftPrompt], path: Path) -> None:

@@ -65,6 +65,11 @@ def prepare_prompts(config: RaftConfig, progress: bool = True) -> PromptSets:
     taught = trained_questions(start) if start else set()
     if config.held_out is None:
         training, held_out = _split(training, config.held_out_questions, config.seed, taught)
+        if not held_out:
+            raise InputError(
+                f"{config.questions}: '{start}' was trained on all of its questions, which leaves none to measure on; "
+                "name others with --held-out"
+            )
     else:
         listing = config.out.with_name(f"{config.out.name}.overlap.tsv")
         refuse_overlap(config.questions, config.held_out, listing)
@@ -75,8 +80,7 @@ def prepare_prompts(config: RaftConfig, progress: bool = True) -> PromptSets:
     if not sets.training or not sets.held_out:
         raise InputError(
             f"{config.questions}: {len(sets.training)} prompts to train on and {len(sets.held_out)} to measure on; "
-            "expected at least one of each; give more questions, some that the start was not trained on, "
-            "and an index that knows what they ask about"
+            "expected at least one of each; give more questions, and an index that knows what they ask about"
         )
     return sets
 

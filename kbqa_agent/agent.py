@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.errors import FeedbackError, ModelError, NoLikelihoodError, QuestionError
+from kb_index.errors import FeedbackError, InputError, ModelError, NoLikelihoodError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.asynchronous import AsyncTwins
@@ -57,6 +57,8 @@ logger = logging.getLogger(__name__)
 
 MAX_HOPS = 2
 """How many facts of a chain may come before the one that is asked for."""
+
+SHOWN_CHARS = 60
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -102,7 +104,7 @@ class KBQAgent(AsyncTwins):
         generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no
         generator. `feedback` is as in `use_feedback`.
 
-        Raises: IndexFolderError, ModelError, MissingExtraError, FeedbackFileError, StorageError.
+        Raises: InputError, IndexFolderError, ModelError, MissingExtraError, FeedbackFileError, StorageError.
         """
         from kbqa_agent.generation import open_generator
         from kbqa_agent.gguf_cache import embedded_is_installed
@@ -110,6 +112,10 @@ class KBQAgent(AsyncTwins):
         config = config or AgentConfig()
         if config.closed_book and (model == "none" or config.generator == "never"):
             raise ModelError("closed-book answers need a generator, and none is to be used; name one with --model")
+        if model == "none" and adapter not in (None, "none"):
+            raise ModelError(f"adapter {str(adapter)!r} without a model to put it on; leave it out, or --model none")
+        if not isinstance(index, (str, Path)):
+            raise InputError(f"index {index!r}: expected the path of an index folder")
         kb = KnowledgeBase.open(index)
         try:
             ranker = load_ranker(kb).expecting(config.answerable_share)
@@ -156,7 +162,7 @@ class KBQAgent(AsyncTwins):
     def ask(self, question: str, dialogue: Dialogue | None = None) -> Answer:
         """Answer a question; with a dialogue, read it as a follow-up where that makes more sense, and remember it.
 
-        Raises: QuestionError when the question is empty or too long.
+        Raises: QuestionError when the question is empty, too long or no text.
         """
         question, now = self._read(question), self.as_of_now()
         resolved = now.resolve(question, dialogue)
@@ -169,10 +175,15 @@ class KBQAgent(AsyncTwins):
         one for each processor from some hundred questions on), and the generator judges some while others are ranked.
         What is asked twice is answered once. All see the index as it is now.
 
-        Raises: QuestionError, before any is asked, when one of them is empty, too long or no text.
+        Raises: QuestionError, before any is asked, when one of them is empty, too long or no text; InputError when
+        `processes` is less than one.
         """
         from kbqa_agent.batching import answers_to
 
+        if isinstance(questions, str):
+            raise QuestionError(f"ask_many got one text, {_shown(questions)}; give a list of questions, or use ask")
+        if processes is not None and processes < 1:
+            raise InputError(f"processes={processes}: expected at least 1, or None to leave it to the agent")
         wanted = [self._read(question) for question in questions]
         return answers_to(self.as_of_now(), wanted, processes)
 
@@ -380,6 +391,8 @@ class KBQAgent(AsyncTwins):
 
         Raises: QuestionError when it is empty, too long or no text.
         """
+        if not isinstance(question, str):
+            raise QuestionError(f"the question is {_shown(question)}; expected a text (str)")
         if not question.strip():
             raise QuestionError("the question is empty; ask something")
         if any("\ud800" <= c <= "\udfff" for c in question):
@@ -444,3 +457,7 @@ class KBQAgent(AsyncTwins):
         known = bool(text) and text != UNKNOWN
         reason: Abstention | None = None if known else "low_confidence"
         return Answer(question, text if known else None, 0.0, reason, (), (), clock.laps, supported=False)
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:SHOWN_CHARS]

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kb_index.types import Triple
+from kbqa_agent.evidence_paths import path_to
+from kbqa_agent.legible import legible
 from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 
@@ -99,10 +101,13 @@ def _triple(triple: Triple) -> dict[str, Any]:
 
 
 def answer_to_text(answer: Answer) -> str:
-    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each."""
+    """Tell an answer in lines: the answer or why there is none, then the best candidates with the triples that say so.
+
+    Marks that turn the direction of writing are left out.
+    """
     first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
     shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]
-    return "\n".join([_headline(answer), *map(candidate_to_line, shown)])
+    return legible("\n".join([_headline(answer), *map(candidate_to_line, shown)]))
 
 
 def _headline(answer: Answer) -> str:
@@ -137,9 +142,12 @@ def candidate_to_line(candidate: Candidate) -> str:
     """Tell a candidate in a line: its probability, and its first triple."""
     if not candidate.evidence:
         return f"  {candidate.score:5.1%}  {_shown(candidate.answer)}  ({CORRECTED})"
-    triple = candidate.evidence[0]
+    return f"  {candidate.score:5.1%}  " + " -> ".join(map(_fact, path_to(candidate)))
+
+
+def _fact(triple: Triple) -> str:
     extra = "; ".join(f"{column}: {text}" for column, text in triple.extra[0].items()) if triple.extra else ""
-    return f"  {candidate.score:5.1%}  {triple.subject} | {triple.predicate} | {_shown(triple.object)}" + (
+    return f"{triple.subject} | {triple.predicate} | {_shown(triple.object)}" + (
         f"  ({_shown(extra)})" if extra else ""
     )
 

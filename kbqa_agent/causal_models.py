@@ -19,6 +19,7 @@ from kbqa_agent.shipped import locate_adapter
 
 __all__ = [
     "EMBEDDED",
+    "check_adapter",
     "fast_dtype",
     "is_out_of_memory",
     "load_model",
@@ -149,6 +150,19 @@ def fast_dtype() -> Any:
     return torch.bfloat16 if bf16 else torch.float32
 
 
+def check_adapter(folder: Path) -> Path:
+    """Make sure that a folder holds an adapter, of whichever model, and give its weights' file; "shipped" is our own.
+
+    Raises: ModelError.
+    """
+    folder = locate_adapter(folder)
+    weights = folder / "adapter_model.safetensors"
+    for path in (folder / "adapter_config.json", weights):
+        if not path.is_file():
+            raise ModelError(f"adapter {str(folder)!r}: has no {path.name}; expected a folder from `kbqa finetune`")
+    return weights
+
+
 def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str = "default") -> Any:
     """Put a LoRA adapter on a model, after making sure that every one of its tensors belongs there.
 
@@ -164,11 +178,8 @@ def with_adapter(network: Any, folder: Path, trainable: bool = False, name: str 
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise MissingExtraError("models", error.name or "peft") from error
-    folder = locate_adapter(folder)
-    weights = folder / "adapter_model.safetensors"
-    for path in (folder / "adapter_config.json", weights):
-        if not path.is_file():
-            raise ModelError(f"adapter {str(folder)!r}: has no {path.name}; expected a folder from `kbqa finetune`")
+    weights = check_adapter(folder)
+    folder = weights.parent
     try:
         with safe_open(weights, "pt") as file, quiet():
             names = set(file.keys())

@@ -108,6 +108,8 @@ def open_generator(model: str | Path | Generator | None = None, adapter: str | P
     Raises: MissingExtraError, ModelError.
     """
     if not (model is None or isinstance(model, (str, Path))):
+        if not (hasattr(model, "score") and hasattr(model, "generate")):
+            raise ModelError(f"model {model!r}: expected a name, a path, or a generator, which can score and generate")
         return model
     if isinstance(model, str) and is_endpoint(model):
         if adapter not in (None, "none"):

@@ -176,3 +176,39 @@ def test_many_questions_at_once_find_what_each_finds_alone(kb):
     linked = link_many(kb, questions)
     assert linked == [link(kb, q) for q in questions]
     assert retrieve_many(kb, linked) == [retrieve(kb, mentions) for mentions in linked]
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (None, "the question is None; expected a text (str)"),
+        (b"abc", "the question is b'abc'; expected a text (str)"),
+        (7, "the question is 7; expected a text (str)"),
+    ],
+)
+def test_what_is_no_text_is_no_question(kb, question, message):
+    for ask in (agent(kb).ask, agent(kb).stream, agent(kb).check, lambda q: agent(kb).ask_many([q])):
+        with pytest.raises(QuestionError) as refused:
+            ask(question)
+        assert str(refused.value) == message
+
+
+def test_many_questions_are_a_list_and_processes_are_some(kb):
+    with pytest.raises(
+        QuestionError, match=r"^ask_many got one text, '法国的首都'; give a list of questions, or use ask$"
+    ):
+        agent(kb).ask_many("法国的首都")
+    for processes in (0, -1):
+        with pytest.raises(InputError, match=rf"^processes={processes}: expected at least 1, or None"):
+            agent(kb).ask_many(["法国的首都"], processes=processes)
+
+
+def test_what_cannot_be_opened_is_told_as_it_was_given(kb):
+    with pytest.raises(InputError, match=r"^index None: expected the path of an index folder$"):
+        KBQAgent.open(None)
+    with pytest.raises(ModelError, match=r"^model 3: expected a name, a path, or a generator"):
+        KBQAgent.open(kb.path, model=3)
+    with pytest.raises(
+        ModelError, match=r"^adapter 'mine' without a model to put it on; leave it out, or --model none$"
+    ):
+        KBQAgent.open(kb.path, model="none", adapter="mine")

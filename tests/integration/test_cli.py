@@ -59,6 +59,16 @@ def test_ask_why_explains_the_answer(index):
     assert {"text", "weight", "features"} == set(explanation["reasons"][0])
 
 
+def test_marks_that_turn_the_direction_of_writing_reach_no_terminal(tmp_path):
+    (tmp_path / "my.kb").write_text("坛经 ||| 作者 ||| 神\u202e秀\u2066惠\u200f能\n", encoding="utf-8")
+    run("index", tmp_path / "my.kb", "--out", tmp_path / "index")
+    asked = ("ask", "坛经的作者是谁？", "--index", tmp_path / "index", "--model", "none")
+    shown = run(*asked, "--why").stdout + run("chat", *asked[2:], text=f"{asked[1]}\n").stdout
+    assert shown.count("神秀惠能") >= 5
+    assert not set(shown) & set("\u202e\u2066\u200f")
+    assert json.loads(run(*asked, "--json").stdout)["answer"] == "神\u202e秀\u2066惠\u200f能"
+
+
 def test_the_index_may_come_from_the_environment(index, monkeypatch):
     monkeypatch.setenv("KBQA_INDEX", str(index))
     monkeypatch.setenv("KBQA_MODEL", "none")

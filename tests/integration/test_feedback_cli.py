@@ -105,9 +105,26 @@ def test_export(index: Path, tmp_path: Path) -> None:
     out = tmp_path / "preferences.jsonl"
     assert "1 pairs from 1 pieces of feedback" in told("feedback", "export", "--index", index, "--out", out)
     assert json.loads(out.read_text(encoding="utf-8"))["chosen"] == "哥斯达黎加"
-    refused = kbqa("feedback", "export", "--index", index, "--out", out, "--user", "nobody")
+    refused = kbqa("feedback", "export", "--index", index, "--out", out, "--force", "--user", "nobody")
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     assert json.loads(out.read_text(encoding="utf-8"))["chosen"] == "哥斯达黎加"
+
+
+def test_an_export_replaces_no_file_unless_it_is_forced(index: Path, tmp_path: Path) -> None:
+    add(index, "--rating", "good", "--user", "li")
+    export = ("feedback", "export", "--index", index, "--as", "records")
+    facts = tmp_path / "facts.kb"
+    facts.write_text("法国 ||| 首都 ||| 巴黎\n", encoding="utf-8")
+    refused = kbqa(*export, "--out", facts)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    message = f"kbqa: '{facts}': there already; it is left as it is, choose another --out, or add --force\n"
+    assert refused.stderr == message
+    assert facts.read_text(encoding="utf-8") == "法国 ||| 首都 ||| 巴黎\n"
+    assert told(*export, "--out", facts, "--force").startswith(f"{facts}: 1 records from 1 pieces")
+    assert json.loads(facts.read_text(encoding="utf-8"))["question"] == QUESTION
+    store = kbqa(*export, "--out", feedback_beside(index), "--force")
+    assert (store.exit_code, "the file of feedback itself" in store.stderr) == (2, True)
+    assert told("feedback", "list", "--index", index).count("\n") == 1
 
 
 @pytest.mark.parametrize(

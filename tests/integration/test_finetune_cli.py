@@ -70,6 +70,19 @@ def test_a_plan_is_told_and_nothing_is_written(tiny_models: dict[str, Path], fol
     assert not (folder / "out").exists()
 
 
+def test_a_plan_refuses_what_the_training_would(tiny_models: dict[str, Path], folder: Path) -> None:
+    given = ("--questions", folder / "questions.nlpcc", "--closed-book", "--model", tiny_models["gpt2"])
+    for options, reason in (
+        (("--out", folder / "out", "--adapter", folder / "index"), "has no adapter_config.json; expected a folder"),
+        (("--out", folder / "index"), "there already, and without a record.json; it is left as it is"),
+    ):
+        arguments = ["finetune", "sft", *map(str, (*given, *options))]
+        planned, trained = (CliRunner().invoke(cli.main, [*arguments, *plan]) for plan in (["--plan"], []))
+        assert (planned.exit_code, planned.stdout, planned.stderr) == (1, "", trained.stderr)
+        assert reason in planned.stderr
+        assert planned.stderr.count("\n") == 1
+
+
 def test_a_preset_gives_way_to_what_the_user_chose(tiny_models: dict[str, Path], folder: Path) -> None:
     questions = ("--questions", folder / "questions.nlpcc", "--closed-book", "--out", folder / "out")
     chosen = ("--preset", "llama-7b", "--model", tiny_models["llama"], "--rank", 2, "--rows-per-step", 4, "--steps", 1)

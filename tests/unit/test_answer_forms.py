@@ -58,3 +58,11 @@ def test_the_lines_that_people_read():
     assert answer_to_text(silent) == "(no answer: nothing in the question is an entity of the knowledge base)"
     made_up = Answer("谁？", "李白", 0.0, None, (), (), supported=False)
     assert answer_to_text(made_up) == "李白  (the generator's own words, backed by no triple)"
+
+
+def test_marks_that_turn_the_direction_of_writing_are_for_programs_alone() -> None:
+    value = "神\u202e秀\u202c\u2066惠\u2069\u200e能\u200f"
+    triple = Triple(1, "坛\u202d经", "作\u202b者", value, 7, ({"来\u202a源": "\u2067\u2068\u061c书"},))
+    answer = Answer("谁？", value, 0.925, None, (Candidate(value, 0.925, (triple,)),), ())
+    assert answer_to_text(answer) == "神秀惠能  (92%)\n  92.5%  坛经 | 作者 | 神秀惠能  (来源: 书)"
+    assert answer_to_json(answer)["answer"] == value

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from finetune.data import RowOptions
+from finetune.raft import run
 from finetune.raft_config import RaftConfig
 from finetune.raft_prompts import RaftPrompt, prepare_prompts, prompts_from_questions, stage_prompts
 from finetune.raft_reward import rule_reward
@@ -75,8 +77,18 @@ def test_what_the_start_was_trained_on_is_not_held_out(questions: Path, tmp_path
 
 
 def test_a_start_that_was_trained_on_all_leaves_nothing_to_measure_on(questions: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"50 prompts to train on and 0 to measure on; .* start was not trained on"):
-        prepare_prompts(config(questions, adapter=taught(tmp_path / "start", range(50))), progress=False)
+    start, out = taught(tmp_path / "start", range(50)), tmp_path / "out"
+    message = f"{questions}: '{start}' was trained on all of its questions, which leaves none to measure on; "
+    with pytest.raises(InputError, match=f"^{re.escape(message)}name others with --held-out$"):
+        run(config(questions, adapter=start), progress=False)
+    assert not out.exists()
+    out.mkdir()
+    kept = {name: out / name for name in ("record.json", "training.jsonl", "held_out.jsonl", "comparison.json")}
+    for name, path in kept.items():
+        path.write_text(name, encoding="utf-8")
+    with pytest.raises(InputError, match="--held-out$"):
+        run(config(questions, adapter=start), progress=False)
+    assert {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()} == {name: name for name in kept}
 
 
 def test_held_out_questions_that_the_start_was_trained_on_are_listed(questions: Path, tmp_path: Path) -> None:
