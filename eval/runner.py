@@ -1,8 +1,7 @@
 """Ask every question of a file and write down everything: rows, predictions, report and pictures.
 
-Questions are asked together (`ask_many`), but those that are asked without what they ask for, and written in the file's
-order. An interrupted evaluation leaves no
-half-written file.
+Questions are asked together (`ask_many`), but for those that are asked without what they ask for, and written in the
+file's order. An interrupted evaluation leaves no half-written file.
 """
 
 from __future__ import annotations

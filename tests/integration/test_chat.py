@@ -193,7 +193,7 @@ def test_a_correction_counts_at_once_and_is_seen(
         text=True,
         check=True,
     ).stdout
-    assert [line.split("  ")[2] for line in listed.splitlines()[:4]] == people
+    assert [user for user in people if f"  {user}  bad  " in listed] == people
     assert listed.count("法国的首都是哪里？ -> 巴黎; correction: 里昂") == 4
 
 
