@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
 CONTROL = "control"
+FEW_PAIRS = 30
+"""The accuracy on fewer held-out pairs says next to nothing: its interval is some .35 wide even then."""
 SAME_ON_RESUME = (
     *("model", "adapter", "rank", "alpha", "learning_rate", "rows_per_step", "max_tokens"),
     *("max_steps", "epochs", "warmup_share", "max_grad_norm", "held_out_share", "max_held_out", "seed"),
@@ -119,6 +121,13 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
             swapped = shuffled(training, config.seed)
             control = accuracy_with_interval(_fit(config, config.out / CONTROL, swapped, held_out, progress).margins)
         result = _result(config, fitted, control)
+        if result.n_held_out < FEW_PAIRS:
+            logger.warning(
+                "only %d pairs were held out, and the accuracy on fewer than %d says little, whatever its interval; "
+                "give more pairs",
+                result.n_held_out,
+                FEW_PAIRS,
+            )
         write_json(config.out / RECORD_FILE, record | {"result": _as_json(result)})
         runs = [config.out, config.out / CONTROL] if control else [config.out]
         draw_if_possible(runs, config.out / "reward.png")

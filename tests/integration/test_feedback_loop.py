@@ -55,3 +55,4 @@ def test_the_python_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     (example,) = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
     exec(compile(example, "docs/feedback.md", "exec"), {})
     assert capsys.readouterr().out == "哥斯达黎加\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"my-index", "my-index.feedback.sqlite"}

@@ -44,17 +44,35 @@ def model(body):
     return message(FinalAnswer={"answers": [last["triples"][0]["object"]], "triple_ids": ids})
 
 
-def test_the_examples_run(tmp_path, monkeypatch, capsys, server):
-    server.reply = lambda route, body: (200, model(body))
-    build_index([sample_triples()], tmp_path / "my-index", progress=False)
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
-    for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        exec(compile(example.replace("http://localhost:8000/v1", server.url), "langchain.md", "exec"), names)
-    printed = capsys.readouterr().out.splitlines()
+@pytest.fixture
+def run_page(tmp_path, monkeypatch, capsys, server):
+    """Runs the examples with a chat model of which it is given what it says next; gives the lines that they print."""
+
+    def run(model):
+        server.reply = lambda route, body: (200, model(body))
+        build_index([sample_triples()], tmp_path / "my-index", progress=False)
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, object] = {}
+        for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+            exec(compile(example.replace("http://localhost:8000/v1", server.url), "langchain.md", "exec"), names)
+        names["agent"].close()
+        names["writing"].close()
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_the_examples_run(run_page):
+    printed = run_page(model)
     assert printed[0].startswith("圣何塞(美国加利福尼亚州城市) | 所属国家 | 美国 0.")
     assert printed[1].startswith("圣何塞(哥斯达黎加首都) | 所属国家 | 哥斯达黎加 0.")
     assert printed[-5:-1] == ["巴黎", "巴黎", "东京", "['法国的首都是哪里？', '巴黎', '它的人口呢？', '66987244']"]
     assert re.fullmatch(r"\d+ True \[\('巴黎', '人口', '\d+'\), \('法国', '首都', '巴黎'\)\]", printed[-1])
-    names["agent"].close()
-    names["writing"].close()
+
+
+def test_a_plan_that_no_triple_supports_is_printed_too(run_page):
+    def guessing(body):
+        asks = body["tools"][0]["function"]["name"] == "ask_knowledge_base"
+        return model(body) if asks else message(FinalAnswer={"answers": ["很多"], "triple_ids": []})
+
+    assert run_page(guessing)[-1] == "很多 False []"

@@ -40,6 +40,15 @@ def test_files_of_several_forms(options, tmp_path: Path) -> None:
     assert len(read_preferences(tmp_path / "reward" / "pairs.jsonl").pairs) == 4
 
 
+@pytest.mark.parametrize(("n_pairs", "warned"), [(7, "only 1 pairs were held out"), (150, None)])
+def test_an_accuracy_on_few_pairs_is_not_to_be_relied_on(options, tmp_path: Path, caplog, n_pairs, warned) -> None:
+    pairs = [Preference(f"问：书{i}是谁写的？\n答：", "惠能", "神秀") for i in range(n_pairs)]
+    write_preferences(pairs, tmp_path / "pairs")
+    assert kbqa("--preferences", tmp_path / "pairs", "--no-control", *options).exit_code == 0
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [message.split(",")[0] for message in told] == ([warned] if warned else [])
+
+
 def test_questions_over_an_index(options, tmp_path: Path) -> None:
     lines = [f"{name} ||| 作者 ||| {author}\n{name} ||| 页数 ||| 350" for name, author in BOOKS.items()]
     (tmp_path / "facts.kb").write_text("\n".join(lines) + "\n", encoding="utf-8")
