@@ -1,4 +1,7 @@
-"""The words of follow-up questions, Chinese and English: openings, closings, ellipsis, corrections, going back."""
+"""The words of follow-up questions, Chinese and English: openings, closings, ellipsis, corrections, going back.
+
+What may be repeated is possessive (`++`): a text that anybody can send must not make a search of all ways to part it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ __all__ = [
 # fmt: off
 OPENING = re.compile(
     r"""(?:(?:那么|那(?=[他她它这那,，])|嗯+|哦+|噢|好的?(?=[,，。\s])|对了|话说|呃+|哎|诶|ok(?=[,，\s])|还有(?=[,，])|另外|顺便(?:问一?下|问问)?
-    |麻烦(?:问一?下)?|请问|再问一?下|我?想问一?下|(?:and|so|ok|okay|also|then|well|by\s+the\s+way)\b)[,，。\s]*)+""",
+    |麻烦(?:问一?下)?|请问|再问一?下|我?想问一?下|(?:and|so|ok|okay|also|then|well|by\s+the\s+way)\b)[,，。\s]*)++""",
     re.IGNORECASE | re.VERBOSE)
 """What may open any question and says nothing of its matter."""
 ASKING = re.compile(
@@ -36,14 +39,14 @@ ASKING = re.compile(
 """A text without any of these leaves out what it asks."""
 LESS = re.compile(
     r"""^(?:那么|那|还有|以及|换[成做到]?|改[成问]|要是|如果(?:是|换成)?|至于|再?(?:说说|讲讲|看看)|再来个?|再?查一?下
-    |(?:and|what\s+about|how\s+about)\b|[,，\s])+(?:the\s+)?""", re.IGNORECASE | re.VERBOSE)
+    |(?:and|what\s+about|how\s+about)\b|[,，\s])++(?:the\s+)?""", re.IGNORECASE | re.VERBOSE)
 MORE = re.compile(
     r"""(?:[,，\s]?(?:顺便|也|一起)*(?:要|说说|讲讲|说一?下|讲一?下|查一?下|看看|说)
     |又是?(?:怎么样|怎样|如何|多少|谁|什么|哪里|哪儿|哪|啥)
     |怎么样|怎样|如何|[呢嘞咧呗]|(?<!干)嘛|(?<![什怎那这])么|的话|来着
-    |是(?=[?？]?$)|\s(?:too|as\s+well)|[\s?？。.!！~～])+$""", re.VERBOSE)
+    |是(?=[?？]?$)|\s(?:too|as\s+well)|[\s?？。.!！~～])++$""", re.VERBOSE)
 """What begins and ends a text that leaves something out: 那…呢, 换成…, what about …"""
-_NO = r"""(?:(?:哦|噢|啊|诶|唉|呃)?(?:(?:不是的?)+|(?:不对)+|口误|不好意思|问错(?:人|了)+|(?:错了)+
+_NO = r"""(?:(?:哦|噢|啊|诶|唉|呃)?(?:(?:不是的?)++|(?:不对)++|口误|不好意思|问错(?:人|了)++|(?:错了)++
     |你?[弄搞听理解]+错了?|说错了?|抱歉|等等|等下|不|错|not\s+that(?:\s+one)?)(?:这个|那个|他|她|它|啊|呀|吧)?
     (?:[,，。.!！\s]+|(?=我|问的|是[问说]|应该是))
     |(?:no|nope|wrong|sorry|oops|wait)(?:[,，.!]+\s*|\s+(?=i\b|no\b)))"""
@@ -51,7 +54,7 @@ _I_MEAN = r"""我?(?:想|要|是想|其实)?(?:问|说|指|要|想知道|想查|
     |我是?(?:想|在)?(?:说|问|指|要)|应该?是|是(?!不是|谁|哪|什)
     |当?然?是?问的是|我问的(?!是)|我?要(?:的是|知道)|(?:当然)?是[问说]|当然是|i\s+(?:meant|mean|asked(?:\s+about)?|was\s+asking\s+(?:about|for)|am\s+asking\s+about)|i'm\s+asking(?:\s+about)?"""
 CORRECTION = re.compile(
-    rf"""(?:(?:{_NO})+(?:{_I_MEAN})?|我(?:想|要|是想|其实)?(?:问|说|指|要|讲)的(?:其实)?是|我?是(?:说|问|指)|当然是|i\s+mean[t]?\b)
+    rf"""(?:(?:{_NO})++(?:{_I_MEAN})?|我(?:想|要|是想|其实)?(?:问|说|指|要|讲)的(?:其实)?是|我?是(?:说|问|指)|当然是|i\s+mean[t]?\b)
     [,，:：\s]*(?P<rest>.+)""", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 REPLY = re.compile(rf"(?:{_I_MEAN})[,，:：\s]*(?P<rest>.+)", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 NOT_BUT = re.compile(

@@ -54,6 +54,7 @@ SELF = re.compile(r"(?:本人|自己|[他她它](?=们?的?))")
 WHO_IT_IS = re.compile(r"(?:是|都|有|叫|又|的)*(?:谁|哪位|哪个|哪些|哪几位|什么(?:名字)?|啥)?[呢啊呀吗的?？\s]*")
 """What may stand after a name that is said again: 姚明他妻子, 姚明本人."""
 MOST_TURNS = 12
+LONGEST_FOLLOW_UP = 200
 LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
 MARKS = "".join((*QUOTES, *QUOTES.values()))
 
@@ -82,7 +83,7 @@ class _Context(NamedTuple):
 
 def readings(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> list[Reading]:
     """List the readings of a question after these turns, the one as it stands among them; each once."""
-    if not turns or SMALL_TALK.fullmatch(question.strip()):
+    if not turns or len(question) > LONGEST_FOLLOW_UP or SMALL_TALK.fullmatch(question.strip()):
         return [Reading(question, STANDING)]
     found: dict[tuple[str, int | None], Reading] = {}
     for reading in _all(kb, turns, question):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kb_index.errors import DialogueFileError
 from kb_index.types import Entity, Triple
+from kbqa_agent import follow_up_words
 from kbqa_agent.anaphora import find, substituted
 from kbqa_agent.choosing import by_number
 from kbqa_agent.dialogue import MAX_TURNS, Dialogue
@@ -109,6 +110,27 @@ def test_what_points_back_lies_in_order_and_goes_away(question: str, name: str) 
     assert all(0 <= a.start < a.end <= len(question) for a in found)
     grown = sum(len(name) + 2 * a.is_possessive - (a.end - a.start) for a in found)
     assert len(substituted(question, found, name)) == len(question) + grown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "也说说" * 60 + "x",
+        "不是" * 99 + "x",
+        "错了" * 99 + "x",
+        "呢" * 199 + "x",
+        "那" * 200,
+        "no, " * 50,
+        "谢谢" * 99 + "x",
+    ],
+)
+def test_no_text_makes_a_pattern_try_all_ways_to_part_it(text: str) -> None:
+    for name in follow_up_words.__all__:
+        pattern = getattr(follow_up_words, name)
+        assert pattern.sub("", text, count=1) is not None  # an exponential one would not end
+        pattern.fullmatch(text)
+    find(text, ["所在时区"])
+    by_number(text, 3)
 
 
 def test_history_is_bounded() -> None:
