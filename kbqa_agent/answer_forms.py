@@ -93,9 +93,9 @@ def _triple(triple: Triple) -> dict[str, Any]:
 
 
 def answer_to_text(answer: Answer) -> str:
-    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each, or a chain's path of them.
+    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each.
 
-    Marks that turn the direction of writing are left out.
+    The line of a chain has all triples of its path. Marks that turn the direction of writing are left out.
     """
     first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
     shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]

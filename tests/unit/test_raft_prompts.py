@@ -86,7 +86,7 @@ def test_a_start_that_was_trained_on_all_leaves_nothing_to_measure_on(questions:
     kept = {name: out / name for name in ("record.json", "training.jsonl", "held_out.jsonl", "comparison.json")}
     for name, path in kept.items():
         path.write_text(name, encoding="utf-8")
-    with pytest.raises(InputError, match="--held-out$"):
+    with pytest.raises(InputError, match=r"--held-out$"):
         run(config(questions, adapter=start), progress=False)
     assert {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()} == {name: name for name in kept}
 
