@@ -51,6 +51,8 @@ def converse(chat: Chat, history: Path | None) -> None:
                         _show(chat, event)
         except KBQAError as error:
             click.echo(f"kbqa: {error}", err=True)
+        except EOFError:
+            return
         except KeyboardInterrupt:
             if not sys.stdin.isatty():
                 raise
@@ -84,9 +86,15 @@ def _session(chat: Chat, history: Path | None) -> PromptSession[str]:
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
-    if history is not None:
-        history.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(history, os.O_CREAT | os.O_WRONLY, 0o600))  # what people ask is theirs alone
+    try:
+        if history is not None:
+            history.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(history, os.O_CREAT | os.O_WRONLY, 0o600))  # what people ask is theirs alone
+    except OSError as error:
+        click.echo(
+            f"kbqa: history {str(history)!r}: cannot be kept ({error.strerror}); --history names a file", err=True
+        )
+        history = None
     kept = FileHistory(str(history)) if history else InMemoryHistory()
     return PromptSession(history=kept, completer=_completer(chat.agent.kb), complete_while_typing=False)
 

@@ -1,7 +1,7 @@
 """Ask every question of a file and write down everything: rows, predictions, report and pictures.
 
-Questions are asked together (`ask_many`), and written in the file's order. An interrupted evaluation leaves no
-half-written file.
+Questions are asked together (`ask_many`), but for those that are asked without what they ask for, and written in the
+file's order. An interrupted evaluation leaves no half-written file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from tqdm import tqdm
@@ -35,6 +35,9 @@ from kbqa_agent.answer_forms import answer_to_json
 from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import Answer, QAExample
 
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+
 __all__ = ["EvalOptions", "Evaluated", "evaluate"]
 
 logger = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ _EXTRAS = {"sacrebleu": "sacrebleu", "rouge_score": "rouge-score", "matplotlib":
 
 
 class Evaluated(Protocol):
-    """What is evaluated: anything that answers questions from a knowledge base."""
+    """What is evaluated: anything that answers questions from a knowledge base; for `unanswerable` a `KBQAgent`."""
 
     @property
     def kb(self) -> HomonymLookup:
@@ -86,7 +89,7 @@ def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options
     examples = draw(examples, options.limit, options.seed)
     if not examples:
         raise QuestionFileError("no question to evaluate; expected at least one, give a file that has some")
-    blinded = Blinded(agent, examples, options.seed) if options.unanswerable else None
+    blinded = Blinded(cast("KBQAgent", agent), examples, options.seed) if options.unanswerable else None
     examples = blinded.examples if blinded else examples
     asked, seconds = _ask_all(blinded or _Seeing(agent), examples, out / "per_question.jsonl")
     write_predictions(

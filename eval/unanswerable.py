@@ -10,7 +10,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from kb_index.errors import QuestionFileError
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.removal import Removal, Without, draw_removals
 from kbqa_agent.types import Answer, QAExample
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
 
 __all__ = ["ANSWERABLE", "GIVEN", "TOLERATED", "Blinded", "Judged", "judge", "silence_figures"]
 
@@ -38,7 +41,7 @@ class Blinded:
     Raises: QuestionFileError when fewer than half of the questions have a gold triple that is in the knowledge base.
     """
 
-    def __init__(self, agent: Any, examples: Sequence[QAExample], seed: int) -> None:
+    def __init__(self, agent: KBQAgent, examples: Sequence[QAExample], seed: int) -> None:
         self.agent = agent
         self.removals: Mapping[str, Removal] = draw_removals(agent.kb, examples, 1 - ANSWERABLE, seed)
         if len(self.removals) < round((1 - ANSWERABLE) * len(examples)):
@@ -54,16 +57,17 @@ class Blinded:
         return removal.kind if removal else None if example.answers else GIVEN
 
     def ask_many(self, examples: Sequence[QAExample]) -> Iterator[Answer]:
-        """Answer each question from what is left for it."""
-        return map(self._ask, examples)
+        """Answer each question from what is left for it, together those from which nothing is taken."""
+        whole = self.agent.ask_many([e.question for e in examples if e.id not in self.removals])
+        for example in examples:
+            removal = self.removals.get(example.id)
+            yield next(whole) if removal is None else self._without(removal).ask(example.question)
 
-    def _ask(self, example: QAExample) -> Answer:
-        if example.id not in self.removals:
-            return cast(Answer, self.agent.ask(example.question))
-        seen = copy.copy(self.agent)
-        seen.ranker = copy.copy(seen.ranker)
-        seen.kb = seen.ranker.kb = Without(self.agent.kb, self.removals[example.id])
-        return cast(Answer, seen.ask(example.question))
+    def _without(self, removal: Removal) -> KBQAgent:
+        seen, ranker = copy.copy(self.agent), copy.copy(cast(Any, self.agent.ranker))
+        seen.kb = ranker.kb = Without(self.agent.kb, removal)
+        seen.ranker = ranker
+        return seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,7 @@ from kbqa_agent.types import (
     Abstention,
     Answer,
     Candidate,
+    ConcurrentGenerator,
     Feedback,
     Generator,
     Proposal,
@@ -84,6 +86,7 @@ class KBQAgent(AsyncTwins):
         self.config = config or AgentConfig()
         self.likelihood_weight = likelihood_weight
         self._told_once = threading.Event()
+        self._one_at_a_time = threading.Lock()
         self._feedback: FeedbackEffect | None = None
 
     @classmethod
@@ -139,7 +142,8 @@ class KBQAgent(AsyncTwins):
     def use_feedback(self, feedback: FeedbackStore | str | Path | None) -> None:
         """From now on keep feedback in this store, or file, and let it count; None: neither.
 
-        A file is made where there is none. A store stays its owner's to close, and may serve several agents.
+        A file is made where there is none. A store stays its owner's to close, and may serve several agents. A file
+        that was kept until now is closed: change it while no question is under way.
 
         Raises: FeedbackFileError, StorageError.
         """
@@ -218,11 +222,12 @@ class KBQAgent(AsyncTwins):
         """
         if self._feedback is None:
             raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
-        ranked = self.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
-        prompt = self._prompt(answer.question, ranked)
+        now = self.as_of_now()
+        ranked = now.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
+        prompt = now._prompt(answer.question, ranked)
         question = told_apart(answer.question, answer.meant)
         given = Feedback(question, answer.text, rating, correction, comment)
-        return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, self.kb.manifest), user)
+        return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, now.kb.manifest), user)
 
     @property
     def keeps_feedback(self) -> bool:
@@ -240,7 +245,7 @@ class KBQAgent(AsyncTwins):
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
-        ranked = self.rank_many([question])[0]
+        ranked = self.as_of_now().rank_many([question])[0]
         return best_triples(ranked.triples, ranked.probabilities, n)
 
     def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
@@ -250,7 +255,7 @@ class KBQAgent(AsyncTwins):
         """
         if self.generator is None:
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
-        ranked = self.rank_many([question])[0]
+        ranked = self.as_of_now().rank_many([question])[0]
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
         return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
 
@@ -419,14 +424,21 @@ class KBQAgent(AsyncTwins):
         A sum would prefer short answers: docs/experiments.md has both.
         """
         texts = [answer_text(c.answer) for c in candidates[: self.config.scored_candidates]]
-        return generator.score(prompt, texts) / np.array([len(text) + 1 for text in texts], np.float64)
+        with self._turn(generator):
+            sums = generator.score(prompt, texts)
+        return sums / np.array([len(text) + 1 for text in texts], np.float64)
 
     def _written(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> str:
         """What the generator writes; with constrained decoding, a candidate as it is in the prompt, or UNKNOWN."""
-        if self.config.decoding == "free":
-            return generator.generate([prompt])[0]
         texts = dict.fromkeys(answer_text(c.answer) for c in candidates)
-        return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
+        with self._turn(generator):
+            if self.config.decoding == "free":
+                return generator.generate([prompt])[0]
+            return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
+
+    def _turn(self, generator: Generator) -> AbstractContextManager[object]:
+        """Wait, in a `with`, for the turn at a generator that several threads may not ask at once."""
+        return nullcontext() if isinstance(generator, ConcurrentGenerator) else self._one_at_a_time
 
     def _weighed(self, candidates: Sequence[Candidate], log_likelihoods: NDArray[np.float64]) -> list[Candidate]:
         """Weigh the first candidates' probabilities with their likelihoods, and order them anew."""
@@ -439,7 +451,8 @@ class KBQAgent(AsyncTwins):
         clock = Clock()
         if self.generator is None:
             raise ModelError("closed-book answers need a generator, and there is none; run: pip install 'kbqa[models]'")
-        text = self.generator.generate([closed_book_prompt(question)])[0]
+        with self._turn(self.generator):
+            text = self.generator.generate([closed_book_prompt(question)])[0]
         clock.lap("generate")
         known = bool(text) and text != UNKNOWN
         reason: Abstention | None = None if known else "low_confidence"

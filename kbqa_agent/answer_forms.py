@@ -15,7 +15,14 @@ from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention
 if TYPE_CHECKING:
     from kbqa_agent.explaining import Explanation
 
-__all__ = ["answer_to_json", "answer_to_text", "candidate_to_json", "explanation_to_json", "mention_to_json"]
+__all__ = [
+    "answer_to_json",
+    "answer_to_text",
+    "candidate_to_json",
+    "candidate_to_line",
+    "explanation_to_json",
+    "mention_to_json",
+]
 
 SHOWN_CANDIDATES = 3
 WORTH_SHOWING = 0.005
@@ -40,7 +47,8 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
     on, where it is among the mention's, and of the first one otherwise. Mentions have a `key` (an IRI), and evidence
     has `extra` columns, where the sources had. An ambiguous question has `choices`, the entities that it may mean.
     """
-    meant = {triple.subject_id for candidate in answer.candidates[:1] for triple in candidate.evidence}
+    best = answer.told or next(iter(answer.candidates), None)
+    meant = {triple.subject_id for triple in best.evidence} if best else set()
     choices = choices_of(answer)
     found = {
         "question": answer.question,
@@ -59,7 +67,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
 def explanation_to_json(explanation: Explanation) -> dict[str, Any]:
     """Turn an explanation into plain values that `json.dumps` takes; its evidence is that of the answer.
 
-    Keys: sentence, decided_by ("ranker", "generator", "kind" or None) and reasons (text, weight, features).
+    Keys: sentence, decided_by ("ranker", "generator", "kind", "feedback" or None) and reasons (text, weight, features).
     """
     reasons = [{**asdict(reason), "weight": round(reason.weight, 4)} for reason in explanation.reasons]
     return {"sentence": explanation.sentence, "decided_by": explanation.decided_by, "reasons": reasons}
@@ -93,13 +101,13 @@ def _triple(triple: Triple) -> dict[str, Any]:
 
 
 def answer_to_text(answer: Answer) -> str:
-    """Tell an answer in lines: the answer or why there is none, then the best candidates with a triple each.
+    """Tell an answer in lines: the answer or why there is none, then the best candidates with the triples that say so.
 
-    The line of a chain has all triples of its path. Marks that turn the direction of writing are left out.
+    Marks that turn the direction of writing are left out.
     """
     first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
     shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]
-    return legible("\n".join([_headline(answer), *map(_line, shown)]))
+    return legible("\n".join([_headline(answer), *map(candidate_to_line, shown)]))
 
 
 def _headline(answer: Answer) -> str:
@@ -130,7 +138,8 @@ def _unshown(answer: Answer) -> str:
     return f"; … ({len(answer.values)} in all)" if len(answer.values) > SHOWN_VALUES else ""
 
 
-def _line(candidate: Candidate) -> str:
+def candidate_to_line(candidate: Candidate) -> str:
+    """Tell a candidate in a line: its probability, and its first triple."""
     if not candidate.evidence:
         return f"  {candidate.score:5.1%}  {_shown(candidate.answer)}  ({CORRECTED})"
     return f"  {candidate.score:5.1%}  " + " -> ".join(map(_fact, path_to(candidate)))

@@ -1,7 +1,7 @@
 """The asynchronous twins of what an agent does: the work is done in threads, and the event loop goes on meanwhile.
 
 A task that is cancelled no longer waits; what its thread has begun (one question, or the batch at hand) it ends by
-itself, and nothing after it is begun.
+itself, and nothing after it is begun. A question of a dialogue that has begun becomes a turn of it even then.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
+from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.streaming import Event
 from kbqa_agent.types import Answer
@@ -42,7 +42,7 @@ class AsyncTwins(ABC):
         """Give back what is open."""
 
     async def aask(self, question: str, dialogue: Dialogue | None = None) -> Answer:
-        """Await what `ask` gives. Raises: as `ask`."""
+        """Await what `ask` gives; a dialogue gets the turn even if the task is cancelled. Raises: as `ask`."""
         return await asyncio.to_thread(self.ask, question, dialogue)
 
     async def aask_many(self, questions: Iterable[str], processes: int | None = None) -> AsyncIterator[Answer]:
@@ -67,7 +67,7 @@ class AsyncTwins(ABC):
 async def _awaited(items: Iterator[T]) -> AsyncIterator[T]:
     """Take items in a thread of their own, which also closes the iterator when nobody wants more."""
     loop = asyncio.get_running_loop()
-    pool = ThreadPoolExecutor(1, "kbqa")
+    pool = DaemonExecutor("kbqa-async")
     end = object()
     try:
         while (item := await loop.run_in_executor(pool, next, items, end)) is not end:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kb_index.errors import KBQAError
 from kbqa_agent.parallel import n_processors
 from kbqa_agent.types import Answer, ConcurrentGenerator
-from kbqa_agent.workers import answers_elsewhere, recipe_of
+from kbqa_agent.workers import Recipe, answers_elsewhere, recipe_of
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -39,9 +39,11 @@ Task = Answer | Callable[[], Answer]
 def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None) -> Iterator[Answer]:
     """Answer the questions in their order, each distinct one once; `processes` as in `KBQAgent.ask_many`."""
     distinct = list(dict.fromkeys(questions))
-    if processes is None:
-        processes = n_processors() if len(distinct) >= WORTH_PROCESSES else 1
-    found = _in_order(_tasks(agent, distinct, processes), agent)
+    wanted = processes if processes is not None else n_processors() if len(distinct) >= WORTH_PROCESSES else 1
+    recipe = recipe_of(agent) if wanted > 1 else None
+    if recipe is None and (processes or 1) > 1:
+        logger.warning("%d processes: none but this one can answer as this agent does; it answers alone", processes)
+    found = _in_order(_tasks(agent, distinct, recipe, wanted), agent)
     left, known = Counter(questions), dict[str, Answer]()
     for question in questions:
         answer = known[question] if question in known else next(found)
@@ -53,9 +55,8 @@ def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None)
         yield answer
 
 
-def _tasks(agent: KBQAgent, questions: Sequence[str], processes: int) -> Iterator[Task]:
+def _tasks(agent: KBQAgent, questions: Sequence[str], recipe: Recipe | None, processes: int) -> Iterator[Task]:
     n_begun = 0
-    recipe = recipe_of(agent) if processes > 1 else None
     if recipe is not None:
         try:
             for answer in answers_elsewhere(agent.kb, recipe, questions, processes):

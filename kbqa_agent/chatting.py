@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from kb_index.errors import InputError
 from kb_index.types import Triple
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.answer_forms import answer_to_text
+from kbqa_agent.answer_forms import answer_to_text, candidate_to_line
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.streaming import Event
 from kbqa_agent.types import Answer, Rating
 
 __all__ = ["Chat", "Command"]
 
+SHOWN_CANDIDATES = 5
 NOTHING_YET = "there is no answer yet; ask something first"
 
 
@@ -56,8 +58,10 @@ class Chat:
         Raises: InputError when there is no such command, or it cannot be carried out; FeedbackFileError, StorageError.
         """
         name, _, argument = line.strip().partition(" ")
+        name = name.lower()
         if name not in COMMANDS:
-            raise InputError(f"{name}: is no command; /help lists them")
+            near = get_close_matches(name, COMMANDS, 1)
+            raise InputError(f"{name}: is no command; " + (f"did you mean {near[0]}?" if near else "/help lists them"))
         return COMMANDS[name].run(self, argument.strip())
 
     @property
@@ -68,9 +72,8 @@ class Chat:
         return self.dialogue.turns[-1].answer
 
     def _evidence(self, _: str) -> str:
-        candidates = self.last.candidates[:1]
-        lines = [_line(triple) for candidate in candidates for triple in candidate.evidence]
-        return "\n".join(lines) or "nothing in the knowledge base supports the answer"
+        found = self.last.explain().evidence
+        return "\n".join(map(_line, found)) or "nothing in the knowledge base supports the answer"
 
     def _why(self, _: str) -> str:
         answer = self.last
@@ -78,7 +81,14 @@ class Chat:
             f"{m.text}: " + ", ".join(e.name for e in m.entities[:3]) + (", …" if len(m.entities) > 3 else "")
             for m in answer.mentions
         )
-        return "\n".join([str(self.agent.explain(answer)), *([f"Names: {named}"] if named else [])])
+        found = [candidate_to_line(candidate) for candidate in answer.candidates[:SHOWN_CANDIDATES]]
+        return "\n".join(
+            [
+                str(self.agent.explain(answer)),
+                *([f"Names: {named}"] if named else []),
+                *(["Candidates:", *found] if found else []),
+            ]
+        )
 
     def _rate(self, rating: Rating, comment: str, correction: str | None = None) -> str:
         answer = self.last
@@ -88,7 +98,7 @@ class Chat:
             self.agent.use_feedback(self._feedback)
         number = self.agent.give_feedback(answer, rating, correction, comment or None, self.user)
         self._given.append(number)
-        return f"kept as number {number}; it counts from now on, and /undo takes it back"
+        return f"kept as number {number}; it counts from now on; /undo takes it back until the next question"
 
     def _correct(self, text: str) -> str:
         if not text:
@@ -113,19 +123,22 @@ class Chat:
     def _save(self, path: str) -> str:
         if not path:
             raise InputError("/save needs a file after it, such as: /save talk.json")
-        self.dialogue.save(path)
+        self.dialogue.save(_place(path))
         return f"{len(self.dialogue.turns)} turns are in {path}"
 
     def _load(self, path: str) -> str:
         if not path:
             raise InputError("/load needs a file after it, such as: /load talk.json")
-        self.dialogue = Dialogue.load(path)
+        self.dialogue = Dialogue.load(_place(path))
         self._given.clear()
         last = f"; the last was: {self.dialogue.turns[-1].said}" if self.dialogue.turns else ""
         return f"{len(self.dialogue.turns)} turns are read{last}"
 
     def _again(self, _: str) -> str:
         return answer_to_text(self.last)
+
+    def _quit(self, _: str) -> str:
+        raise EOFError
 
     def _help(self, _: str) -> str:
         width = max(len(f"{name} {c.argument}") for name, c in COMMANDS.items())
@@ -135,7 +148,7 @@ class Chat:
 
 COMMANDS = {
     "/evidence": Command("", "all triples that the answer rests on", Chat._evidence),
-    "/why": Command("", "what decided, and which names were found", Chat._why),
+    "/why": Command("", "what decided, and which names and candidates were found", Chat._why),
     "/good": Command("[COMMENT]", "the answer is right", lambda chat, text: chat._rate("good", text)),
     "/bad": Command("[COMMENT]", "the answer is wrong", lambda chat, text: chat._rate("bad", text)),
     "/correct": Command("TEXT", "the answer should have been this", Chat._correct),
@@ -145,8 +158,14 @@ COMMANDS = {
     "/reset": Command("", "begin a new conversation", Chat._reset),
     "/save": Command("FILE", "write the conversation to a file", Chat._save),
     "/load": Command("FILE", "go on with a conversation that was saved", Chat._load),
+    "/quit": Command("", "leave, as Ctrl-D does", Chat._quit),
     "/help": Command("", "this list", Chat._help),
 }
+
+
+def _place(path: str) -> Path:
+    """The file that a person means, who may write ~ or quotation marks as in a shell."""
+    return Path(path.strip("\"'")).expanduser()
 
 
 def _line(triple: Triple) -> str:

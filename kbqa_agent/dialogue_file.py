@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
 from kb_index.atomic import replacing_text
 from kb_index.errors import DialogueFileError
-from kb_index.types import Entity, Triple
-from kbqa_agent.types import Abstention, Answer, Candidate, EntityMention, Turn
+from kb_index.types import Entity
+from kbqa_agent.answer_codec import (
+    candidates_from_rows,
+    candidates_to_rows,
+    mentions_from_rows,
+    mentions_to_rows,
+    text_of,
+)
+from kbqa_agent.types import Abstention, Answer, Turn
 
 __all__ = ["read_turns", "turns_from_json", "turns_to_json", "write_turns"]
 
 FORMAT_VERSION = 1
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MAX_BYTES = 50_000_000
 
 
@@ -24,7 +33,12 @@ def write_turns(turns: Iterable[Turn], path: Path) -> None:
     Raises: DialogueFileError when something else is there; StorageError.
     """
     if path.exists():
-        read_turns(path)
+        try:
+            read_turns(path)
+        except DialogueFileError as error:
+            raise DialogueFileError(
+                f"{str(path)!r}: something else than a dialogue is there; choose another file"
+            ) from error
     with replacing_text(path) as stream:
         stream.write(json.dumps(turns_to_json(turns), ensure_ascii=False, indent=1) + "\n")
 
@@ -34,7 +48,7 @@ def read_turns(path: Path) -> list[Turn]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has over {MAX_BYTES:,} bytes")
-        return turns_from_json(json.loads(path.read_text(encoding="utf-8")))
+        return turns_from_json(_printable(json.loads(path.read_text(encoding="utf-8"))))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DialogueFileError(
@@ -59,7 +73,7 @@ def turns_from_json(saved: Any) -> list[Turn]:
             f"its format is {saved['format']}, expected {FORMAT_VERSION}, as another version of kbqa wrote it"
         )
     try:
-        return [Turn(_text(t["question"]), _answer(t["answer"]), _text(t["said"])) for t in saved["turns"]]
+        return [Turn(text_of(t["question"]), _answer(t["answer"]), text_of(t["said"])) for t in saved["turns"]]
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise ValueError("it is damaged") from error
 
@@ -73,51 +87,35 @@ def _answer_to_json(answer: Answer) -> dict[str, Any]:
         "supported": answer.supported,
         "values": list(answer.values),
         "meant": list(answer.meant) if answer.meant else None,
-        "mentions": [[m.text, m.start, m.end, [list(e) for e in m.entities]] for m in answer.mentions],
-        "candidates": [[c.answer, float(c.score), [_triple_to_json(t) for t in c.evidence]] for c in answer.candidates],
+        "mentions": mentions_to_rows(answer.mentions),
+        "candidates": candidates_to_rows(answer.candidates),
     }
 
 
-def _triple_to_json(triple: Triple) -> list[Any]:
-    return [*triple[:5], [dict(columns) for columns in triple.extra]]
-
-
 def _answer(saved: dict[str, Any]) -> Answer:
-    mentions = tuple(
-        EntityMention(_text(text), int(start), int(end), tuple(map(_entity, entities)))
-        for text, start, end, entities in saved["mentions"]
-    )
-    candidates = tuple(
-        Candidate(_text(answer), float(score), tuple(map(_triple, evidence)))
-        for answer, score, evidence in saved["candidates"]
-    )
     if saved["abstained"] not in (None, *get_args(Abstention)):
         raise ValueError(f"no reason to say nothing: {saved['abstained']}")
     return Answer(
-        _text(saved["question"]),
-        None if saved["text"] is None else _text(saved["text"]),
+        text_of(saved["question"]),
+        None if saved["text"] is None else text_of(saved["text"]),
         float(saved["confidence"]),
         saved["abstained"],
-        candidates,
-        mentions,
+        candidates_from_rows(saved["candidates"]),
+        mentions_from_rows(saved["mentions"]),
         supported=bool(saved["supported"]),
-        values=tuple(map(_text, saved["values"])),
-        meant=_entity(saved["meant"]) if saved["meant"] else None,
+        values=tuple(map(text_of, saved["values"])),
+        meant=_entity(*saved["meant"]) if saved["meant"] else None,
     )
 
 
-def _entity(saved: list[Any]) -> Entity:
-    number, name, key = saved
-    return Entity(int(number), _text(name), None if key is None else _text(key))
+def _entity(number: Any, name: Any, key: Any) -> Entity:
+    return Entity(int(number), text_of(name), None if key is None else text_of(key))
 
 
-def _triple(saved: list[Any]) -> Triple:
-    number, subject, predicate, object_, subject_id, extra = saved
-    columns = tuple({_text(column): _text(text) for column, text in of_line.items()} for of_line in extra)
-    return Triple(int(number), _text(subject), _text(predicate), _text(object_), int(subject_id), columns)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
+def _printable(saved: Any) -> Any:
+    """The same values without control characters: a file may be anybody's, and a terminal obeys them."""
+    if isinstance(saved, str):
+        return CONTROL.sub(" ", saved)
+    if isinstance(saved, list):
+        return [_printable(value) for value in saved]
+    return {key: _printable(value) for key, value in saved.items()} if isinstance(saved, dict) else saved

@@ -75,6 +75,8 @@ class EndpointGenerator:
         if not prompts:
             return []
         choices: Sequence[Sequence[str] | None] = [None] * len(prompts) if among is None else among
+        if len(prompts) == 1:  # without a thread of a pool, which the program's end would wait for
+            return [self._write(prompts[0], max_new_tokens, choices[0])]
         with ThreadPoolExecutor(min(AT_ONCE, len(prompts))) as pool:
             return list(pool.map(lambda prompt, of: self._write(prompt, max_new_tokens, of), prompts, choices))
 

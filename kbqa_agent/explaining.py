@@ -35,7 +35,7 @@ people said of answers."""
 MAX_REASONS = 4
 SMALLEST, SMALLEST_SHARE = 0.05, 0.05
 """A reason of less weight, or with a smaller share of all that moved the scores apart, is not told."""
-SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_CHARS = 3, 5, 60
+SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_FEATURES, SHOWN_CHARS = 3, 5, 3, 60
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _ENGLISH = re.compile(
     r"\W*(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|name|list|tell|in|on|at)\s",
@@ -133,32 +133,36 @@ class Explanation:
     def __str__(self) -> str:
         if self.decided_by is None:
             return self.sentence
-        told = [f"  {reason.weight:+.1f}  {reason.text}" for reason in self.reasons]
+        told = [
+            f"  {reason.weight:+.1f}  {reason.text}  [{', '.join(reason.features[:SHOWN_FEATURES])}]"
+            for reason in self.reasons
+        ]
         return "\n".join([self.sentence, _in(self.question, _DECIDED[self.decided_by]), *told])
 
 
 def sentence_of(answer: Answer) -> Explanation:
     """Explain an answer by what it holds: its triples, and the candidate that comes next."""
-    first, rival = next(iter(answer.candidates), None), _rival(answer)
+    first, rival = _compared(answer)
     evidence = first.evidence if first is not None and answer.supported else ()
     parts = [_said(answer, first), *([_next(answer, rival)] if rival is not None else [])]
     return Explanation(answer.question, _in(answer.question, _Words("", " ")).join(parts), evidence)
 
 
-def _rival(answer: Answer) -> Candidate | None:
-    """The best candidate that is not meant together with the first one."""
-    return next((c for c in answer.candidates[1:] if c.answer not in answer.values), None)
+def _compared(answer: Answer) -> tuple[Candidate | None, Candidate | None]:
+    """The candidate that is told, or is nearest where none is, and the best that is not meant together with it."""
+    first = answer.told if answer.text is not None else next(iter(answer.candidates), None)
+    return first, next((c for c in answer.candidates if c is not first and c.answer not in answer.values), None)
 
 
 def _said(answer: Answer, first: Candidate | None) -> str:
     if answer.abstained is not None:
         return _unsaid(answer, answer.abstained, first)
-    if first is not None and first.answer == answer.text and not first.evidence:
+    if first is not None and not first.evidence:
         words = _Words(
             "“{}”（把握 {:.0%}）是人们的更正，知识库里没有依据。",
             "“{}” ({:.0%} sure) is a correction that people gave; no triple backs it.",
         )
-        return _in(answer.question, words).format(_cut(answer.text), answer.confidence)
+        return _in(answer.question, words).format(_cut(first.answer), answer.confidence)
     if not answer.supported or first is None:
         words = _Words("“{}”是生成模型自己写的，知识库里没有依据。", "“{}” is the generator's own; no triple backs it.")
         return _in(answer.question, words).format(_cut(answer.text or ""))
@@ -210,25 +214,33 @@ def _in(question: str, words: _Words) -> str:
 
 def explain(agent: KBQAgent, answer: Answer) -> Explanation:
     """Explain an answer, and rank its question again to see what decided between the first two candidates."""
-    found, rival = sentence_of(answer), _rival(answer)
-    if rival is None or agent.config.closed_book:
+    found, (told, rival) = sentence_of(answer), _compared(answer)
+    if told is None or rival is None or agent.config.closed_book:
         return found
-    pair = (answer.candidates[0], rival)
+    if told is not answer.candidates[0]:
+        return replace(found, decided_by="generator")
+    decided_by, reasons = _decided(agent, answer, (told, rival))
+    return replace(found, decided_by=decided_by, reasons=reasons)
+
+
+def _decided(
+    agent: KBQAgent, answer: Answer, pair: tuple[Candidate, Candidate]
+) -> tuple[Decider | None, tuple[Reason, ...]]:
+    """What put the first of two candidates before the other, and the ranker's reasons where it did."""
     ranked = agent.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
     turned = agent.keeps_feedback and _first(agent.without_feedback().decide(answer.question, ranked)) != pair[0].answer
-    if turned or not rival.evidence:
-        return replace(found, decided_by="feedback" if turned else None)
+    if turned or not pair[1].evidence:
+        return "feedback" if turned else None, ()
     at = {triple.id: i for i, triple in enumerate(ranked.triples)}
     if any(not c.evidence or c.evidence[0].id not in at or c.answer != c.evidence[0].object for c in pair):
-        return replace(found, decided_by="kind")
+        return "kind", ()
     first, second = (_probability(ranked, c) for c in pair)
     if first < second:
-        return replace(found, decided_by="generator") if "score" in answer.timings else found
+        return "generator" if "score" in answer.timings else None, ()
     if not isinstance(agent.ranker, TrainedRanker):
-        return replace(found, decided_by="ranker")
+        return "ranker", ()
     asked = Asked(answer.question, ranked.mentions, ranked.triples)
-    reasons = _reasons(agent.ranker, asked, [at[c.evidence[0].id] for c in pair])
-    return replace(found, decided_by="ranker", reasons=reasons)
+    return "ranker", _reasons(agent.ranker, asked, [at[c.evidence[0].id] for c in pair])
 
 
 def _first(answer: Answer) -> str | None:

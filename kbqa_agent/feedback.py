@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from kb_index.errors import FeedbackError
+from kbqa_agent.answer_codec import candidates_from_rows, candidates_to_rows, mentions_from_rows, mentions_to_rows
 from kbqa_agent.feedback_checks import checked, checked_user
 from kbqa_agent.feedback_database import connect, database_errors, no_such_file, transaction
 from kbqa_agent.feedback_records import (
@@ -25,10 +26,6 @@ from kbqa_agent.feedback_records import (
     Judgement,
     Shown,
     Undone,
-    candidates_from_json,
-    candidates_to_text,
-    mentions_from_json,
-    mentions_to_text,
     system_from_json,
 )
 from kbqa_agent.feedback_texts import attribute_behind, text_key, wording_of
@@ -137,8 +134,8 @@ class FeedbackStore:
             "corrected_attribute": attribute_behind(corrected) if corrected else None,
             "supported": shown.supported,
             "prompt": shown.prompt,
-            "candidates": candidates_to_text(shown.candidates),
-            "mentions": mentions_to_text(shown.mentions),
+            "candidates": _json(candidates_to_rows(shown.candidates)),
+            "mentions": _json(mentions_to_rows(shown.mentions)),
             "system": _json(asdict(shown.system)),
         }
         with self._writing() as connection:
@@ -211,8 +208,8 @@ def _judgement(row: Row) -> Judgement:
 
 def _record(row: Row) -> FeedbackRecord:
     shown = Shown(
-        candidates=candidates_from_json(row["candidates"]),
-        mentions=mentions_from_json(row["mentions"]),
+        candidates=candidates_from_rows(json.loads(row["candidates"])),
+        mentions=mentions_from_rows(json.loads(row["mentions"])),
         values=tuple(json.loads(row["shown_values"])),
         prompt=row["prompt"],
         system=system_from_json(row["system"]),

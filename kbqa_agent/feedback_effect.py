@@ -6,10 +6,10 @@ The rule, in full:
 this text is (a correction), that the knowledge base has none (unknown), or only that those shown are wrong (bad).
 
 *The prior* of each answer is its calibrated probability; what is left is that of "none of these". A correction that no
-triple states becomes a candidate without evidence. It is as probable as "none of these", since nobody could have
-thought of it, but never begins higher than the knowledge base's first answer if that one is likely enough to be told.
-An answer that someone holds right begins with at least a thousandth of the first one's probability, so that people can
-always outvote a ranker.
+triple states becomes a candidate without evidence. An answer that someone holds right, stated by a triple or not,
+begins at least as probable as "none of these", since that is what people who name it speak of, but is lifted no higher
+than the knowledge base's first answer if that one is likely enough to be told; and with at least a thousandth of the
+first one's probability, so that people can always outvote a ranker.
 
 *A stance is right with the probability .85*, so each multiplies the odds between an answer that agrees with it and one
 that does not by .85 / .15 = 5.7. That is what may be expected of people who err in one of seven cases: higher, and one
@@ -165,10 +165,9 @@ class FeedbackEffect:
         """The probabilities before anybody spoke, that of "none of these" last, (n_options + 1,)."""
         prior = np.array([option.probability for option in options])
         first, missing = prior.max(initial=0.0), max(0.0, 1.0 - prior.sum())
-        unheard_of = np.array([option.is_unheard_of for option in options], bool)
-        prior[unheard_of] = min(missing, first) if first >= self.told_from else missing
         wanted = [any(s.right and s.agrees(option.keys) for s in stances) for option in options]
-        prior[wanted] = np.maximum(prior[wanted], LEAST * first)
+        least = min(missing, first) if first >= self.told_from else missing
+        prior[wanted] = np.maximum(prior[wanted], max(least, LEAST * first))
         return np.append(prior, max(missing, LEAST))
 
 
@@ -184,11 +183,6 @@ class _Option:
     def of(cls, candidates: Sequence[Candidate], similar: Mapping[str, float]) -> _Option:
         keys = frozenset(text_key(c.answer) for c in candidates)
         return cls(tuple(candidates), keys, similar.get(candidates[0].answer, 0.0))
-
-    @property
-    def is_unheard_of(self) -> bool:
-        """Whether it is a correction that no triple states."""
-        return not (self.candidates[0].evidence or self.candidates[0].score)
 
     @property
     def probability(self) -> float:

@@ -117,8 +117,10 @@ class FeedbackMemory:
 
     def stances(self, question: str) -> Counter[Stance]:
         """How many people hold which stance on a question, told by its `question_key`."""
+        if question not in self._stances:
+            return Counter()  # most questions: what is kept must not grow with them
         if question not in self._tallies:
-            self._tallies[question] = Counter(self._stances.get(question, {}).values())
+            self._tallies[question] = Counter(self._stances[question].values())
         return self._tallies[question]
 
     def attributes(self, wording: str, attributes: Collection[str], besides: str) -> dict[str, float]:

@@ -1,18 +1,17 @@
 """A piece of feedback as it is kept: what a person thinks, of what was shown, and what can be learnt from it.
 
-Candidates and mentions are kept as JSON, with all that `Triple` and `Entity` have; `record_to_json` is the form for
-people and programs, with the keys of `ask --json`.
+Candidates and mentions are kept as `answer_codec` has them; `record_to_json` is the form for people and programs, with
+the keys of `ask --json`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from kb_index.manifest import Manifest
-from kb_index.types import Entity, Triple
 from kbqa_agent.answer_forms import candidate_to_json, mention_to_json
 from kbqa_agent.types import Answer, Candidate, EntityMention, Feedback, Generator, Rating
 
@@ -23,10 +22,6 @@ __all__ = [
     "Shown",
     "System",
     "Undone",
-    "candidates_from_json",
-    "candidates_to_text",
-    "mentions_from_json",
-    "mentions_to_text",
     "record_to_json",
     "shown_of",
     "system_from_json",
@@ -155,27 +150,3 @@ def system_from_json(text: str) -> System:
     index = row["index"]
     identity = IndexIdentity(**{**index, "sources": tuple(index["sources"])}) if index else None
     return System(row["model"], row["adapter"], identity)
-
-
-def candidates_to_text(candidates: Sequence[Candidate]) -> str:
-    """Candidates as JSON text, evidence whole."""
-    rows = [[c.answer, float(c.score), [[*t[:5], [dict(e) for e in t.extra]] for t in c.evidence]] for c in candidates]
-    return json.dumps(rows, ensure_ascii=False)
-
-
-def candidates_from_json(text: str) -> tuple[Candidate, ...]:
-    """Read what `candidates_to_text` wrote."""
-    return tuple(
-        Candidate(answer, score, tuple(Triple._make((*parts, tuple(extra))) for *parts, extra in evidence))
-        for answer, score, evidence in json.loads(text)
-    )
-
-
-def mentions_to_text(mentions: Sequence[EntityMention]) -> str:
-    """Mentions as JSON text, with their entities."""
-    return json.dumps([[m.text, m.start, m.end, [list(e) for e in m.entities]] for m in mentions], ensure_ascii=False)
-
-
-def mentions_from_json(text: str) -> tuple[EntityMention, ...]:
-    """Read what `mentions_to_text` wrote."""
-    return tuple(EntityMention(t, start, end, tuple(Entity(*e) for e in es)) for t, start, end, es in json.loads(text))

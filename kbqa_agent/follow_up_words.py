@@ -18,6 +18,7 @@ __all__ = [
     "OPENING",
     "PARTICLES",
     "REPLY",
+    "SMALL_TALK",
     "STARTS_VERBAL",
     "WHERE",
     "WHO",
@@ -68,6 +69,11 @@ EARLIER = re.compile(
     (?:我?们?(?:说|提到|提|问|聊|讲|谈)(?:到|起|过)?)?的?
     (?:[那这]?[个位本部首家座所款种条只]?[\u4e00-\u9fff]{0,3}?)(?=[的,，是在有谁多什哪呢]|$)""", re.VERBOSE)
 FIRST = re.compile(r"最?开始|一开始|最初|最早|开头")
+SMALL_TALK = re.compile(
+    r"""(?:好的?|嗯+|哦+|行|谢谢(?:你|您|啦|了)?|多谢|谢了|谢啦|知道了|明白了?|懂了|再见|拜拜|退出|结束|你好|您好|都不是|都不对|不知道
+    |thanks?(?:\s+you)?|thank\s+you|ok(?:ay)?|great|bye|exit|quit|hi|hello|none(?:\s+of\s+them)?)[\s!！。.~～,，]*""",
+    re.IGNORECASE | re.VERBOSE)
+"""What is said without asking anything."""
 PARTICLES = re.compile(r"[呀啊呢吧嘞哦嘛咧]+(?=[?？。.!！~～\s]*$)")
 HAN = re.compile(r"[\u3400-\u9fff]")
 WHO = re.compile(r"谁|什么人|哪位|\bwho\b", re.IGNORECASE)

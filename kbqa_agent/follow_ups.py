@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import QUOTES, normalize_name
+from kb_index.normalize import QUOTES, normalize_attribute, normalize_name
 from kb_index.types import Triple
 from kbqa_agent.anaphora import Anaphor, find, role_at_start, substituted
 from kbqa_agent.choosing import by_description, by_number
@@ -32,6 +32,7 @@ from kbqa_agent.follow_up_words import (
     OPENING,
     PARTICLES,
     REPLY,
+    SMALL_TALK,
     STARTS_VERBAL,
 )
 from kbqa_agent.linking import link
@@ -81,7 +82,7 @@ class _Context(NamedTuple):
 
 def readings(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> list[Reading]:
     """List the readings of a question after these turns, the one as it stands among them; each once."""
-    if not turns:
+    if not turns or SMALL_TALK.fullmatch(question.strip()):
         return [Reading(question, STANDING)]
     found: dict[tuple[str, int | None], Reading] = {}
     for reading in _all(kb, turns, question):
@@ -96,9 +97,10 @@ def _all(kb: KnowledgeBase, turns: Sequence[Turn], question: str) -> Iterator[Re
     asked = _after(OPENING, question.strip())
     if turns[-1].answer.abstained == "ambiguous":
         chosen = list(_chosen(kb, turns[-1], asked))
-        if chosen and not ASKING.search(asked):
-            yield from chosen
-            return
+        if not ASKING.search(asked):
+            yield from chosen or [Reading(turns[-1].question, STANDING)]  # asked once more
+            if chosen or not _leaves_out(kb, asked):
+                return
         yield from (r._replace(weight=UNLIKELY) for r in chosen)  # a text that asks is rather a new question
     known = referents(kb, turns[-MOST_TURNS:])
     said = [*(r.asked for r in known if r.asked), turns[-1].question]
@@ -214,7 +216,11 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
 
     One of at most `short` characters that asks nothing is thought to leave out the rest.
     """
-    if not ASKING.search(asked) and not context.kb.attribute_frequency([MORE.sub("", asked)])[0]:
+    rest = _cut(context.kb, asked)
+    if rest != asked and context.kb.attribute_frequency([rest])[0]:  # 那首都呢 has no 那首 in it
+        yield from _ellipsis(context, rest)
+        return
+    if not ASKING.search(asked) and not context.kb.attribute_frequency([rest])[0]:
         yield from _of_homonym(context, asked)
     repeated = [*_repeated(context, asked), *_role_again(context, asked)]
     yield from repeated
@@ -227,15 +233,13 @@ def _plain(context: _Context, asked: str, short: int = SHORT) -> Iterator[Readin
             yield Reading(_whole(text, referent.name), weight * share, referent.entity_id)
         yield Reading(asked, STANDING if in_name else HELD_BACK)
         return
-    rest = MORE.sub("", asked)
-    rest = rest if context.kb.entities_named(rest) else LESS.sub("", rest)  # 那英 is a name
-    is_cut = rest != asked or len(rest) <= short
+    is_cut = rest != asked or (len(rest) <= short and _may_be_asked(context, rest))
     if rest and is_cut and not ASKING.search(rest) and len(rest) <= LONGEST_ELLIPSIS:
         yield from _ellipsis(context, rest)
         yield Reading(asked, HELD_BACK)
         return
     yield Reading(asked, STANDING)
-    if not repeated and not _has_own_name(context.kb, asked):
+    if not repeated and not _has_own_name(context, asked):
         for referent, weight in weighed(context.known, context.last, None):
             joined = _joined(referent.name, asked)
             if joined:
@@ -302,10 +306,46 @@ def _about(context: _Context, referent: Referent, rest: str) -> Reading:
     return Reading(_whole(text, referent.name), SAID_PLAINLY, referent.entity_id)
 
 
-def _has_own_name(kb: KnowledgeBase, question: str) -> bool:
-    """Whether a question names an entity where a name should stand, and no attribute is called so."""
-    texts = {question[span.start : span.end] for span in name_spans(question)}
-    return any(kb.entities_named(text) and not kb.attribute_frequency([text])[0] for text in texts)
+def _cut(kb: KnowledgeBase, asked: str) -> str:
+    """What is left of a text without the words that show that something is left out: 那出版社呢."""
+    rest = MORE.sub("", asked)
+    return rest if kb.entities_named(rest) else LESS.sub("", rest)  # 那英 is a name
+
+
+def _leaves_out(kb: KnowledgeBase, asked: str) -> bool:
+    rest = _cut(kb, asked)
+    return rest != asked or bool(kb.entities_named(rest)) or bool(kb.attribute_frequency([rest])[0])
+
+
+def _may_be_asked(context: _Context, text: str) -> bool:
+    """Whether a bare text is a name, an attribute, or like one of what was talked about: 邮编 for 邮政编码."""
+    kb = context.kb
+    if kb.entities_named(text.removesuffix("的")) or kb.attribute_frequency([text])[0] or "的" in text:
+        return True
+    return any(set(text) & set(attribute) for attribute in _attributes_of(context))
+
+
+def _has_own_name(context: _Context, question: str) -> bool:
+    """Whether a question names something where a name should stand, and no attribute is called so.
+
+    A name that the knowledge base does not know counts too, unless it has to do with what was talked about.
+    """
+    kb, texts = context.kb, {question[span.start : span.end] for span in name_spans(question)}
+    names = [text for text in texts if not kb.attribute_frequency([text])[0]]
+    if any(kb.entities_named(text) for text in names):
+        return True
+    known = "".join(f"|{attribute}" for attribute in _attributes_of(context))
+    return any(len(text) > 1 and not STARTS_VERBAL.match(text) and not _pairs(text) & _pairs(known) for text in names)
+
+
+def _attributes_of(context: _Context) -> list[str]:
+    """The attributes of what the last turns were about, as far as it is known by its id."""
+    ids = {r.entity_id for r in context.known if r.entity_id is not None}
+    return list({normalize_attribute(t.predicate) for t in context.kb.triples_of(sorted(ids))})
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(len(text) - 1)}
 
 
 def _stands_in_name(kb: KnowledgeBase, question: str, anaphor: Anaphor) -> bool:

@@ -82,9 +82,9 @@ def _joined(found: Iterable[tuple[Triple, Answer]], known: set[str]) -> Proposal
 
 def _answers(answer: Answer, shorter: _Shorter) -> bool:
     """Whether an answer is sure, or its attribute asked for word for word, and it is about the entity of that name."""
-    if answer.text is None or not answer.candidates[0].evidence:
+    if answer.told is None or not answer.told.evidence:
         return False
-    first = answer.candidates[0].evidence[0]
+    first = answer.told.evidence[0]
     if total(answer) < ENOUGH and not shorter.left.removeprefix("的").startswith(first.predicate):
         return False
     names = {normalize_name(first.object), *(normalize_name(n) for n in _plain(first.subject))}

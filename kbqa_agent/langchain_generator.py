@@ -6,6 +6,7 @@ Nothing of LangChain is imported here; the model brings what is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,6 +18,8 @@ from kbqa_agent.prompts import first_line
 
 __all__ = ["LangChainGenerator", "asked"]
 
+AT_ONCE = 8
+"""How many prompts are with the chat model at a time."""
 Reply = TypeVar("Reply")
 
 
@@ -53,6 +56,10 @@ class LangChainGenerator:
             replies = asked(self.name, lambda: self._chat_model.batch(messages))
             return [first_line(str(reply.text)) for reply in replies]
         return [self._choice(said, candidates) for said, candidates in zip(messages, among, strict=True)]
+
+    def executor(self) -> ThreadPoolExecutor:
+        """Open threads that may ask it, as LangChain's own `batch` does."""
+        return ThreadPoolExecutor(AT_ONCE)
 
     def _choice(self, messages: list[dict[str, str]], candidates: Sequence[str]) -> str:
         if not candidates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["legible"]
 
 _DIRECTIONS = dict.fromkeys(map(ord, "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
-"""The marks of Unicode's bidirectional algorithm (Unicode Standard Annex 9, section 2); they are invisible."""
+"""The marks of Unicode's bidirectional algorithm (Unicode Standard Annex 9, section 2), themselves not seen."""
 
 
 def legible(text: str) -> str:

@@ -64,14 +64,14 @@ def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ..
 
     parallel = Parallel(processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS)
     path, manifest = kb.path.resolve(), kb.manifest
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", RESTARTED)
-        try:
-            yield from chain.from_iterable(parallel(delayed(_elsewhere)(path, manifest, work, task) for task in tasks))
-        except BrokenProcessPool as error:
-            raise WorkerError(
-                f"one of {processes} processes was ended, perhaps as memory was full; use fewer: --processes 1"
-            ) from error
+    # A thread of joblib's warns, at any time: filters that were put back would be so between two answers.
+    warnings.filterwarnings("ignore", RESTARTED)
+    try:
+        yield from chain.from_iterable(parallel(delayed(_elsewhere)(path, manifest, work, task) for task in tasks))
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            f"one of {processes} processes was ended, perhaps as memory was full; use fewer: --processes 1"
+        ) from error
 
 
 def _elsewhere(path: Path, manifest: Manifest, work: Work[T], task: tuple[Any, ...]) -> list[T]:

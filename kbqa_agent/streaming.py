@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -14,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kbqa_agent.candidates import best_triples, candidates_of, mentions_of
+from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.prompts import answer_prompt, closed_book_prompt
 from kbqa_agent.ranked import Ranked
-from kbqa_agent.types import Answer, Candidate, EntityMention, Generator, StreamingGenerator
+from kbqa_agent.types import Answer, Candidate, ConcurrentGenerator, EntityMention, Generator, StreamingGenerator
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -72,8 +74,9 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
     told: SimpleQueue[Piece | None] = SimpleQueue()
     unwanted = Flag()
     telling = copy(agent)
-    telling.generator = _Telling(agent.generator, prompt, told, unwanted)
-    pool = ThreadPoolExecutor(1, "stream")
+    kind = _TellingTogether if isinstance(agent.generator, ConcurrentGenerator) else _Telling
+    telling.generator = kind(agent.generator, prompt, told, unwanted)
+    pool = DaemonExecutor("kbqa-stream")
     try:
         found = pool.submit(answer, telling)
         found.add_done_callback(lambda _: told.put(None))
@@ -81,7 +84,7 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
         yield found.result()
     finally:
         unwanted.set()
-        pool.shutdown(wait=False)  # who stops an answer does not wait for a server that is slow to give it
+        pool.shutdown(wait=False)  # who stops an answer, or the program, waits for no slow server
 
 
 class _UnwantedError(Exception):
@@ -116,3 +119,11 @@ class _Telling:
                 raise _UnwantedError
             self._told.put(Piece(piece))
             yield piece
+
+
+class _TellingTogether(_Telling):
+    """The same of a generator that several threads may ask at once."""
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Open threads that may ask it."""
+        return ThreadPoolExecutor(1)

@@ -82,6 +82,14 @@ class Answer:
     values: tuple[str, ...] = ()
     meant: Entity | None = None
 
+    @property
+    def told(self) -> Candidate | None:
+        """The candidate that is the answer; None where it abstains, or says what no candidate says.
+
+        It is the first one, unless a generator wrote another one's text.
+        """
+        return next((c for c in self.candidates if c.answer == self.text), None)
+
     def explain(self) -> Explanation:
         """Tell in a sentence what the answer rests on; `KBQAgent.explain` also tells what decided."""
         from kbqa_agent.explaining import sentence_of

@@ -1,7 +1,8 @@
 """Any generator of kbqa as a LangChain chat model.
 
 Our models are tuned on prompts of one form: facts, one a line, then 问：question and 答：. Messages are put into that
-form; one that is such a prompt already goes to the model as it is. No tools: for planning, take a tool-calling model.
+form; one that is such a prompt already goes to the model as it is, but for special tokens. No tools: for planning, take
+a tool-calling model.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def prompt_of(messages: Sequence[BaseMessage]) -> str:
         )
     asked = str(messages[last].text).strip()
     if asked.endswith(ASKS):
-        return asked
+        return "\n".join(escape(line, len(line)) for line in asked.splitlines())
     *facts, question = _lines(asked)
     told = [line for message in messages[:last] for line in _told(message)]
     return "\n".join([*told, *facts, closed_book_prompt(question)])

@@ -6,11 +6,8 @@ Texts of the knowledge base reach the model as escaped JSON inside tool messages
 
 from __future__ import annotations
 
-import re
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextvars import copy_context
 from math import inf
 from typing import Any, TypeVar
@@ -24,10 +21,10 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from kb_index.errors import InputError, ModelError
-from kb_index.types import Triple
-from kbqa_agent.agent import KBQAgent
+from kbqa_agent.agent import CONTROL, KBQAgent
 from kbqa_agent.config import AgentConfig
-from kbqa_agent.langchain.planned import FinalAnswer, Planned, answer_of
+from kbqa_agent.daemons import DaemonExecutor
+from kbqa_agent.langchain.planned import Fetched, FinalAnswer, Planned, answer_of
 from kbqa_agent.langchain.planning_tools import lookup_tools
 from kbqa_agent.langchain_generator import asked
 from kbqa_agent.prompts import UNKNOWN, first_line
@@ -46,7 +43,6 @@ INSTRUCTION = (
 )
 CALLS_PER_STEP = 4
 """So many look-ups are made for each step that is allowed, in all; further ones are refused."""
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Result = TypeVar("Result")
 
@@ -60,21 +56,23 @@ def plan_answer(
 ) -> Answer:
     """Let a chat model that can call tools find the answer; `max_steps` are its replies, the final one included.
 
-    `text` is a value of a fetched triple, and the evidence are those triples, with the others that the model names; an
-    answer that no fetched triple holds has `supported` False and no candidate. It abstains when the model gives up
-    (`no_entity` when it fetched nothing, else `no_attribute`) or a limit is hit (`low_confidence`). `confidence` is
-    the probability that the agent's ranker gives the same answer: a plan has none of its own, so 0 where the ranker
-    did not find it. A reply that is under way when the time is over is waited for no longer, and not used.
+    `text` is the object of a fetched triple, or the subject of one that the model looked up by its object and names;
+    the evidence are those triples, with the others that the model names; an answer that no fetched triple holds has
+    `supported` False and no candidate. It abstains when the model gives up (`no_entity` when it fetched nothing, else
+    `no_attribute`) or a limit is hit (`low_confidence`). `confidence` is the probability that the agent's ranker gives
+    the same answer: a plan has none of its own, so 0 where the ranker did not find it. Feedback does not count. A reply
+    that is under way when the time is over is waited for no longer, and not used.
 
     Raises: QuestionError; InputError for limits that allow nothing; ModelError when the chat model fails.
     """
     if max_steps < 1 or not 0 < max_seconds < inf:
         raise InputError(f"max_steps={max_steps}, max_seconds={max_seconds}: expected at least 1, and over 0")
     started = time.monotonic()
+    agent = agent.as_of_now()
     # The generator, if any, has no say here: its calls would count for no limit.
     ranked = KBQAgent(agent.kb, agent.ranker, None, AgentConfig(max_question_chars=agent.config.max_question_chars))
     known = ranked.ask(question)
-    fetched: dict[int, Triple] = {}
+    fetched = Fetched()
     limits: list[AgentMiddleware[Any, Any]] = [
         _Deadline(started + max_seconds),
         ModelCallLimitMiddleware(run_limit=max_steps, exit_behavior="error"),
@@ -82,7 +80,7 @@ def plan_answer(
     ]
     graph = create_agent(
         chat_model,
-        lookup_tools(agent.kb, lambda triples: fetched.update({t.id: t for t in triples})),
+        lookup_tools(agent.kb, fetched.add),
         system_prompt=INSTRUCTION,
         response_format=ToolStrategy(FinalAnswer),
         middleware=limits,
@@ -91,7 +89,9 @@ def plan_answer(
     state = _within(max_seconds, lambda: _run(graph, said, chat_model))
     milliseconds = 1000 * (time.monotonic() - started)
     # Where the time is over, the plan may still be fetching.
-    return answer_of(known, Planned(_final(state), fetched, milliseconds) if state else Planned(None, {}, milliseconds))
+    return answer_of(
+        known, Planned(_final(state), fetched, milliseconds) if state else Planned(None, Fetched(), milliseconds)
+    )
 
 
 class _Deadline(AgentMiddleware):
@@ -134,16 +134,9 @@ def _final(state: dict[str, Any]) -> FinalAnswer:
 
 def _within(seconds: float, call: Callable[[], Result]) -> Result | None:
     """What a call gives, or None where it takes longer; its thread does not keep the program from ending."""
-    future: Future[Result] = Future()
-    context = copy_context()
-
-    def work() -> None:
-        try:
-            future.set_result(context.run(call))
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True, name="kbqa-plan").start()
+    pool = DaemonExecutor("kbqa-plan")
+    future = pool.submit(copy_context().run, call)
+    pool.shutdown(wait=False)
     try:
         return future.result(seconds)
     except TimeoutError:

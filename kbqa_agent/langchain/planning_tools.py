@@ -16,7 +16,8 @@ from kbqa_agent.lookups import FoundEntity, Page, find_entity, get_triples, list
 
 __all__ = ["Record", "lookup_tools"]
 
-Record = Callable[[Sequence[Triple]], None]
+Record = Callable[[Sequence[Triple], bool], None]
+"""Is told triples, and whether they were looked up by their object."""
 
 
 class _Name(BaseModel):
@@ -94,17 +95,17 @@ class _Calls:
         return self._triples(get_triples(self._kb, entity_id, attribute, limit))
 
     def reverse_lookup(self, value: str, attribute: str | None = None, limit: int = 20) -> Told:
-        return self._triples(reverse_lookup(self._kb, value, attribute, limit))
+        return self._triples(reverse_lookup(self._kb, value, attribute, limit), by_object=True)
 
-    def _triples(self, page: Page[Triple]) -> Told:
-        self._seen(page.rows)
+    def _triples(self, page: Page[Triple], by_object: bool = False) -> Told:
+        self._seen(page.rows, by_object)
         rows = [t._asdict() | {"extra": [dict(columns) for columns in t.extra]} for t in page.rows]
         told = {"triples": [triple_fields(t) for t in page.rows], "more": page.more}
         return as_json(told), {"triples": rows, "more": page.more}
 
-    def _seen(self, triples: Sequence[Triple]) -> None:
+    def _seen(self, triples: Sequence[Triple], by_object: bool = False) -> None:
         if self._record is not None:
-            self._record(triples)
+            self._record(triples, by_object)
 
 
 def _entity_fields(found: FoundEntity) -> dict[str, Any]:

@@ -87,7 +87,6 @@ def _told(answer: Answer) -> dict[str, Any]:
         choices = [{"entity": shown(c.triple.subject), "answer": shown(c.answer)} for c in choices_of(answer)]
         told = {"answer": None, "reason": f"{answer.abstained}: {REASONS[answer.abstained]}"}
         return told | {"choices": choices} if choices else told
-    backing = next((c for c in answer.candidates if c.answer == answer.text), None)
     said = (answer.text, *answer.values)
     others = [c for c in answer.candidates if c.answer not in said and c.score >= WORTH_TELLING]
     return {
@@ -95,6 +94,6 @@ def _told(answer: Answer) -> dict[str, Any]:
         "all_answers": [shown(value) for value in answer.values[:MAX_VALUES]],
         "probability": round(answer.confidence, 3),
         "supported": answer.supported,
-        "evidence": [triple_fields(t) for t in backing.evidence[:MAX_EVIDENCE]] if backing else [],
+        "evidence": [triple_fields(t) for t in answer.told.evidence[:MAX_EVIDENCE]] if answer.told else [],
         "others": [{"answer": shown(c.answer), "probability": round(c.score, 3)} for c in others[:MAX_OTHERS]],
     }

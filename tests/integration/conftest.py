@@ -164,6 +164,11 @@ class OpenAIServer(ThreadingHTTPServer):
         self.requests = []
         self.reply = lambda route, body: (200, {"choices": [{"message": {"content": "惠能"}}]})
 
+    def handle_error(self, request, client_address):
+        """Show what goes wrong, unless it is that a client has left before it was answered."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):

@@ -194,7 +194,7 @@ def test_what_is_no_text_is_no_question(kb, question, message):
 
 
 def test_many_questions_are_a_list_and_processes_are_some(kb):
-    with pytest.raises(QuestionError, match=r"^ask_many got one text, '法国的首都'; give a list of questions, "):
+    with pytest.raises(QuestionError, match=r"^ask_many got one text, '法国的首都'; give a list of questions"):
         agent(kb).ask_many("法国的首都")
     for processes in (0, -1):
         with pytest.raises(InputError, match=rf"^processes={processes}: expected at least 1, or None"):
@@ -206,5 +206,5 @@ def test_what_cannot_be_opened_is_told_as_it_was_given(kb):
         KBQAgent.open(None)
     with pytest.raises(ModelError, match=r"^model 3: expected a name, a path, or a generator"):
         KBQAgent.open(kb.path, model=3)
-    with pytest.raises(ModelError, match=r"^adapter 'mine' without a model to put it on; leave it out"):
+    with pytest.raises(ModelError, match=r"^adapter 'mine' without a model to put it on"):
         KBQAgent.open(kb.path, model="none", adapter="mine")

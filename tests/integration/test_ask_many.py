@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -88,6 +89,24 @@ def test_several_processes_give_the_answers_of_one_by_one(agent, one_by_one, cap
     assert plain(sure.ask_many(QUESTIONS[:60], processes=2)) == plain(map(sure.ask, QUESTIONS[:60]))
     half = KBQAgent(agent.kb, agent.ranker.expecting(0.5))
     assert plain(half.ask_many(QUESTIONS[:60], processes=2)) == plain(map(half.ask, QUESTIONS[:60]))
+
+
+def test_who_asks_for_processes_is_told_where_there_can_be_none(agent, caplog, tmp_path):
+    keeping = KBQAgent(agent.kb, agent.ranker)
+    keeping.use_feedback(tmp_path / "feedback.sqlite")
+    assert plain(keeping.ask_many(QUESTIONS[:2], processes=2)) == plain(map(agent.ask, QUESTIONS[:2]))
+    keeping.use_feedback(None)
+    assert caplog.messages == ["2 processes: none but this one can answer as this agent does; it answers alone"]
+
+
+def test_processes_leave_the_callers_warnings_as_they_are(agent):
+    answers = agent.ask_many(QUESTIONS[:120], processes=2)
+    next(answers)
+    with warnings.catch_warnings(record=True) as caught:
+        list(answers)
+        warnings.simplefilter("always")
+        warnings.warn("seen", UserWarning, stacklevel=1)
+    assert [str(w.message) for w in caught] == ["seen"]
 
 
 @pytest.mark.parametrize(("use", "processes"), [("always", 1), ("unsure", 1), ("unsure", 2), ("always", 2)])

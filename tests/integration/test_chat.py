@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,12 +116,12 @@ def test_ctrl_c_drops_a_line_and_ctrl_d_leaves(index: Path) -> None:
     assert child.exitstatus == 0
 
 
-def test_ctrl_c_stops_an_answer(index: Path, server) -> None:
-    begun = threading.Event()
+def test_ctrl_c_stops_an_answer_and_leaving_waits_for_none(index: Path, server) -> None:
+    begun, released = threading.Event(), threading.Event()
 
     def slow(route: str, body: dict) -> tuple[int, dict]:
         begun.set()
-        time.sleep(2)
+        released.wait(100)
         return 200, {}
 
     server.reply = slow
@@ -132,7 +132,9 @@ def test_ctrl_c_stops_an_answer(index: Path, server) -> None:
         child.sendintr()
         child.expect_exact("(stopped)")
         say(child, "/help", "/evidence")
-        leave(child)
+        child.timeout = 50
+        leave(child)  # the server has not answered yet
+    released.set()
     assert child.exitstatus == 0
 
 
@@ -179,16 +181,29 @@ def test_asking_back_and_choosing(piped: Callable[..., subprocess.CompletedProce
 def test_a_correction_counts_at_once_and_is_seen(
     index: Path, piped: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    first = piped("法国的首都是哪里？\n/bad\n", "--user", "li")
-    assert "kept as number 1" in first.stdout
+    people = [f"person {number}" for number in range(4)]
+    for user in people[:-1]:
+        assert "kept as number" in piped("法国的首都是哪里？\n/correct 里昂\n", "--user", user).stdout
+    lines = piped("法国的首都是哪里？\n/correct 里昂\n法国的首都是哪里？\n", "--user", people[-1]).stdout.splitlines()
+    assert "kept as number 4; it counts from now on; /undo takes it back until the next question" in lines
+    assert lines[lines.index(next(line for line in lines if "number 4" in line)) + 1].startswith("里昂  (")
     listed = subprocess.run(
         [sys.executable, "-m", "cli", "feedback", "list", "--index", str(index)],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert "li" in listed
-    assert "法国的首都是哪里？ -> 巴黎" in listed
+    assert [user for user in people if f"  {user}  bad  " in listed] == people
+    assert listed.count("法国的首都是哪里？ -> 巴黎; correction: 里昂") == 4
+
+
+def test_what_the_knowledge_base_does_not_hold_is_told_so_and_then_not_answered(
+    piped: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    for number in range(5):
+        said = piped("法国的首都是哪里？\n/unknown\n", "--user", f"person {number}")
+        assert "kept as number" in said.stdout
+    assert piped("法国的首都是哪里？\n").stdout.startswith("(no answer: ")
 
 
 def test_feedback_can_be_switched_off(index: Path, piped: Callable[..., subprocess.CompletedProcess[str]]) -> None:
@@ -232,10 +247,27 @@ def test_commands_that_cannot_be_carried_out(
     assert result.returncode == 0
 
 
+def test_a_near_miss_is_named_and_quit_leaves(piped: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    result = piped("/Evidnce\n/QUIT\n法国的首都是哪里？\n")
+    assert result.stderr == "kbqa: /evidnce: is no command; did you mean /evidence?\n"
+    assert result.stdout == ""
+
+
+def test_a_history_that_cannot_be_kept_is_no_reason_to_leave(index: Path) -> None:
+    with terminal(index, "--history", str(index)) as child:
+        child.expect_exact("cannot be kept")
+        say(child, "法国的首都是哪里？", "巴黎")
+        leave(child)
+
+
 def test_why_tells_what_decided_and_help_lists_every_command(
     piped: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     lines = piped("法国的首都是哪里？\n/why\n/help\n").stdout
     assert "Names: 法国: 法国" in lines
+    assert re.search(r"\n  [+-]\d+\.\d  属性名与问题用词是否相符  \[\w+, ", lines)
+    told = lines.split("Candidates:\n")[1].splitlines()
+    assert told[0].endswith("%  法国 | 首都 | 巴黎")
+    assert told[1].endswith("%  法国 | 人口 | 6700万")
     for name in ("/evidence", "/why", "/good", "/bad", "/correct TEXT", "/undo", "/reset", "/save FILE", "/help"):
         assert f"  {name}" in lines

@@ -35,6 +35,9 @@ LINES += """\
 不对称加密 ||| 发明者 ||| 迪菲
 清华大学 ||| 地址 ||| 北京
 黄平 ||| 籍贯 ||| 湖南
+法国 ||| 首都 ||| 巴黎
+法国 ||| 人口 ||| 6700万
+巴黎 ||| 邮政编码 ||| 75000
 """
 BOTH = {"机械设计基础(2010年高等教育出版社出版)", "机械设计基础(2008年清华大学出版社出版)"}
 
@@ -75,9 +78,14 @@ def told(agent: KBQAgent, *questions: str) -> str | None:
         (("南京的人口是多少？", "犹他州的人口是多少？"), "342万"),
         (("红楼梦的作者是谁？", "不对称加密的发明者是谁？"), "迪菲"),
         (("红楼梦的作者是谁？", "作者的出生地是哪里？"), "南京"),
+        (("法国的人口是多少？", "那首都呢？"), "巴黎"),
+        (("法国的首都是哪里？", "红与黑的作者是谁？"), None),
+        (("法国的首都是哪里？", "谢谢"), None),
+        (("法国的首都是哪里？", "exit"), None),
+        (("法国的首都是哪里？", "谢谢", "人口呢？"), "6700万"),
     ],
 )
-def test_follow_up_questions(agent: KBQAgent, questions: tuple[str, ...], answer: str) -> None:
+def test_follow_up_questions(agent: KBQAgent, questions: tuple[str, ...], answer: str | None) -> None:
     assert told(agent, *questions) == answer
 
 
@@ -111,6 +119,14 @@ def test_a_reply_by_place_means_the_listed_one(agent: KBQAgent) -> None:
     assert agent.ask("第二个", dialogue).text == second.answer
     page_count = {"杨可桢": "330", "黄平": "412"}[second.answer]
     assert agent.ask("页数呢？", dialogue).text == page_count
+
+
+def test_a_reply_that_picks_none_is_asked_back_once_more(agent: KBQAgent) -> None:
+    dialogue = Dialogue()
+    agent.ask("机械设计基础的作者是谁？", dialogue)
+    answer = agent.ask("踢球的那个", dialogue)
+    assert (answer.question, answer.abstained) == ("机械设计基础的作者是谁？", "ambiguous")
+    assert agent.ask("2008年那本", dialogue).text == "黄平"
 
 
 def test_a_correction_changes_the_homonym(agent: KBQAgent) -> None:

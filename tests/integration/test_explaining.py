@@ -5,6 +5,8 @@ import pytest
 
 from kb_index import build_index
 from kbqa_agent import AgentConfig, KBQAgent
+from kbqa_agent.answer_forms import answer_to_json
+from kbqa_agent.chatting import Chat
 from kbqa_agent.features import Asked
 from kbqa_agent.sample import sample_triples
 
@@ -58,6 +60,30 @@ def test_a_generator_that_turns_the_order_is_told(agent):
     explained = turning.explain(turning.ask(question))
     assert (explained.decided_by, explained.reasons) == ("generator", ())
     assert str(explained).splitlines()[1] == "排序模型本来更看好后者，生成模型改变了次序。"
+
+
+class Writes(Likes):
+    """A fake generator that writes one answer, and finds all equally likely."""
+
+    def score(self, prompt, answers):
+        return np.zeros(len(answers), np.float32)
+
+    def generate(self, prompts, max_new_tokens=48, *, among=None):
+        return [self.answer for _ in prompts]
+
+
+def test_what_the_generator_writes_is_told_with_its_own_triple(agent):
+    question = "圣何塞在哪个国家？"
+    writing = KBQAgent(agent.kb, agent.ranker, Writes("哥斯达黎加"), AgentConfig(free_text=True))
+    chat = Chat(writing)
+    answer = list(chat.ask(question))[-1]
+    assert [c.answer for c in answer.candidates[:2]] == ["美国", "哥斯达黎加"]
+    triple = ("圣何塞(哥斯达黎加首都)", "所属国家", "哥斯达黎加")
+    explained = writing.explain(answer)
+    assert (explained.decided_by, [t[1:4] for t in explained.evidence]) == ("generator", [triple])
+    assert chat.do("/evidence") == " | ".join(triple)
+    (mention,) = answer_to_json(answer)["mentions"]
+    assert mention["entity"] == "圣何塞(哥斯达黎加首都)"
 
 
 def test_another_kind_of_question_is_told(agent):

@@ -16,7 +16,9 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
+from kb_index import KnowledgeBase, build_index
 from kb_index.errors import InputError, ModelError, QuestionError
+from kbqa_agent import KBQAgent
 from kbqa_agent.langchain import KBQAChatModel, plan_answer
 from kbqa_agent.langchain.planner import INSTRUCTION
 
@@ -109,6 +111,39 @@ def test_several_answers_come_from_a_reverse_lookup(agent):
     answer = plan_answer(agent, model, "惠能的徒弟有哪些？")
     assert answer.values == ("神会(僧人)", "慧忠(僧人)")
     assert [[t.subject for t in c.evidence] for c in answer.candidates] == [["神会(僧人)"], ["慧忠(僧人)"]]
+
+
+def test_a_plan_sees_one_state_of_the_index(tmp_path, agent):
+    def lines(state):
+        return [(f"第{i:03}号站", "站长", f"{state}{i:03}") for i in (range(9) if state == "old" else range(8, -1, -1))]
+
+    build_index([lines("old")], tmp_path / "index", progress=False)
+    with KBQAgent(KnowledgeBase.open(tmp_path / "index"), agent.ranker) as planning:
+
+        def reopened(messages):
+            build_index([lines("new")], tmp_path / "index", progress=False)
+            assert planning.kb.reopen()
+            return entity("")(messages)
+
+        model = Scripted(script=[call("find_entity", name="第001号站"), reopened, final("old001")])
+        answer = plan_answer(planning, model, "第001号站的站长是谁？")
+    assert [triple["object"] for triple in results(model.told[-1])[1]["triples"]] == ["old001"]
+    assert (answer.text, answer.supported) == ("old001", True)
+
+
+@pytest.mark.parametrize(
+    ("named", "how"),
+    [
+        (["作者"], call("find_entity", name="坛经")),
+        ([], call("reverse_lookup", value="惠能", attribute="作者")),
+        (["朝代"], call("reverse_lookup", value="惠能", attribute="作者")),
+    ],
+)
+def test_what_the_question_is_about_is_no_answer(agent, named, how):
+    end = final("坛经", ids=[triple(agent, attribute).id for attribute in named])
+    model = Scripted(script=[call("find_entity", name="坛经"), how, end])
+    answer = plan_answer(agent, model, "坛经的作者是谁？")
+    assert (answer.text, answer.supported, answer.candidates) == ("坛经", False, ())
 
 
 @pytest.mark.parametrize("text", ["新兴县", " 新兴 县", "金刚经解义"])

@@ -91,6 +91,21 @@ def test_the_conversation_explains_each_answer(folder, capsys):
     assert "没有回答" in turns[4]
 
 
+def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((ROOT / "examples" / "first_steps.ipynb").read_text(encoding="utf-8"))
+    names = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["巴黎", "东京", "日元"]
+    assert lines[3].startswith("答案是“美国”（把握 ")
+    assert "('圣何塞(哥斯达黎加首都)', '所属国家', '哥斯达黎加')" in lines[-3] + lines[-2]
+    assert lines[-1] == "哥斯达黎加"
+
+
 def test_many_people_ask_at_once(folder):
     heard = asyncio.run(example("many_people_at_once.py")["main"](folder / "my-index", 20))
     assert heard == {"欧元": 16, "日元": 4}

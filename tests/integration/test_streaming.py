@@ -11,7 +11,7 @@ import pytest
 
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import QuestionError
-from kbqa_agent import AgentConfig, Dialogue, KBQAgent
+from kbqa_agent import AgentConfig, Dialogue, FeedbackStore, KBQAgent
 from kbqa_agent.streaming import Piece, Shortlist
 from kbqa_agent.types import Answer
 
@@ -43,7 +43,16 @@ class Spells:
         for character in self.text:
             self.n_written += 1
             yield character
-            self.go_on.wait(10)
+            self.go_on.wait(60)
+
+
+class StepByStep(Spells):
+    """A fake generator that writes a character for each step that it is let go."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.steps = threading.Semaphore(0)
+        self.go_on.wait = lambda seconds: self.steps.acquire(timeout=seconds)
 
 
 class WritesWhole:
@@ -114,9 +123,17 @@ def test_who_stops_listening_stops_the_generator(agent):
     generator = Spells("巴" * 100, held=True)
     events = writing(agent, generator).stream("法国的首都是哪里？")
     assert [type(next(events)) for _ in range(2)] == [Shortlist, Piece]
-    threading.Timer(0.2, generator.go_on.set).start()
     events.close()
-    assert generator.n_written <= 2
+    generator.go_on.set()
+    wait_for_the_thread("kbqa-stream")
+    assert generator.n_written == 2  # the second was on its way
+
+
+def wait_for_the_thread(name):
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def test_a_dialogue_is_kept_while_streaming(agent):
@@ -181,7 +198,7 @@ def test_the_event_loop_goes_on_while_a_generator_writes(agent):
 
 
 def test_a_cancelled_task_waits_no_longer_and_the_generator_stops(agent):
-    generator = Spells("巴" * 100, held=True)
+    generator = StepByStep("巴" * 100)
 
     async def main():
         events = writing(agent, generator).astream("法国的首都是哪里？")
@@ -198,10 +215,13 @@ def test_a_cancelled_task_waits_no_longer_and_the_generator_stops(agent):
             await asyncio.wait_for(task, 1)
         await events.aclose()
 
-    started = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - started < 9  # the generator itself would wait for 10
-    generator.go_on.set()
+    assert generator.n_written == 1  # it still waits, and nobody waits for it
+    generator.steps.release()
+    wait_for_the_thread("kbqa-async")  # it takes the second character, and then closes
+    generator.steps.release(100)
+    wait_for_the_thread("kbqa-stream")
+    assert generator.n_written == 3
 
 
 def test_async_with_closes_the_index(tmp_path, monkeypatch):
@@ -216,6 +236,52 @@ def test_async_with_closes_the_index(tmp_path, monkeypatch):
 
     asyncio.run(main())
     assert closed == [tmp_path / "index"]
+
+
+class CountsItsCallers:
+    """A fake generator that finds out whether several threads are in it at once."""
+
+    name = "counts"
+
+    def __init__(self):
+        self.inside = self.most = 0
+
+    def score(self, prompt, answers):
+        return self.asked(np.zeros(len(answers), np.float32))
+
+    def generate(self, prompts, max_new_tokens=48, *, among=None):
+        return self.asked(["巴黎"] * len(prompts))
+
+    def asked(self, reply):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.005)  # others would come in
+        self.inside -= 1
+        return reply
+
+
+class Concurrent(CountsItsCallers):
+    """The same, of those that several threads may ask."""
+
+    def executor(self):
+        return ThreadPoolExecutor(2)
+
+
+@pytest.mark.parametrize(("kind", "together"), [(CountsItsCallers, False), (Concurrent, True)])
+@pytest.mark.parametrize("how", ["free_text", "closed_book"])
+def test_a_generator_is_asked_by_several_threads_at_once_only_if_it_may_be(agent, kind, together, how):
+    generator = kind()
+    asking = KBQAgent(agent.kb, agent.ranker, generator, AgentConfig(generator="always", **{how: True}))
+    ways = [
+        lambda: asking.ask("法国的首都是哪里？"),
+        lambda: list(asking.stream("法国的首都是哪里？")),
+        lambda: list(asking.ask_many(["法国的首都是哪里？", "德国的首都是哪里？"])),
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(way) for way in ways * 6]:
+            done.result()
+    assert (generator.most > 1) == together
+    assert generator.inside == 0
 
 
 def stations(state, n):
@@ -243,6 +309,30 @@ def test_a_question_sees_one_state_of_the_index_whoever_reopens_it(tmp_path, age
     build_index([stations("old", 9)], tmp_path / "index", progress=False)
     many = asking.ask_many(["第001号站的站长是谁？", "第002号站的站长是谁？"])
     assert [answer.candidates[0].answer for answer in many] == ["new001", "new002"]
+    kb.close()
+
+
+def test_so_do_feedback_and_what_trainings_ask_for(tmp_path, agent):
+    def change(state):
+        build_index([stations(state, 9)], tmp_path / "index", progress=False)
+
+    question = "第001号站的站长是谁？"
+    change("old")
+    kb = Reopened.open(tmp_path / "index")
+    kb.original, before = kb, kb.manifest
+    asking = KBQAgent(kb, agent.ranker, Spells(""), AgentConfig(min_confidence=0, generator="never"))
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        asking.use_feedback(store)
+        answer = asking.ask(question)
+        change("new")
+        asking.give_feedback(answer, "good")
+        (record,) = store.records()
+    assert record.shown.prompt.startswith("【第001号站】\n站长：old001\n")
+    assert record.shown.system.index.created == before.created
+    change("old")
+    assert asking.best_triples(question, 1)[0][1:4] == ("第001号站", "站长", "new001")
+    change("new")
+    assert asking.likelihoods(question)[0][0].answer == "old001"
     kb.close()
 
 

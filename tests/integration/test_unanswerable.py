@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from eval.runner import EvalOptions, evaluate
+from eval.unanswerable import Blinded
 from kb_index.build import build_index
 from kb_index.errors import QuestionFileError
 from kb_index.knowledge_base import KnowledgeBase
@@ -109,6 +111,25 @@ def test_the_report_on_silence(kb: KnowledgeBase, tmp_path: Path) -> None:
     assert figures["aurc"] > 0
     assert "## Silence" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert (tmp_path / "plots" / "silence.png").is_file()
+
+
+def test_what_keeps_its_answer_is_asked_together(kb: KnowledgeBase) -> None:
+    class Together(KBQAgent):
+        batches: ClassVar[list[list[str]]] = []
+
+        def ask_many(self, questions, processes=None):
+            self.batches.append(list(questions))
+            return super().ask_many(questions, processes)
+
+    blinded = Blinded(Together(kb, NamesItsAttribute()), EXAMPLES, seed=0)
+    answers = list(blinded.ask_many(blinded.examples))
+    assert [answer.question for answer in answers] == [e.question for e in EXAMPLES]
+    kept = [e for e in blinded.examples if e.answers]
+    assert Together.batches == [[e.question for e in kept]]
+    told = {answer.question: answer.text for answer in answers}
+    assert len(kept) == 2
+    whole = KBQAgent(kb, NamesItsAttribute())
+    assert [told[e.question] for e in kept] == [whole.ask(e.question).text for e in kept]
 
 
 def test_questions_without_gold_triples_are_refused(kb: KnowledgeBase, tmp_path: Path) -> None:

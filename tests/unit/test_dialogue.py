@@ -127,7 +127,7 @@ def test_the_last_turn_is_taken_back() -> None:
     assert Dialogue().undo() is None
 
 
-texts = st.text(max_size=20)
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20)
 entities = st.builds(Entity, st.integers(0), texts, st.none() | texts)
 mentions = st.builds(
     EntityMention, texts, st.integers(0, 9), st.integers(0, 9), st.lists(entities, max_size=3).map(tuple)
@@ -173,6 +173,13 @@ def test_a_dialogue_is_saved_over_a_dialogue_only(tmp_path: Path) -> None:
     assert notes.read_text(encoding="utf-8") == "my notes"
 
 
+def test_a_terminal_obeys_nothing_that_a_file_holds(tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(saved().replace("\\u7b54\\u6848", "\\u001b[31m"), encoding="utf-8")
+    answer = Dialogue.load(path).turns[0].answer
+    assert (answer.text, answer.candidates[0].answer) == (" [31m", " [31m")
+
+
 def saved(**changes: object) -> str:
     return json.dumps(turns_to_json([answered("法国的首都是哪里？", "法国", 3)]) | changes)
 
@@ -187,6 +194,8 @@ def saved(**changes: object) -> str:
         (lambda: saved(turns=3), "it is damaged"),
         (lambda: saved().replace('"text": "\\u7b54\\u6848"', '"text": 5'), "it is damaged"),
         (lambda: saved().replace('"abstained": null', '"abstained": "tired"'), "it is damaged"),
+        (lambda: saved().replace("[3, ", '["x", '), "it is damaged"),
+        (lambda: saved().replace('"\\u6cd5\\u56fd"', "null"), "it is damaged"),
         (lambda: "[" * 100_000, "cannot be read"),
     ],
 )

@@ -58,6 +58,23 @@ def test_what_no_triple_backs_is_told():
     assert answer(ZH, "马赛", supported=False).explain().evidence == ()
 
 
+def test_a_text_that_is_not_the_first_candidate_is_told_with_its_own_triple():
+    written = answer(ZH, "里昂")
+    assert written.told == LYON
+    assert written.explain().evidence == LYON.evidence
+    assert written.explain().sentence == (
+        "答案是“里昂”（把握 90%），因为知识库里有：法国 | 第二大城市 | 里昂。其次是“巴黎”（90%）：法国 | 首都 | 巴黎。"
+    )
+
+
+def test_beside_a_text_of_the_generators_own_the_first_candidate_comes_next():
+    own = answer(ZH, "马赛", supported=False)
+    assert own.told is None
+    assert own.explain().sentence == (
+        "“马赛”是生成模型自己写的，知识库里没有依据。其次是“巴黎”（90%）：法国 | 首都 | 巴黎。"
+    )
+
+
 @pytest.mark.parametrize(
     ("question", "is_chinese"),
     [
@@ -72,11 +89,11 @@ def test_the_language_is_that_of_the_question(question, is_chinese):
 
 
 def test_reasons_are_lines_after_the_sentence():
-    reasons = (Reason("how people ask for this attribute", 2.34, ("gain_sum",)),)
+    reasons = (Reason("how people ask for this attribute", 2.34, ("gain_sum", "gain_max", "gain_whole", "asked")),)
     assert str(Explanation(EN, "It is so.", (), "ranker", reasons)).splitlines() == [
         "It is so.",
         "What put it first, in points of the ranker's score:",
-        "  +2.3  how people ask for this attribute",
+        "  +2.3  how people ask for this attribute  [gain_sum, gain_max, gain_whole]",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -115,7 +116,19 @@ def test_a_correction_that_a_triple_has_rests_on_it(effect: FeedbackEffect, say:
     heeded = effect.heed(QUESTION, WEAK[:2], [BOOK], TRIPLES)
     tang = next(c for c in heeded.candidates if c.answer == "唐")
     assert tang.evidence == (TRIPLES[2],)
-    assert tang.score == pytest.approx(0.0005 * RATIO / (0.5 + 0.3 + 0.2 + 0.0005 * RATIO))
+    assert tang.score == pytest.approx(0.2 * RATIO / (0.5 + 0.3 + 0.2 + 0.2 * RATIO))
+
+
+@pytest.mark.parametrize("told_from", [0.15, 0.9])
+def test_a_correction_that_a_triple_has_weighs_no_less_than_one_that_none_has(store, say, told_from: float) -> None:
+    effect = FeedbackEffect(store, told_from)
+    say("li", "惠能", "bad", "唐")
+    for found in (candidates(0.5, 0.3, 0.001), candidates(0.5, 0.3)):
+        stated = effect.heed(QUESTION, found, [BOOK], TRIPLES).candidates[0]
+        made_up = effect.heed(QUESTION, found[:2], [BOOK], []).candidates[0]
+        assert (stated.answer, made_up.answer) == ("唐", "唐")
+        assert (stated.evidence, made_up.evidence) == ((TRIPLES[2],), ())
+        assert stated.score == pytest.approx(made_up.score, abs=1e-3)
 
 
 def test_unknown_speaks_for_silence(effect: FeedbackEffect, say: Say) -> None:
@@ -155,7 +168,8 @@ def test_one_person_counts_once_however_often_they_say_it(effect: FeedbackEffect
     for _ in range(50):
         say("foe", "惠能", "bad", "法海", STRONG)
         say("foe", "惠能", "bad", "神秀", STRONG)
-    assert scores(heed(effect, STRONG))["惠能"] == round(0.97 / (0.99 + 0.01 * RATIO), 3)
+    # 神秀 begins as "none of these".
+    assert scores(heed(effect, STRONG))["惠能"] == round(0.97 / (0.99 + 0.015 * RATIO), 3)
 
 
 def test_undone_feedback_counts_no_longer(effect: FeedbackEffect, say: Say, store: FeedbackStore) -> None:
@@ -287,6 +301,15 @@ def test_no_minority_changes_the_answer(tmp_path_factory, prior: list[float], sa
     told = found[0].score >= 0.15
     if told and against <= len(latest) - against:
         assert first(heeded) == found[0].answer
+
+
+def test_questions_that_nobody_judged_take_no_memory(store: FeedbackStore, say: Say) -> None:
+    say("li", "惠能", "good")
+    memory = FeedbackMemory(store)
+    memory.refresh()
+    kept = len(pickle.dumps(vars(memory) | {"_store": None}))
+    assert not any(memory.stances(f"第{number}个问题") for number in range(1000))
+    assert len(pickle.dumps(vars(memory) | {"_store": None})) == kept
 
 
 @settings(max_examples=30, deadline=None)
