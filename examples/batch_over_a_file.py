@@ -36,6 +36,8 @@ def can_be_asked(agent: KBQAgent, question: str) -> bool:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(f"usage: python {sys.argv[0]} INDEX QUESTIONS ANSWERS")
     try:
         print(main(*map(Path, sys.argv[1:])), "answers")
     except KBQAError as error:

@@ -26,6 +26,8 @@ def main(index: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.exit(f"usage: python {sys.argv[0]} [INDEX]")
     if sys.argv[1:]:
         main(Path(sys.argv[1]))
     else:

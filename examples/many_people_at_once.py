@@ -28,4 +28,6 @@ async def main(index: Path, n_people: int = 100) -> Counter[str | None]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} INDEX")
     print(asyncio.run(main(Path(sys.argv[1]))))

@@ -139,7 +139,7 @@ def _unshown(answer: Answer) -> str:
 
 
 def candidate_to_line(candidate: Candidate) -> str:
-    """Tell a candidate in a line: its probability, and its first triple."""
+    """Tell a candidate in a line: its probability, and its first triple, or all of the path of a chain."""
     if not candidate.evidence:
         return f"  {candidate.score:5.1%}  {_shown(candidate.answer)}  ({CORRECTED})"
     return f"  {candidate.score:5.1%}  " + " -> ".join(map(_fact, path_to(candidate)))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,18 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
 def test_many_people_ask_at_once(folder):
     heard = asyncio.run(example("many_people_at_once.py")["main"](folder / "my-index", 20))
     assert heard == {"欧元": 16, "日元": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("batch_over_a_file.py", [], "INDEX QUESTIONS ANSWERS"),
+        ("batch_over_a_file.py", ["my-index"], "INDEX QUESTIONS ANSWERS"),
+        ("many_people_at_once.py", [], "INDEX"),
+        ("conversation.py", ["a", "b"], "[INDEX]"),
+    ],
+)
+def test_a_program_says_which_arguments_it_takes(monkeypatch, name, given, expected):
+    monkeypatch.setattr(sys, "argv", [f"examples/{name}", *given])
+    with pytest.raises(SystemExit, match=rf"^usage: python \S*examples/{re.escape(f'{name} {expected}')}$"):
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
