@@ -36,17 +36,18 @@ def history_file(chosen: str | None) -> Path | None:
 
 def converse(chat: Chat, history: Path | None) -> None:
     """Answer line after line until the input ends; Ctrl-C stops an answer, Ctrl-D leaves."""
+    from kbqa_agent.legible import legible
     from kbqa_agent.streaming import Piece
     from kbqa_agent.types import Answer
 
     for line in _typed(chat, history) if sys.stdin.isatty() else sys.stdin:
         try:
             if line.strip().startswith("/"):
-                click.echo(chat.do(line))
+                click.echo(legible(chat.do(line)))
             elif line.strip():
                 for event in chat.ask(line.strip()):
                     if isinstance(event, Piece):
-                        click.echo(click.style(event.text, dim=True), nl=False)
+                        click.echo(click.style(legible(event.text), dim=True), nl=False)
                     elif isinstance(event, Answer):
                         _show(chat, event)
         except KBQAError as error:
@@ -61,9 +62,10 @@ def converse(chat: Chat, history: Path | None) -> None:
 
 def _show(chat: Chat, answer: Any) -> None:
     from kbqa_agent.answer_forms import answer_to_text
+    from kbqa_agent.legible import legible
 
     if understood := chat.understood():
-        click.secho(f"  = {understood}", dim=True)
+        click.secho(legible(f"  = {understood}"), dim=True)
     first, *others = answer_to_text(answer).splitlines()
     click.secho(first, bold=True)
     for line in others:
