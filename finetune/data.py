@@ -212,7 +212,8 @@ def collate(rows: Sequence[TokenRow]) -> dict[str, Any]:
         shared = (blocks == 0)[:, None, None, :]
         causal = torch.ones((longest, longest), dtype=torch.bool).tril()
         batch["attention_mask"] = causal & (same | shared)
-        batch["position_ids"] = batch["attention_mask"].sum(-1)[:, 0] - 1
+        # Padding stands at the beginning: counted on, it would pass the end of a table of learnt positions.
+        batch["position_ids"] = (batch["attention_mask"].sum(-1)[:, 0] - 1).masked_fill(blocks == PADDING_BLOCK, 0)
     return batch
 
 

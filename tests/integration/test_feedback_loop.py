@@ -14,8 +14,8 @@ from click.testing import CliRunner
 import cli
 from finetune.preferences import read_preferences
 from kb_index import build_index
-from kbqa_agent.qa_data import read_questions
-from kbqa_agent.sample import sample_triples
+from kbqa_agent.qa_data import read_questions, write_nlpcc
+from kbqa_agent.sample import sample_test, sample_triples
 
 DOCS = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^kbqa (.*)$", DOCS.split("```console\n")[1].split("```")[0], re.MULTILINE)
@@ -27,6 +27,8 @@ def test_the_whole_loop(tiny_models: dict[str, Path], tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     shutil.copy(sample_triples(), "facts.kb")
     shutil.copytree(tiny_models["llama"], "my-model")
+    others = [e for e in read_questions(sample_test()) if e.triple is not None][:4]
+    write_nlpcc(others, Path("others.nlpcc"))
     printed = []
     for command in COMMANDS:
         result = CliRunner().invoke(cli.main, shlex.split(command))

@@ -144,6 +144,7 @@ def test_each_question_of_a_row_sees_the_triples_and_itself_only():
     assert sees[1, 0, 8].nonzero().flatten().tolist() == list(range(9))
     assert batch["position_ids"][0].tolist() == [*range(13), *range(3, 13)]
     assert batch["position_ids"][1, :9].tolist() == list(range(9))
+    assert set(batch["position_ids"][1, 9:].tolist()) == {0}  # padding must not pass the end of learnt positions
 
 
 def test_pairs_that_do_not_fit_are_left_out():
