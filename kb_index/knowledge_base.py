@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from copy import copy
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.closing import Closing
 from kb_index.encoder import Encoder
 from kb_index.manifest import Manifest, read_manifest
 from kb_index.normalize import normalize_attribute, normalize_name
@@ -24,7 +24,7 @@ from kb_index.view import View, open_view
 __all__ = ["KnowledgeBase"]
 
 
-class KnowledgeBase:
+class KnowledgeBase(Closing):
     """An open index; safe to use from several threads, and a context manager that closes it.
 
     It shows the index as it was when it was opened, whatever updates come after, until it is reopened.
@@ -62,14 +62,6 @@ class KnowledgeBase:
         It shares the open files: close the original only.
         """
         return copy(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the files; the object cannot be used after that."""

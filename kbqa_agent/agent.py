@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -150,14 +149,6 @@ class KBQAgent(AsyncTwins):
         before, self._feedback = self._feedback, open_effect(feedback, self.config.min_confidence)
         if before is not None:
             before.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def ask(self, question: str, dialogue: Dialogue | None = None) -> Answer:
         """Answer a question; with a dialogue, read it as a follow-up where that makes more sense, and remember it.

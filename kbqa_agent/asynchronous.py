@@ -7,11 +7,12 @@ itself, and nothing after it is begun. A question of a dialogue that has begun b
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
+from kb_index.closing import Closing
 from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.streaming import Event
@@ -22,7 +23,7 @@ __all__ = ["AsyncTwins"]
 T = TypeVar("T")
 
 
-class AsyncTwins(ABC):
+class AsyncTwins(Closing):
     """Gives who can answer in threads what can be awaited."""
 
     @abstractmethod
@@ -36,10 +37,6 @@ class AsyncTwins(ABC):
     @abstractmethod
     def stream(self, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
         """Answer a question, and tell what is known earlier."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give back what is open."""
 
     async def aask(self, question: str, dialogue: Dialogue | None = None) -> Answer:
         """Await what `ask` gives; a dialogue gets the turn even if the task is cancelled. Raises: as `ask`."""

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection, IntegrityError, Row
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
+from kb_index.closing import Closing
 from kb_index.errors import FeedbackError
 from kbqa_agent.answer_codec import candidates_from_rows, candidates_to_rows, mentions_from_rows, mentions_to_rows
 from kbqa_agent.feedback_checks import checked, checked_user
@@ -89,7 +89,7 @@ def feedback_for(index: Path, chosen: str | None) -> Path | None:
     return beside if beside.exists() else None
 
 
-class FeedbackStore:
+class FeedbackStore(Closing):
     """An open file of feedback; `create` makes one that is not there.
 
     Raises: FeedbackFileError when it is missing, no database, another program's, or of another version; StorageError.
@@ -101,14 +101,6 @@ class FeedbackStore:
         self._connection.row_factory = Row
         self._lock = threading.RLock()
         self._n_written = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; the object cannot be used after that."""
