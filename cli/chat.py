@@ -109,7 +109,7 @@ def _completer(kb: KnowledgeBase) -> Completer:
     class Names(Completer):
         """Commands after a slash, and the names of entities that begin as the text before the cursor ends."""
 
-        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
+        def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002 - the base class's
             text = document.text_before_cursor
             if text.startswith("/"):
                 return [Completion(name, -len(text)) for name in COMMANDS if name.startswith(text)]

@@ -198,11 +198,10 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
     """  # noqa: D301 - click's mark
     from cli.chat import converse, history_file
     from kbqa_agent.chatting import Chat
-    from kbqa_agent.feedback import feedback_beside, feedback_for
+    from kbqa_agent.feedback import feedback_beside
 
     kept = None if feedback == "none" else Path(feedback or feedback_beside(index))
-    is_there = kept is not None and kept.exists()
-    counts = feedback_for(index, feedback) if is_there else None
+    counts = kept if kept is not None and kept.exists() else None
     with open_agent(index, feedback=counts, **options) as agent, _settled(agent):
         converse(Chat(agent, kept, user), history_file(history))
 

@@ -211,14 +211,11 @@ class KBQAgent(AsyncTwins):
         Raises: FeedbackError when the agent has no store, or the feedback cannot be taken; FeedbackFileError,
         StorageError.
         """
-        if self._feedback is None:
-            raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
-        now = self.as_of_now()
-        ranked = now.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
-        prompt = now._prompt(answer.question, ranked)
+        store, now = self._store, self.as_of_now()
+        prompt = now.prompt(answer.question, now.rank_again(answer))
         question = told_apart(answer.question, answer.meant)
         given = Feedback(question, answer.text, rating, correction, comment)
-        return self._feedback.store.add(given, shown_of(answer, prompt, self.generator, now.kb.manifest), user)
+        return store.add(given, shown_of(answer, prompt, self.generator, now.kb.manifest), user)
 
     @property
     def keeps_feedback(self) -> bool:
@@ -230,9 +227,13 @@ class KBQAgent(AsyncTwins):
 
         Raises: FeedbackError when there is none, or it was undone before, or the agent keeps none; FeedbackFileError.
         """
+        self._store.undo(number, user)
+
+    @property
+    def _store(self) -> FeedbackStore:
         if self._feedback is None:
             raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
-        self._feedback.store.undo(number, user)
+        return self._feedback.store
 
     def best_triples(self, question: str, n: int) -> list[Triple]:
         """The `n` triples that most probably answer a question, those of one subject together."""
@@ -248,7 +249,7 @@ class KBQAgent(AsyncTwins):
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
         ranked = self.as_of_now().rank_many([question])[0]
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
-        return found, self._likelihoods(self._prompt(question, ranked), found, self.generator)
+        return found, self._likelihoods(self.prompt(question, ranked), found, self.generator)
 
     def resolve(self, question: str, dialogue: Dialogue | None = None) -> Resolved:
         """The whole question that is meant in a dialogue: worded plainly, and answered most probably by the ranker.
@@ -258,7 +259,7 @@ class KBQAgent(AsyncTwins):
         readings = dialogue.readings(self.kb, question) if dialogue is not None else [Reading(question, 1.0)]
         if self.config.closed_book:
             return Resolved(max(readings, key=lambda r: r.weight).question, None)
-        ranked = rank_many(self.kb, self.ranker, [r.question for r in readings], [r.entity_id for r in readings])
+        ranked = self.rank_many([r.question for r in readings], [r.entity_id for r in readings])
         if len(readings) == 1:
             return Resolved(readings[0].question, ranked[0])
         alone = copy(self)
@@ -284,7 +285,7 @@ class KBQAgent(AsyncTwins):
     def _answer(self, question: str, hops_left: int = MAX_HOPS) -> Answer:
         """Run the pipeline for a question that stands for itself."""
         now = self.as_of_now()
-        return now.decide(question, rank_many(now.kb, now.ranker, [question])[0], hops_left)
+        return now.decide(question, now.rank_many([question])[0], hops_left)
 
     def rank_many(self, questions: Sequence[str], meant: Sequence[int | None] | None = None) -> list[Ranked]:
         """The first half of the pipeline: link, retrieve and rank, for several questions together.
@@ -292,6 +293,10 @@ class KBQAgent(AsyncTwins):
         `meant` holds for each the id of the entity that its name means, None where that is open.
         """
         return rank_many(self.kb, self.ranker, questions, meant)
+
+    def rank_again(self, answer: Answer) -> Ranked:
+        """What is ranked for the question of an answer, about the entity that its name was taken to mean."""
+        return self.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
 
     def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS) -> Answer:
         """The second half of the pipeline: from the ranked triples of a question to its answer."""
@@ -303,7 +308,7 @@ class KBQAgent(AsyncTwins):
             return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
         if self.generator is not None and found and self._consults_generator(found):
-            prompt = self._prompt(question, ranked)
+            prompt = self.prompt(question, ranked)
             found = self._judged(prompt, found, self.generator)
             clock.lap("score")
             if self.config.free_text:
@@ -369,7 +374,8 @@ class KBQAgent(AsyncTwins):
         filled = {t.id: t for t in triples}
         return [Candidate(c.answer, c.score, tuple(filled[t.id] for t in c.evidence)) for c in candidates]
 
-    def _prompt(self, question: str, ranked: Ranked) -> str:
+    def prompt(self, question: str, ranked: Ranked) -> str:
+        """The prompt that the generator gets: the question under the best of its triples."""
         best = best_triples(ranked.triples, ranked.probabilities, self.config.prompt_triples)
         return answer_prompt(question, best)
 

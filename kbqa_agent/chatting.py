@@ -92,7 +92,7 @@ class Chat:
 
     def _rate(self, rating: Rating, comment: str, correction: str | None = None) -> str:
         answer = self.last
-        if self.agent.keeps_feedback is False:
+        if not self.agent.keeps_feedback:
             if self._feedback is None:
                 raise InputError("feedback is switched off; start the chat without --feedback none")
             self.agent.use_feedback(self._feedback)

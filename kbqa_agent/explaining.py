@@ -227,7 +227,7 @@ def _decided(
     agent: KBQAgent, answer: Answer, pair: tuple[Candidate, Candidate]
 ) -> tuple[Decider | None, tuple[Reason, ...]]:
     """What put the first of two candidates before the other, and the ranker's reasons where it did."""
-    ranked = agent.rank_many([answer.question], [answer.meant.id if answer.meant else None])[0]
+    ranked = agent.rank_again(answer)
     turned = agent.keeps_feedback and _first(agent.without_feedback().decide(answer.question, ranked)) != pair[0].answer
     if turned or not pair[1].evidence:
         return "feedback" if turned else None, ()

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from kb_index.knowledge_base import KnowledgeBase
-from kb_index.normalize import QUOTES, normalize_attribute, normalize_name
+from kb_index.normalize import QUOTES, normalize_name
 from kb_index.types import Triple
 from kbqa_agent.anaphora import Anaphor, find, role_at_start, substituted
 from kbqa_agent.choosing import by_description, by_number
@@ -303,7 +303,7 @@ def _about(context: _Context, referent: Referent, rest: str) -> Reading:
     elif ASKING.search(rest):
         text = _joined(referent.name, rest) or rest
     else:
-        text = _attribute_of(referent.name, MORE.sub("", LESS.sub("", rest)))
+        text = _attribute_of(referent.name, _without_marks(rest))
     return Reading(_whole(text, referent.name), SAID_PLAINLY, referent.entity_id)
 
 
@@ -311,6 +311,11 @@ def _cut(kb: KnowledgeBase, asked: str) -> str:
     """What is left of a text without the words that show that something is left out: 那出版社呢."""
     rest = MORE.sub("", asked)
     return rest if kb.entities_named(rest) else LESS.sub("", rest)  # 那英 is a name
+
+
+def _without_marks(text: str) -> str:
+    """The same of a text that is no name."""
+    return MORE.sub("", LESS.sub("", text))
 
 
 def _leaves_out(kb: KnowledgeBase, asked: str) -> bool:
@@ -339,10 +344,9 @@ def _has_own_name(context: _Context, question: str) -> bool:
     return any(len(text) > 1 and not STARTS_VERBAL.match(text) and not _pairs(text) & _pairs(known) for text in names)
 
 
-def _attributes_of(context: _Context) -> list[str]:
+def _attributes_of(context: _Context) -> set[str]:
     """The attributes of what the last turns were about, as far as it is known by its id."""
-    ids = {r.entity_id for r in context.known if r.entity_id is not None}
-    return list({normalize_attribute(t.predicate) for t in context.kb.triples_of(sorted(ids))})
+    return {a for r in context.known if r.entity_id is not None for a in r.attributes}
 
 
 def _pairs(text: str) -> set[str]:
@@ -370,7 +374,7 @@ def _attribute_of(name: str, attribute: str) -> str:
 def _whole(text: str, name: str) -> str:
     """A resolved text as a question, 姚明的妻子呢 as 姚明的妻子是什么？."""
     text = PARTICLES.sub("", _after(OPENING, text))
-    rest = MORE.sub("", LESS.sub("", text))
+    rest = _without_marks(text)
     if ASKING.search(rest) or rest == name or not rest.startswith(name):
         return text
     attribute = rest[len(name) :].removeprefix("的").removeprefix("'s").strip()

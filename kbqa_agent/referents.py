@@ -63,6 +63,8 @@ class Referent(NamedTuple):
     asked: str = ""
     sorts: frozenset[Sort] = frozenset()
     gender: Gender | None = None
+    attributes: frozenset[str] = frozenset()
+    """The normalised attributes of the entity, or of all of its name where it is not known by its id."""
 
 
 def referents(kb: KnowledgeBase, turns: Sequence[Turn]) -> list[Referent]:
@@ -146,12 +148,13 @@ def _described(kb: KnowledgeBase, referent: Referent) -> Referent:
     """Add of what sort an entity is, and of which gender, as far as its triples tell."""
     ids = [referent.entity_id] if referent.entity_id is not None else None
     triples = kb.triples_of(ids or [e.id for e in kb.entities_named(referent.name)[:MOST_HOMONYMS]])
-    attributes = {normalize_attribute(t.predicate).replace(" ", "") for t in triples}
+    attributes = frozenset(normalize_attribute(t.predicate) for t in triples)
     sorts: set[Sort] = {"person"} if attributes & OF_PERSONS else set()
     sorts |= {"place"} if attributes & OF_PLACES else set()
     if attributes and not sorts:
         sorts = {"thing"}
-    return referent._replace(sorts=frozenset(sorts), gender=_gender(triples, referent.asked) or referent.gender)
+    gender = _gender(triples, referent.asked) or referent.gender
+    return referent._replace(sorts=frozenset(sorts), gender=gender, attributes=attributes)
 
 
 def _gender(triples: Sequence[Triple], asked: str) -> Gender | None:

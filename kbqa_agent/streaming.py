@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from copy import copy
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from kbqa_agent.candidates import best_triples, candidates_of, mentions_of
+from kbqa_agent.candidates import candidates_of, mentions_of
 from kbqa_agent.daemons import DaemonExecutor
-from kbqa_agent.prompts import answer_prompt, closed_book_prompt
+from kbqa_agent.prompts import closed_book_prompt
 from kbqa_agent.ranked import Ranked
 from kbqa_agent.types import Answer, Candidate, ConcurrentGenerator, EntityMention, Generator, StreamingGenerator
 
 if TYPE_CHECKING:
-    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.agent import KBQAgent, Resolved
     from kbqa_agent.dialogue import Dialogue
 
 __all__ = ["Event", "Piece", "Shortlist", "stream"]
@@ -50,14 +50,9 @@ def stream(agent: KBQAgent, question: str, dialogue: Dialogue | None = None) -> 
     """Answer a question, and tell what is known earlier. Where nobody waits for more, the generator stops."""
     now = agent.as_of_now()
     resolved = now.resolve(question, dialogue)
-    if resolved.ranked is None:
-        prompt = closed_book_prompt(resolved.question)
-    else:
-        ranked = resolved.ranked
-        yield _shortlist(now, ranked)
-        best = best_triples(ranked.triples, ranked.probabilities, now.config.prompt_triples)
-        prompt = answer_prompt(resolved.question, best)
-    for event in _written(now, prompt, lambda telling: telling.answer_to(resolved)):
+    if resolved.ranked is not None:
+        yield _shortlist(now, resolved.ranked)
+    for event in _written(now, resolved):
         yield now.remember(question, resolved, event, dialogue) if isinstance(event, Answer) else event
 
 
@@ -66,11 +61,13 @@ def _shortlist(agent: KBQAgent, ranked: Ranked) -> Shortlist:
     return Shortlist(mentions_of(ranked.mentions, found), tuple(found))
 
 
-def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer]) -> Iterator[Piece | Answer]:
-    """Let a thread answer with a generator that tells each piece of what it writes for a prompt."""
+def _written(agent: KBQAgent, resolved: Resolved) -> Iterator[Piece | Answer]:
+    """Let a thread answer with a generator that tells each piece of what it writes for the question's prompt."""
     if agent.generator is None or not (agent.config.free_text or agent.config.closed_book):
-        yield answer(agent)
+        yield agent.answer_to(resolved)
         return
+    question, ranked = resolved.question, resolved.ranked
+    prompt = closed_book_prompt(question) if ranked is None else agent.prompt(question, ranked)
     told: SimpleQueue[Piece | None] = SimpleQueue()
     unwanted = Flag()
     telling = copy(agent)
@@ -78,7 +75,7 @@ def _written(agent: KBQAgent, prompt: str, answer: Callable[[KBQAgent], Answer])
     telling.generator = kind(agent.generator, prompt, told, unwanted)
     pool = DaemonExecutor("kbqa-stream")
     try:
-        found = pool.submit(answer, telling)
+        found = pool.submit(telling.answer_to, resolved)
         found.add_done_callback(lambda _: told.put(None))
         yield from iter(told.get, None)
         yield found.result()
