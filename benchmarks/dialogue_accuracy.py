@@ -15,17 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from recording import record
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.normalize import normalize_attribute
@@ -35,7 +31,6 @@ from kbqa_agent.qa_data import comparable
 from kbqa_agent.silence import choices_of
 from kbqa_agent.types import Answer
 
-RESULTS = Path(__file__).parent / "results" / "dialogues.json"
 SAMPLES = 2000
 
 
@@ -73,19 +68,8 @@ def main() -> None:
     for name, row in files.items():
         print(f"{name}: {row}")
     if args.record:
-        row = {
-            "command": " ".join(["python", *sys.argv]),
-            "commit": subprocess.run(
-                ["git", "describe", "--always", "--abbrev=40", "--dirty"], check=True, capture_output=True, text=True
-            ).stdout.strip(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            "data": ", ".join(f.name for f in args.files),
-            "n_dialogues": len(dialogues),
-            "kinds": table,
-            "files": files,
-        }
-        RESULTS.write_text(json.dumps(row, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        figures = {"n_dialogues": len(dialogues), "kinds": table, "files": files}
+        record("dialogues", figures, ", ".join(f.name for f in args.files))
 
 
 def judge(agent: KBQAgent, dialogue: dict[str, Any], show: bool) -> list[Judged]:

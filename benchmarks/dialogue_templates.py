@@ -121,8 +121,7 @@ def _pool(kb: KnowledgeBase, rng: np.random.Generator) -> list[Known]:
             and len(kb.entities_named(name)) == 1
         ):
             found.append(Known(entity, name, sort, asked))
-    rng.shuffle(found)  # type: ignore[arg-type]
-    return found
+    return [found[i] for i in rng.permutation(len(found)).tolist()]
 
 
 def _turn(kind: str, say: str, known: Known, attribute: str) -> Turn:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from kb_index import build_index
-from kbqa_agent import Dialogue, KBQAgent
+from kbqa_agent import KBQAgent
 from kbqa_agent.sample import sample_triples
-from kbqa_agent.silence import choices_of
 
 DIALOGUES = Path(__file__).parents[2] / "benchmarks" / "dialogues"
 
@@ -23,31 +24,21 @@ def agent(tmp_path_factory: pytest.TempPathFactory):
         yield opened
 
 
-def is_right(agent: KBQAgent, turn: dict, answer) -> bool:
-    if turn["kind"] == "ask-back":
-        return bool({c.triple.subject for c in choices_of(answer)} & {subject for subject, _ in turn["gold"]})
-    gold = {tuple(pair) for pair in turn["gold"]}
-    named = [e.id for subject, _ in gold for e in agent.kb.entities_named(subject)]
-    return answer.text in {
-        t.object for t in agent.kb.triples_of(sorted(set(named))) if (t.subject, t.predicate) in gold
-    }
+@pytest.fixture
+def measuring(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The program that measures all dialogues."""
+    monkeypatch.syspath_prepend(str(DIALOGUES.parent))
+    return import_module("dialogue_accuracy")
 
 
-def test_most_turns_are_answered_rightly_and_few_would_be_alone(agent: KBQAgent) -> None:
-    """benchmarks/dialogue_accuracy.py measures all of them; alone, no follow-up is understood."""
+def test_most_turns_are_answered_rightly_and_few_would_be_alone(agent: KBQAgent, measuring: ModuleType) -> None:
     lines = (DIALOGUES / "by-hand-dev.jsonl").read_text(encoding="utf-8").splitlines()
     dialogues = [d for d in map(json.loads, lines) if d["kb"] == "sample"]
     assert len(dialogues) == 40
-    in_dialogue, alone = [], []
-    for dialogue in dialogues:
-        state = Dialogue()
-        for turn in dialogue["turns"]:
-            right = is_right(agent, turn, agent.ask(turn["say"], state))
-            if turn["kind"] not in ("first", "topic"):
-                in_dialogue.append(right)
-                alone.append(is_right(agent, turn, agent.ask(turn["say"])))
-    assert sum(in_dialogue) / len(in_dialogue) > 0.8
-    assert sum(alone) / len(alone) < 0.3
+    judged = [turn for dialogue in dialogues for turn in measuring.judge(agent, dialogue, show=False)]
+    followed = [turn for turn in judged if turn.kind not in ("first", "topic")]
+    assert sum(turn.in_dialogue for turn in followed) / len(followed) > 0.8
+    assert sum(turn.alone for turn in followed) / len(followed) < 0.3
 
 
 def test_ids_are_unique_and_every_gold_triple_of_the_sample_is_there(agent: KBQAgent) -> None:

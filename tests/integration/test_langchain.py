@@ -366,21 +366,24 @@ class TestChatModel:
         assert "".join(chunk.content for chunk in model.stream(prompt)) == generator.generate([prompt], 8)[0]
 
 
+def in_a_new_process(program, fails=False):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=not fails,
+    )
+
+
 @pytest.mark.parametrize(
     ("missing", "named"),
     [("langchain_core", "KBQARetriever"), ("langgraph", "plan_answer"), ("langchain", "plan_answer")],
 )
 def test_without_the_extra_it_is_told_once_how_to_get_it(missing, named):
     program = f"import sys; sys.modules[{missing!r}] = None; from kbqa_agent.langchain import {named}"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    last = done.stderr.strip().splitlines()[-1]
+    last = in_a_new_process(program, fails=True).stderr.strip().splitlines()[-1]
     assert last.startswith("kb_index.errors.MissingExtraError: ")
     assert last.endswith(" is not installed, and this needs it; run: pip install 'kbqa[langchain]'")
 
@@ -391,12 +394,4 @@ def test_nothing_of_langchain_is_imported_before_it_is_named():
         "from kbqa_agent.langchain import LangChainGenerator; "
         "print([m for m in sys.modules if m.startswith(('langchain', 'langgraph', 'pydantic'))])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert done.stdout == "[]\n"
+    assert in_a_new_process(program).stdout == "[]\n"

@@ -245,20 +245,18 @@ def test_a_gradient_that_is_no_number_stops_before_the_weights_are_lost(tiny_mod
     assert not (tmp_path / "reward.json").exists()
 
 
-def test_full_memory_names_the_setting_to_lower(tiny_models, tmp_path, monkeypatch):
-    def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+def memory_is_full(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
-    monkeypatch.setattr(reward_trainer, "rewards_of", full)
+
+def test_full_memory_names_the_setting_to_lower(tiny_models, tmp_path, monkeypatch):
+    monkeypatch.setattr(reward_trainer, "rewards_of", memory_is_full)
     with pytest.raises(TrainingError, match=r"^out of memory; lower --rows-at-once \(now 2\) or --max-tokens"):
         train(tiny_models["gpt2"], tmp_path)
 
 
 def test_a_base_that_memory_does_not_hold_is_named_with_what_helps(tiny_models, tmp_path, monkeypatch):
-    def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
-
-    monkeypatch.setattr(reward, "open_reward_base", full)
+    monkeypatch.setattr(reward, "open_reward_base", memory_is_full)
     with pytest.raises(TrainingError, match=r"^out of memory; choose a smaller model$"):
         train(tiny_models["gpt2"], tmp_path)
 
