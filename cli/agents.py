@@ -21,9 +21,10 @@ def open_agent(
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
 
-    answerable = options.pop("answerable", None)
+    answerable, ranker = options.pop("answerable", None), options.pop("ranker", None)
     if options["closed_book"]:
         options["generator"] = "always"
     if answerable is not None:
         options["answerable_share"] = answerable
-    return KBQAgent.open(index, model=model, adapter=adapter, config=AgentConfig(**options), feedback=feedback)
+    config = AgentConfig(**options)
+    return KBQAgent.open(index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)

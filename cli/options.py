@@ -46,6 +46,7 @@ def generator_options(command: Any) -> Any:
         ),
         click.option("--adapter", help="LoRA adapter folder; 'none' for the bare model."),
         click.option("--generator", type=uses, default="unsure", show_default=True, help="When to ask the model."),
+        click.option("--ranker", help="Ranker folder; 'lexical': by shared characters; default: the index's."),
         click.option("--closed-book", is_flag=True, help="Let the generator answer from memory, without triples."),
         click.option("--free-text", is_flag=True, help="Let the generator write; what no triple backs is marked."),
         click.option(

@@ -30,7 +30,8 @@ from kbqa_agent.feedback_texts import told_apart
 from kbqa_agent.follow_ups import Reading
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
 from kbqa_agent.ranked import Clock, Ranked, rank_many
-from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, load_ranker, weigh
+from kbqa_agent.rankers import open_ranker
+from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, weigh
 from kbqa_agent.several import asks_for_several, gathered, values_of
 from kbqa_agent.silence import asking_back, likelihood
 from kbqa_agent.types import (
@@ -96,12 +97,14 @@ class KBQAgent(AsyncTwins):
         adapter: str | Path | None = None,
         config: AgentConfig | None = None,
         feedback: FeedbackStore | str | Path | None = None,
+        ranker: Ranker | str | Path | None = None,
     ) -> KBQAgent:
-        """Open an index folder with its ranker, a generator, and people's feedback.
+        """Open an index folder with a ranker, a generator, and people's feedback.
 
         `model` is a Hugging Face name, a folder, a GGUF file, a model behind a server as `openai:URL#NAME`, or a
         generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no
-        generator. `feedback` is as in `use_feedback`.
+        generator. `feedback` is as in `use_feedback`. `ranker` is a folder, "lexical" (the baseline without training) or
+        a ranker; None is the index's own, or the shipped one.
 
         Raises: InputError, IndexFolderError, ModelError, MissingExtraError, FeedbackFileError, StorageError.
         """
@@ -117,11 +120,16 @@ class KBQAgent(AsyncTwins):
             raise InputError(f"index {index!r}: expected the path of an index folder")
         kb = KnowledgeBase.open(index)
         try:
-            ranker = load_ranker(kb).expecting(config.answerable_share)
+            ranks = open_ranker(kb, ranker)
             wanted = model != "none" and config.generator != "never" and (model is not None or embedded_is_installed())
             generator = open_generator(model, adapter) if wanted else None
-            weight = ranker.calibration.likelihood_weight
-            agent = cls(kb, ranker, generator, config.for_risk(ranker.threshold), weight)
+            weight = LIKELIHOOD_WEIGHT
+            if isinstance(ranks, TrainedRanker):
+                ranks, weight = ranks.expecting(config.answerable_share), ranks.calibration.likelihood_weight
+                config = config.for_risk(ranks.threshold)
+            elif config.max_risk is not None:
+                raise InputError(f"max_risk={config.max_risk}: only a trained ranker knows the risk of a confidence")
+            agent = cls(kb, ranks, generator, config, weight)
             agent.use_feedback(feedback)
         except BaseException:
             kb.close()
