@@ -103,7 +103,7 @@ class KBQAgent(AsyncTwins):
 
         `model` is a Hugging Face name, a folder, a GGUF file, a model behind a server as `openai:URL#NAME`, or a
         generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no
-        generator. `feedback` is as in `use_feedback`. `ranker` is a folder, "lexical" (the baseline without training) or
+        generator. `feedback` is as in `use_feedback`. `ranker` is a folder, "lexical" (a baseline without training) or
         a ranker; None is the index's own, or the shipped one.
 
         Raises: InputError, IndexFolderError, ModelError, MissingExtraError, FeedbackFileError, StorageError.
