@@ -243,8 +243,8 @@ def evaluate(index: Path, questions: Path, format_: str, out: Path, feedback: st
         name = agent.generator.name if agent.generator else "none"
         adapter = getattr(agent.generator, "adapter", None)
         system = SystemInfo(name, adapter, str(index), feedback=str(used) if used else None)
-        report = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
-    click.echo(report_markdown(report))
+        found = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
+    click.echo(report_markdown(found.report))
 
 
 main.add_command(finetune)

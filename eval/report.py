@@ -27,7 +27,8 @@ _NOWHERE = (math.nan, math.nan)
 class SystemInfo:
     """What was measured: names or folders as the caller gave them, and the versions that ran.
 
-    `feedback` is the file of people's feedback that counted, None without one.
+    `feedback` is the file of people's feedback that counted, None without one. `key` tells whether another evaluation
+    asks for the same answers (`eval.identity`), `rows_sha256` whether per_question.jsonl is the one of this report.
     """
 
     model: str | None = None
@@ -36,6 +37,8 @@ class SystemInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     feedback: str | None = None
+    key: str | None = None
+    rows_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

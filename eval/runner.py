@@ -1,65 +1,49 @@
 """Ask every question of a file and write down everything: rows, predictions, report and pictures.
 
-Questions are asked together (`ask_many`), but for those that are asked without what they ask for, and written in the
-file's order. An interrupted evaluation leaves no half-written file.
+An evaluation that is killed goes on where it was, and leaves no half-written file. All figures are computed from the
+rows as they are written.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
-from tqdm import tqdm
 
-from eval.ceiling import HomonymLookup, oracle_rows
+from eval.asking import Evaluated, Seeing, ask_all
+from eval.ceiling import oracle_rows
 from eval.figures import Asked, calibration_of, confidence_figures, expectation_figures, means
+from eval.identity import answers_key
+from eval.journal import Journal
 from eval.metrics import question_scores, ranked_answers
 from eval.official import official_answers, write_predictions
 from eval.plots import write_plots
 from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
-from eval.unanswerable import GIVEN, Blinded, judge, silence_figures
+from eval.results import Evaluation, Row
+from eval.rows import answer_of, read_rows
+from eval.unanswerable import Blinded, judge, silence_figures
 from kb_index.atomic import check_replaceable, replacing_text
-from kb_index.errors import MissingExtraError, QuestionError, QuestionFileError
-from kbqa_agent.answer_forms import answer_to_json
+from kb_index.errors import InputError, MissingExtraError, QuestionFileError
+from kb_index.manifest import describe_file
+from kbqa_agent.agent import KBQAgent
 from kbqa_agent.qa_data import comparable, draw
-from kbqa_agent.types import Answer, QAExample
+from kbqa_agent.types import QAExample
 
-if TYPE_CHECKING:
-    from kbqa_agent.agent import KBQAgent
+__all__ = ["EvalOptions", "evaluate"]
 
-__all__ = ["EvalOptions", "Evaluated", "evaluate"]
-
-logger = logging.getLogger(__name__)
-
+ROWS, REPORT = "per_question.jsonl", "report.json"
 _MEASURING = ("kbqa", "numpy", "sacrebleu", "rouge-score")
 _LOOK_UPS = ("duckdb", "faiss-cpu", "lightgbm", "marisa-trie", "model2vec")
 _MODELS = ("torch", "transformers", "peft")
 _EXTRAS = {"sacrebleu": "sacrebleu", "rouge_score": "rouge-score", "matplotlib": "matplotlib"}
-
-
-class Evaluated(Protocol):
-    """What is evaluated: anything that answers questions from a knowledge base; for `unanswerable` a `KBQAgent`."""
-
-    @property
-    def kb(self) -> HomonymLookup:
-        """The knowledge base that the ceiling is computed over."""
-
-    def check(self, question: str) -> None:
-        """Find out whether a question can be asked. Raises: QuestionError."""
-
-    def ask_many(self, questions: Sequence[str]) -> Iterator[Answer]:
-        """Answer questions in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +51,8 @@ class EvalOptions:
     """How to evaluate: draw `limit` questions at random (all if None), with `seed`, and what to call the system.
 
     `unanswerable` asks a random half of them without what they ask for (`eval.unanswerable`). `expected_share` is the
-    share of answerable questions that the agent's confidences are said for, if there is one.
+    share of answerable questions that the agent's confidences are said for, if there is one. `reuse` reads the answers
+    that an evaluation of the same agent and questions left in the same folder, in place of asking.
     """
 
     limit: int | None = None
@@ -75,35 +60,60 @@ class EvalOptions:
     resamples: int = 1000
     unanswerable: bool = False
     expected_share: float | None = None
+    reuse: bool = False
     system: SystemInfo = SystemInfo()  # noqa: RUF009 - frozen, so the shared default cannot change
 
 
-def evaluate(agent: Evaluated, examples: Sequence[QAExample], out: Path, options: EvalOptions | None = None) -> Report:
+def evaluate(
+    agent: Evaluated, examples: Sequence[QAExample], out: Path, options: EvalOptions | None = None
+) -> Evaluation:
     """Ask the questions and write per_question.jsonl, predictions.nlpcc, report.json, report.md and plots/ into `out`.
 
-    Raises: QuestionFileError without a question, StorageError, MissingExtraError.
+    Of a `KBQAgent`, what an evaluation that was ended early has asked is not asked again.
+
+    Raises: QuestionFileError without a question, InputError, StorageError, MissingExtraError.
     """
     _require_extras()
-    check_replaceable(out, holds="per_question.jsonl")
+    if not Journal.is_in(out):
+        check_replaceable(out, holds=ROWS)
     options = options or EvalOptions()
     examples = draw(examples, options.limit, options.seed)
     if not examples:
         raise QuestionFileError("no question to evaluate; expected at least one, give a file that has some")
-    blinded = Blinded(cast("KBQAgent", agent), examples, options.seed) if options.unanswerable else None
-    examples = blinded.examples if blinded else examples
-    asked, seconds = _ask_all(blinded or _Seeing(agent), examples, out / "per_question.jsonl")
-    write_predictions(
-        examples, {e.id: a.handed_in for e, a in zip(examples, asked, strict=True)}, out / "predictions.nlpcc"
-    )
-    report = _report(agent, examples, asked, seconds, options)
+    key: str | None = None
+    seeing: Seeing | Blinded = Seeing(agent)
+    if isinstance(agent, KBQAgent):
+        key = answers_key(agent, examples, options.seed if options.unanswerable else None)
+        seeing = Blinded(agent, examples, options.seed) if options.unanswerable else seeing
+    elif options.unanswerable:
+        raise InputError("unanswerable questions are made for a KBQAgent only; leave them out")
+    examples = seeing.examples if isinstance(seeing, Blinded) else examples
+    rows, seconds = (_reused(out, key, examples) if options.reuse else None) or ask_all(seeing, examples, out, key)
+    asked = [_judged(e, seeing.kind(e), row) for e, row in zip(examples, rows, strict=True)]
+    with replacing_text(out / ROWS) as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    handed_in = {e.id: a.handed_in for e, a in zip(examples, asked, strict=True)}
+    write_predictions(examples, handed_in, out / "predictions.nlpcc")
+    system = replace(options.system, key=key, rows_sha256=describe_file(out / ROWS).sha256)
+    report = _report(agent, examples, asked, seconds, replace(options, system=system))
+    ranks = [a.rank for a, e in zip(asked, examples, strict=True) if e.answers]
+    write_plots(report, calibration_of(asked), ranks, out / "plots")
     write_report(report, out)
-    write_plots(
-        report,
-        calibration_of(asked),
-        [a.rank for a, e in zip(asked, examples, strict=True) if e.answers],
-        out / "plots",
-    )
-    return report
+    if key:
+        Journal(out, key).done()
+    return Evaluation(report, rows, np.array([a.scores for a in asked]))
+
+
+def _reused(out: Path, key: str | None, examples: Sequence[QAExample]) -> tuple[list[Row], float] | None:
+    """The rows that an evaluation with this key left whole, and their seconds; None where there are none."""
+    try:
+        report = json.loads((out / REPORT).read_text(encoding="utf-8"))
+        system = report["system"]
+        if key is None or system["key"] != key or system["rows_sha256"] != describe_file(out / ROWS).sha256:
+            return None
+        return read_rows(out / ROWS, examples), float(report["seconds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _require_extras() -> None:
@@ -113,61 +123,13 @@ def _require_extras() -> None:
             raise MissingExtraError("eval", package)
 
 
-class _Seeing:
-    """An agent that sees all of its knowledge base."""
-
-    def __init__(self, agent: Evaluated) -> None:
-        self.agent = agent
-
-    def kind(self, example: QAExample) -> str | None:
-        return None if example.answers else GIVEN
-
-    def ask_many(self, examples: Sequence[QAExample]) -> Iterator[Answer]:
-        return self.agent.ask_many([example.question for example in examples])
-
-
-def _ask_all(agent: Blinded | _Seeing, examples: Sequence[QAExample], path: Path) -> tuple[list[Asked], float]:
-    asked, seconds = [], 0.0
-    answers = _answers(agent, examples)
-    with replacing_text(path) as stream:
-        for example in tqdm(examples, desc="eval", unit="question", disable=None):
-            started = perf_counter()
-            answer = next(answers)
-            seconds += perf_counter() - started
-            kind = agent.kind(example)
-            removed = {"removed": kind} if isinstance(agent, Blinded) else {}
-            row = {"id": example.id, "gold": list(example.answers), **removed, **answer_to_json(answer)}
-            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-            asked.append(_asked(example, kind, answer))
-    return asked, seconds
-
-
-def _answers(agent: Blinded | _Seeing, examples: Sequence[QAExample]) -> Iterator[Answer]:
-    """Answer the examples in their order; a question that cannot be asked counts as unanswered."""
-    refused = {example.id: error for example in examples if (error := _refusal(agent, example))}
-    answers = agent.ask_many([example for example in examples if example.id not in refused])
-    for example in examples:
-        if error := refused.get(example.id):
-            logger.warning("id %s: %s; counted as unanswered", example.id, error)
-            yield Answer(example.question, None, 0.0, "no_entity", (), ())
-        else:
-            yield next(answers)
-
-
-def _refusal(agent: Blinded | _Seeing, example: QAExample) -> QuestionError | None:
-    try:
-        agent.agent.check(example.question)
-    except QuestionError as error:
-        return error
-    return None
-
-
-def _asked(example: QAExample, kind: str | None, answer: Answer) -> Asked:
+def _judged(example: QAExample, kind: str | None, row: Row) -> Asked:
+    answer = answer_of(row)
     return Asked(
         scores=question_scores(example, answer),
         handed_in=official_answers(answer),
-        confidence=float(answer.confidence),
-        total=min(1.0, sum(float(c.score) for c in answer.candidates)),
+        confidence=answer.confidence,
+        total=min(1.0, sum(c.score for c in answer.candidates)),
         abstained=answer.text is None,
         rank=first_rank(ranked_answers(answer), set(map(comparable, example.answers))),
         judged=judge(example, kind, answer),

@@ -54,7 +54,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "question": answer.question,
         "answer": answer.text,
         "values": list(answer.values),
-        "confidence": round(float(answer.confidence), 6),
+        "confidence": _significant(answer.confidence),
         "abstained": answer.abstained,
         "supported": answer.supported,
         "mentions": [mention_to_json(mention, meant) for mention in answer.mentions],
@@ -92,7 +92,12 @@ def mention_to_json(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
 def candidate_to_json(candidate: Candidate) -> dict[str, Any]:
     """Turn a candidate, with its evidence, into plain values."""
     evidence = [_triple(triple) for triple in candidate.evidence]
-    return {"answer": candidate.answer, "score": round(float(candidate.score), 6), "evidence": evidence}
+    return {"answer": candidate.answer, "score": _significant(candidate.score), "evidence": evidence}
+
+
+def _significant(probability: float) -> float:
+    """Keep six digits that mean something: of two improbable candidates the likelier one still comes first."""
+    return float(f"{probability:.6g}")
 
 
 def _triple(triple: Triple) -> dict[str, Any]:

@@ -6,6 +6,7 @@ opened in `causal_models`; likelihoods are in `scoring`, what is written in `dec
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -84,6 +85,20 @@ class HuggingFaceGenerator:
                 yield pool
         finally:
             torch.set_num_threads(n_threads)  # what a thread sets for itself, torch takes as the default of new ones
+
+    def fingerprint(self) -> str:
+        """The sha256 of the weights, with what is merged into them, and of how text becomes tokens."""
+        import torch
+
+        digest = hashlib.sha256()
+        for name, weights in self._model.state_dict().items():
+            digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}".encode())
+            digest.update(weights.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        tokenizer = self._tokenizer
+        fast = getattr(tokenizer, "backend_tokenizer", None)
+        digest.update((fast.to_str() if fast else str(sorted(tokenizer.get_vocab().items()))).encode())
+        digest.update((tokenizer.chat_template or "").encode())
+        return digest.hexdigest()
 
     def sample(
         self,

@@ -20,7 +20,7 @@ def test_the_default_ranker_answers_questions_that_nobody_trained_it_on(tmp_path
     build_index([DATA / "bench.kbqa.kb"], tmp_path / "index", progress=False)
     questions = read_questions(DATA / "nlpcc-iccpol-2016.kbqa.testing-data")
     with KBQAgent.open(tmp_path / "index", model="none") as agent:
-        report = evaluate(agent, questions, tmp_path / "report", EvalOptions(limit=600, seed=0))
+        report = evaluate(agent, questions, tmp_path / "report", EvalOptions(limit=600, seed=0)).report
     assert report.n_questions == 600
     assert report.metrics["mrr"] > 0.82
     assert report.metrics["f1"] > 0.76
