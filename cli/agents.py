@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
 
-__all__ = ["open_agent"]
+__all__ = ["open_agent", "settled"]
 
 
 def open_agent(
@@ -28,3 +31,17 @@ def open_agent(
         options["answerable_share"] = answerable
     config = AgentConfig(**options)
     return KBQAgent.open(index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
+
+
+@contextmanager
+def settled(agent: KBQAgent) -> Iterator[None]:
+    """Load first what a later question would wait for, and keep all that is loaded out of garbage collections.
+
+    Python would go through it again and again, tens of milliseconds each. Only a program may decide that, no library.
+    """
+    agent.kb.preload()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # what the process still holds at its end is freed in order only if it can be collected

@@ -6,18 +6,16 @@ can mend (one line that says how), 2 wrong usage. Heavy packages load inside the
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.agents import open_agent
+from cli.agents import open_agent, settled
 from cli.feedback import feedback
 from cli.groups import Commands
 from cli.options import (
@@ -32,7 +30,6 @@ from cli.options import (
 from cli.training import finetune
 
 if TYPE_CHECKING:
-    from kbqa_agent.agent import KBQAgent
     from kbqa_agent.explaining import Explanation
     from kbqa_agent.types import Answer
 
@@ -202,7 +199,7 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
 
     kept = None if feedback == "none" else Path(feedback or feedback_beside(index))
     counts = kept if kept is not None and kept.exists() else None
-    with open_agent(index, feedback=counts, **options) as agent, _settled(agent):
+    with open_agent(index, feedback=counts, **options) as agent, settled(agent):
         converse(Chat(agent, kept, user), history_file(history))
 
 
@@ -219,32 +216,49 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
     help="Hide from half of the questions what they ask for: test silence. --answerable is 0.5 then by default.",
 )
 @click.option("--feedback", metavar="FILE", help="Let people's feedback count; default: none, so reports compare.")
+@click.option(
+    "--systems", type=FILE, help="TOML file of systems: evaluate each, and compare them; see eval/systems.py."
+)
+@click.option("--fresh", is_flag=True, help="With --systems: ask again what an earlier evaluation has answers to.")
 @generator_options
-def evaluate(index: Path, questions: Path, format_: str, out: Path, feedback: str | None, **options: Any) -> None:
+def evaluate(
+    index: Path,
+    questions: Path,
+    format_: str,
+    out: Path,
+    systems: Path | None,
+    fresh: bool,
+    **options: Any,
+) -> None:
     """Ask every question of a file and report MRR, MAP, averaged F1, BLEU, ROUGE and their intervals.
 
+    An evaluation that was ended early goes on where it was.
+
+    \b
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
-    """
-    from eval.report import SystemInfo, report_markdown
-    from eval.runner import EvalOptions
-    from eval.runner import evaluate as run
-    from eval.unanswerable import ANSWERABLE
-    from kbqa_agent.feedback import feedback_for
+             kbqa eval --index my-index --questions test.nlpcc --out table --systems systems.toml
+    """  # noqa: D301 - click's mark
+    from cli.evaluation import evaluate_one, evaluate_several
     from kbqa_agent.qa_data import read_questions
 
-    if feedback is not None and feedback != "none" and options["unanswerable"]:
-        raise click.UsageError("--feedback knows what --unanswerable hides; leave one of them out.")
-    used = feedback_for(index, feedback or "none")
+    _check_evaluation(systems, fresh, **options)
     examples = read_questions(questions, format_)
-    chosen = {name: options.pop(name) for name in ("limit", "seed", "unanswerable")}
-    if chosen["unanswerable"] and options["answerable"] is None:
-        options["answerable"] = ANSWERABLE
-    with open_agent(index, feedback=used, **options) as agent, _settled(agent):
-        name = agent.generator.name if agent.generator else "none"
-        adapter = getattr(agent.generator, "adapter", None)
-        system = SystemInfo(name, adapter, str(index), feedback=str(used) if used else None)
-        found = run(agent, examples, out, EvalOptions(**chosen, expected_share=agent.expected_share, system=system))
-    click.echo(report_markdown(found.report))
+    if systems:
+        click.echo(evaluate_several(systems, index, examples, out, fresh, options))
+    else:
+        click.echo(evaluate_one(index, examples, out, options))
+
+
+def _check_evaluation(systems: Path | None, fresh: bool, feedback: str | None, unanswerable: bool, **_: Any) -> None:
+    counts = feedback is not None and feedback != "none"
+    problems = (
+        (counts and unanswerable, "--feedback knows what --unanswerable hides; leave one of them out."),
+        (counts and systems, "--feedback is for one system; leave out --systems"),
+        (fresh and not systems, "--fresh needs --systems"),
+    )
+    for is_wrong, text in problems:
+        if is_wrong:
+            raise click.UsageError(text)
 
 
 main.add_command(finetune)
@@ -274,20 +288,6 @@ def demo(out: Path, steps: int) -> None:
     click.echo("\n4. Evaluate on the sample's test questions.")
     _run("eval", "--questions", test, "--index", index, "--out", report)
     click.echo(f"Everything is in {out}/. Ask on: {sys.argv[0]} chat --index {index}")
-
-
-@contextmanager
-def _settled(agent: KBQAgent) -> Iterator[None]:
-    """Load first what a later question would wait for, and keep all that is loaded out of garbage collections.
-
-    Python would go through it again and again, tens of milliseconds each. Only a program may decide that, no library.
-    """
-    agent.kb.preload()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()  # what the process still holds at its end is freed in order only if it can be collected
 
 
 def _run(*arguments: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kb_index.atomic import replacing_text
 
-__all__ = ["Report", "SystemInfo", "report_markdown", "write_report"]
+__all__ = ["Report", "SystemInfo", "finite", "report_markdown", "write_report"]
 
 _NOT_THERE = {
     "triples": "answered though the gold triples were hidden",
@@ -27,7 +27,8 @@ _NOWHERE = (math.nan, math.nan)
 class SystemInfo:
     """What was measured: names or folders as the caller gave them, and the versions that ran.
 
-    `feedback` is the file of people's feedback that counted, None without one. `key` tells whether another evaluation
+    `feedback` is the file of people's feedback that counted, None without one. `ranker` is None where it is the
+    index's own, or the shipped one. `key` tells whether another evaluation
     asks for the same answers (`eval.identity`), `rows_sha256` whether per_question.jsonl is the one of this report.
     """
 
@@ -37,6 +38,7 @@ class SystemInfo:
     versions: Mapping[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     feedback: str | None = None
+    ranker: str | None = None
     key: str | None = None
     rows_sha256: str | None = None
 
@@ -70,7 +72,7 @@ def write_report(report: Report, out: Path) -> None:
     """Write `report.json` and `report.md` into `out`; a figure without a value is null. Raises: StorageError."""
     with replacing_text(out / "report.json") as stream:
         values = {key: value for key, value in asdict(report).items() if value or key not in _WHERE_MEASURED}
-        json.dump(_finite(values), stream, ensure_ascii=False, indent=2, allow_nan=False)
+        json.dump(finite(values), stream, ensure_ascii=False, indent=2, allow_nan=False)
         stream.write("\n")
     with replacing_text(out / "report.md") as stream:
         stream.write(report_markdown(report))
@@ -81,11 +83,12 @@ def report_markdown(report: Report) -> str:
     system = report.system
     adapter = f" with adapter {system.adapter}" if system.adapter else ""
     feedback = f" With the feedback in {system.feedback}." if system.feedback else ""
+    ranker = f" Ranker: {system.ranker}." if system.ranker else ""
     lines = [
         "# Evaluation",
         "",
         f"{report.n_questions} questions in {report.seconds:.1f} s ({report.questions_per_second:.1f} a second).",
-        f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.{feedback}",
+        f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.{ranker}{feedback}",
         f"Commit: {system.git_commit or 'unknown'}. Versions: {_versions(system.versions)}.",
         *_metrics(report),
         *_confidence(report.risk_coverage, report.answerable),
@@ -175,10 +178,10 @@ def _figure(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "–"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace what JSON has no number for by None, at any depth."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -43,7 +43,7 @@ ROWS, REPORT = "per_question.jsonl", "report.json"
 _MEASURING = ("kbqa", "numpy", "sacrebleu", "rouge-score")
 _LOOK_UPS = ("duckdb", "faiss-cpu", "lightgbm", "marisa-trie", "model2vec")
 _MODELS = ("torch", "transformers", "peft")
-_EXTRAS = {"sacrebleu": "sacrebleu", "rouge_score": "rouge-score", "matplotlib": "matplotlib"}
+_EXTRAS = {"sacrebleu": "sacrebleu", "rouge_score": "rouge-score", "matplotlib": "matplotlib", "tabulate": "tabulate"}
 
 
 @dataclass(frozen=True, slots=True)

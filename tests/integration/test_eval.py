@@ -222,7 +222,13 @@ def test_no_question_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "package"), [("sacrebleu", "sacrebleu"), ("rouge_score", "rouge-score"), ("matplotlib", "matplotlib")]
+    ("module", "package"),
+    [
+        ("sacrebleu", "sacrebleu"),
+        ("rouge_score", "rouge-score"),
+        ("matplotlib", "matplotlib"),
+        ("tabulate", "tabulate"),
+    ],
 )
 def test_a_missing_package_is_found_before_the_first_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, package: str

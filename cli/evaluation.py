@@ -1,0 +1,78 @@
+"""What `kbqa eval` does: one system, or those that a file lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.agents import open_agent, settled
+
+if TYPE_CHECKING:
+    from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.types import QAExample
+
+__all__ = ["evaluate_one", "evaluate_several"]
+
+
+def evaluate_one(index: Path, examples: Sequence[QAExample], out: Path, options: dict[str, Any]) -> str:
+    """Evaluate the system that the options of the command describe, and give its report as Markdown."""
+    from eval.report import SystemInfo, report_markdown
+    from eval.runner import EvalOptions, evaluate
+    from kbqa_agent.feedback import feedback_for
+
+    asked, opening = _parted(options)
+    feedback = feedback_for(index, opening.pop("feedback") or "none")
+    ranker = opening["ranker"]
+    with open_agent(index, feedback=feedback, **opening) as agent, settled(agent):
+        name = agent.generator.name if agent.generator else "none"
+        adapter = getattr(agent.generator, "adapter", None)
+        system = SystemInfo(name, adapter, str(index), feedback=str(feedback) if feedback else None, ranker=ranker)
+        chosen = EvalOptions(**asked, expected_share=agent.expected_share, system=system)
+        return report_markdown(evaluate(agent, examples, out, chosen).report)
+
+
+def evaluate_several(
+    systems: Path, index: Path, examples: Sequence[QAExample], out: Path, fresh: bool, options: dict[str, Any]
+) -> str:
+    """Evaluate the systems of a file, and give their comparison as Markdown; `options` is for what it leaves open.
+
+    Raises: InputError; KBQAError of the only reason when none of them could be evaluated.
+    """
+    from eval.comparison import compare
+    from eval.comparison_forms import comparison_markdown, write_comparison
+    from eval.report import SystemInfo
+    from eval.runner import EvalOptions
+    from eval.systems import baseline_of, evaluate_systems, read_systems
+    from kb_index.errors import KBQAError
+    from kb_index.knowledge_base import KnowledgeBase
+
+    listed = read_systems(systems)
+    asked, opening = _parted(options)
+    del opening["feedback"]
+
+    @contextmanager
+    def opened(own: Mapping[str, Any]) -> Iterator[KBQAgent]:
+        with open_agent(index, **{**opening, **own}) as agent, settled(agent):
+            yield agent
+
+    chosen = EvalOptions(**asked, reuse=not fresh, system=SystemInfo(index=str(index)))
+    results = evaluate_systems(listed, opened, examples, out, chosen)
+    if not any(result.report for result in results):
+        raise KBQAError(f"{systems}: no system could be evaluated; the first: {results[0].error}")
+    with KnowledgeBase.open(index) as kb:
+        comparison = compare(results, examples, kb, baseline_of(listed).name, seed=chosen.seed)
+    write_comparison(comparison, out)
+    return comparison_markdown(comparison)
+
+
+def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part what is asked, and how, from what opens an agent."""
+    from eval.unanswerable import ANSWERABLE
+
+    opening = dict(options)
+    asked = {name: opening.pop(name) for name in ("limit", "seed", "unanswerable")}
+    if asked["unanswerable"] and opening["answerable"] is None:
+        opening["answerable"] = ANSWERABLE
+    return asked, opening

@@ -1,0 +1,87 @@
+"""`kbqa eval --systems`: one table of real systems, of which one fails, and what is not asked twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli import main
+from kb_index import build_index
+from kbqa_agent.sample import sample_test, sample_triples
+
+SYSTEMS = """
+[[system]]
+name = "ranker"
+[[system]]
+name = "lexical"
+ranker = "lexical"
+limit = 20
+[[system]]
+name = "broken"
+ranker = "no-such-folder"
+"""
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("systems") / "index"
+    build_index([sample_triples()], folder, progress=False)
+    return folder
+
+
+def run(index: Path, systems: Path, out: Path, *more: str):
+    words = ["eval", "--index", str(index), "--questions", str(sample_test()), "--systems", str(systems)]
+    return CliRunner().invoke(main, [*words, "--out", str(out), "--limit", "40", "--model", "none", *more])
+
+
+def test_a_table_of_systems_of_which_one_fails(index: Path, tmp_path: Path) -> None:
+    systems = tmp_path / "systems.toml"
+    systems.write_text(SYSTEMS, encoding="utf-8")
+    done = run(index, systems, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "FAILED: ranker no-such-folder" in done.stdout
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    ranker, lexical, broken = written["systems"]
+    assert (ranker["n_questions"], lexical["n_questions"]) == (40, 20)
+    assert lexical["system"]["ranker"] == "lexical"
+    assert broken["error"].startswith("ranker no-such-folder")
+    assert written["differences"]["lexical"]["f1"]["n"] == 20
+    assert ranker["metrics"]["f1"] > 0.7
+
+    times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "systems").rglob("per_question.jsonl")}
+    seconds = ranker["seconds"]
+    again = run(index, systems, tmp_path / "out")
+    assert again.stdout == done.stdout
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert written["systems"][0]["seconds"] == seconds  # read, not asked
+    assert len(times) == 2
+    fresh = run(index, systems, tmp_path / "out", "--fresh")
+    assert fresh.exit_code == 0
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert written["systems"][0]["seconds"] != seconds
+
+
+def test_where_no_system_can_be_evaluated_the_command_fails(index: Path, tmp_path: Path) -> None:
+    systems = tmp_path / "systems.toml"
+    systems.write_text("[[system]]\nname = 'a'\nranker = 'no-such-folder'\n", encoding="utf-8")
+    done = run(index, systems, tmp_path / "out")
+    assert done.exit_code == 1
+    assert "no system could be evaluated; the first: ranker no-such-folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--feedback", "words.sqlite"], "--feedback is for one system"),
+        (["--fresh", "--systems", ""], "--fresh needs --systems"),
+    ],
+)
+def test_options_that_do_not_go_together(index: Path, tmp_path: Path, more: list[str], told: str) -> None:
+    words = ["eval", "--index", str(index), "--questions", str(sample_test()), "--out", str(tmp_path / "out")]
+    named = [] if "--systems" in more else ["--systems", "x.toml"]
+    done = CliRunner().invoke(main, [*words, *named, *(w for w in more if w not in ("--systems", ""))])
+    assert done.exit_code == 2
+    assert told in done.stderr
