@@ -53,12 +53,14 @@ def ranker(
     Example: kbqa finetune ranker --questions train.nlpcc --index my-index
              kbqa finetune ranker --questions train.nlpcc --index my-index --encoder ./my-encoder
     """  # noqa: D301 - click's mark
+    from finetune.published_tests import refuse_test_questions
     from finetune.ranker import RankerConfig, train_ranker
     from kb_index import KnowledgeBase
     from kb_index.manifest import RANKER_FOLDER
     from kbqa_agent.generation import open_generator
     from kbqa_agent.qa_data import read_questions
 
+    refuse_test_questions(questions, out or index)
     generator = open_generator(model, adapter) if model not in (None, "none") else None
     config = RankerConfig(**options)
     with KnowledgeBase.open(index) as kb:
@@ -101,9 +103,11 @@ def sft(questions: Path, out: Path, held_out: Path | None, planned: bool, **opti
     from finetune.overlap import refuse_overlap
     from finetune.plan import plan_lines, plan_training
     from finetune.processes import is_main
+    from finetune.published_tests import refuse_test_questions
     from finetune.questions import sample_rows, training_rows
     from finetune.sft import run
 
+    refuse_test_questions(questions, out)
     if held_out is not None:
         refuse_overlap(questions, held_out, out.with_name(f"{out.name}.overlap.tsv"))
     asked = questions, options.pop("index"), RowOptions(closed_book=options.pop("closed_book"), seed=options["seed"])
@@ -190,12 +194,15 @@ def reward(
              kbqa finetune reward --questions train.nlpcc --index my-index --limit 500 --out my-reward
     """  # noqa: D301 - click's mark
     from finetune.pairs import gather_preferences
+    from finetune.published_tests import refuse_test_questions
     from finetune.reward import train_reward_model
     from finetune.reward_config import RewardConfig
 
     if not preferences and questions is None:
         raise click.UsageError("Missing option '--preferences' or '--questions'.")
     config = RewardConfig(**options)
+    if questions is not None:
+        refuse_test_questions(questions, config.out)
     click.echo(train_reward_model(config, gather_preferences(preferences, questions, index, limit, config.seed)))
 
 
@@ -245,10 +252,13 @@ def raft(**options: Any) -> None:
 
     Example: kbqa finetune raft --questions train.nlpcc --index my-index --adapter my-adapter --out my-aligned
     """
+    from finetune.published_tests import refuse_test_questions
     from finetune.raft import run
     from finetune.raft_config import RaftConfig
 
-    click.echo(_stages(run(RaftConfig(**options))))
+    config = RaftConfig(**options)
+    refuse_test_questions(config.questions, config.out)
+    click.echo(_stages(run(config)))
 
 
 def _stages(result: Any) -> str:

@@ -10,7 +10,7 @@ from kb_index.errors import InputError
 from kbqa_agent.qa_data import comparable, read_questions
 from kbqa_agent.types import QAExample
 
-__all__ = ["asked", "refuse_overlap", "refuse_taught"]
+__all__ = ["asked", "refuse", "refuse_overlap", "refuse_taught"]
 
 QUESTION_CUE = "问："
 SHOWN = 3
@@ -33,7 +33,7 @@ def refuse_overlap(questions: Path, held_out: Path, listing: Path) -> None:
     """
     kept = {asked(example.question) for example in read_questions(held_out)}
     shared = [e for e in read_questions(questions) if asked(e.question) in kept]
-    _refuse(shared, f"{questions}: {len(shared)} of its questions are in {held_out} too", listing)
+    refuse(shared, f"{questions}: {len(shared)} of its questions are in {held_out} too", listing)
 
 
 def refuse_taught(taught: Collection[str], training: str, held_out: Path, listing: Path) -> None:
@@ -42,14 +42,18 @@ def refuse_taught(taught: Collection[str], training: str, held_out: Path, listin
     Raises: as `refuse_overlap`.
     """
     shared = [e for e in read_questions(held_out) if asked(e.question) in taught]
-    _refuse(shared, f"{held_out}: {len(shared)} of its questions were in {training}", listing)
+    refuse(shared, f"{held_out}: {len(shared)} of its questions were in {training}", listing)
 
 
-def _refuse(shared: Sequence[QAExample], what: str, listing: Path) -> None:
+def refuse(shared: Sequence[QAExample], what: str, listing: Path, advice: str = "") -> None:
+    """Refuse to train where questions are `shared`, and list them in a file; `advice` goes before that of taking out.
+
+    Raises: InputError, StorageError.
+    """
     if not shared:
         return
     with replacing_text(listing) as stream:
         stream.writelines(f"{example.id}\t{asked(example.question)}\n" for example in shared)
     first = ", ".join(f"{example.id} {asked(example.question)[:40]}" for example in shared[:SHOWN])
     more = ", ..." if len(shared) > SHOWN else ""
-    raise InputError(f"{what} ({first}{more}); take out those listed in '{listing}'")
+    raise InputError(f"{what} ({first}{more}); {advice}take out those listed in '{listing}'")
