@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format benchmark clean
 
 demo: $(READY)          ## build the sample, ask, fine-tune briefly, evaluate
 	@$(BIN)/kbqa demo
@@ -20,6 +20,10 @@ check: $(READY)         ## lint, types, layers
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+DATA ?= ../shared/data/nlpcc2016
+benchmark: $(READY)     ## the reference task's scores against benchmarks/expected.toml; DATA is the folder of its files
+	$(BIN)/python benchmarks/check.py --data $(DATA) --work runs/benchmark
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

@@ -116,6 +116,7 @@ def _check_usage(update: bool, delete: bool, **options: Any) -> None:
 
 def _write_index(files: Sequence[str], out: Path, update: bool, delete: bool, **options: Any) -> str:
     from kb_index import ReadOptions, build_index, delete_triples, update_index
+    from kb_index.manifest import RANKER_FOLDER
     from kb_index.summaries import build_summary, update_summary
 
     where = _conditions(options["where"])
@@ -125,8 +126,10 @@ def _write_index(files: Sequence[str], out: Path, update: bool, delete: bool, **
     if delete:
         info = delete_triples(out, sources=files, subjects=options["subjects"], where=where, options=read)
         return update_summary(info, out)
+    had_ranker = (out / RANKER_FOLDER).is_dir()
     manifest = build_index(files, out, options=read, encoder=options["encoder"], seed=options["seed"])
-    return build_summary(manifest, out)
+    gone = f"\n  the ranker of the old index went with it; train one: kbqa finetune ranker --index {out}"
+    return build_summary(manifest, out) + (gone if had_ranker else "")
 
 
 def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:
@@ -160,21 +163,21 @@ def _conditions(texts: Sequence[str]) -> dict[str, str]:
 
 
 @main.command()
-@click.argument("question")
+@click.argument("question", nargs=-1, required=True)
 @index_option
 @feedback_option
 @generator_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--why", is_flag=True, help="Explain it, and what put the first candidate before the next.")
-def ask(question: str, index: Path, feedback: str | None, as_json: bool, why: bool, **options: Any) -> None:
-    """Answer one question, with the triples that the answer rests on.
+def ask(question: tuple[str, ...], index: Path, feedback: str | None, as_json: bool, why: bool, **options: Any) -> None:
+    """Answer one question, of one word or more, with the triples that the answer rests on.
 
     Example: kbqa ask 法国的首都是哪里？ --index my-index
     """
     from kbqa_agent.feedback import feedback_for
 
     with open_agent(index, feedback=feedback_for(index, feedback), **options) as agent:
-        answer = agent.ask(question)
+        answer = agent.ask(" ".join(question))
         _print_answer(answer, as_json, agent.explain(answer) if why else None)
 
 

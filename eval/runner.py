@@ -7,6 +7,7 @@ rows as they are written.
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -16,13 +17,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.asking import Evaluated, Seeing, ask_all
 from eval.ceiling import oracle_rows
 from eval.figures import Asked, calibration_of, confidence_figures, expectation_figures, means
 from eval.identity import answers_key
 from eval.journal import Journal
-from eval.metrics import question_scores, ranked_answers
+from eval.metrics import METRICS, question_scores, ranked_answers
 from eval.official import official_answers, write_predictions
 from eval.plots import write_plots
 from eval.ranking import first_rank
@@ -39,6 +41,9 @@ from kbqa_agent.types import QAExample
 
 __all__ = ["EvalOptions", "evaluate"]
 
+logger = logging.getLogger(__name__)
+
+FOUND_IN_ITS_INDEX = 0.5
 ROWS, REPORT = "per_question.jsonl", "report.json"
 _MEASURING = ("kbqa", "numpy", "sacrebleu", "rouge-score")
 _LOOK_UPS = ("duckdb", "faiss-cpu", "lightgbm", "marisa-trie", "model2vec")
@@ -142,6 +147,7 @@ def _report(
     how = (options.resamples, options.seed)
     metrics, intervals = means(np.array([a.scores for a in asked], dtype=np.float64), *how)
     oracle = oracle_rows(agent.kb, examples)
+    _warn_of_other_index(oracle)
     ceiling, ceiling_intervals = means(oracle, *how) if len(oracle) else (None, None)
     return Report(
         n_questions=len(asked),
@@ -156,6 +162,17 @@ def _report(
         answerable=expectation_figures(asked, options.expected_share, *how) if options.expected_share else None,
         unanswerable=silence_figures([a.judged for a in asked], *how) if options.unanswerable else None,
     )
+
+
+def _warn_of_other_index(oracle: NDArray[np.float64]) -> None:
+    """Say so where an oracle finds few of the gold answers in the index."""
+    found = int((oracle[:, METRICS.index("mrr")] > 0).sum()) if len(oracle) else 0
+    if found < FOUND_IN_ITS_INDEX * len(oracle):
+        logger.warning(
+            "%d of %d gold triples are in the index; expected most of them: are the questions about this index?",
+            found,
+            len(oracle),
+        )
 
 
 def _described(system: SystemInfo) -> SystemInfo:

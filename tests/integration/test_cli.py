@@ -38,6 +38,19 @@ def test_ask_prints_the_answer_with_its_triple(index):
     assert lines[1].endswith("法国 | 首都 | 巴黎")
 
 
+def test_a_question_may_be_several_words(index):
+    one = run("ask", "capital of 法国", "--index", index, "--model", "none")
+    assert run("ask", "capital", "of", "法国", "--index", index, "--model", "none").stdout == one.stdout
+
+
+def test_a_new_build_says_that_the_ranker_of_the_old_index_is_gone(tmp_path):
+    (tmp_path / "my.kb").write_text("坛经 ||| 作者 ||| 惠能\n", encoding="utf-8")
+    build = ("index", tmp_path / "my.kb", "--out", tmp_path / "index")
+    assert "ranker" not in run(*build).stdout
+    (tmp_path / "index" / "ranker").mkdir()
+    assert f"train one: kbqa finetune ranker --index {tmp_path / 'index'}" in run(*build).stdout
+
+
 def test_ask_json_has_the_documented_keys(index):
     result = run("ask", "法国的首都是哪里？", "--index", index, "--model", "none", "--json")
     answer = json.loads(result.stdout)

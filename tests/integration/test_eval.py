@@ -194,6 +194,15 @@ def test_a_real_index_and_pipeline(tmp_path: Path) -> None:
     assert rows[0]["mentions"][0] == {"text": "鲁迅", "start": 0, "end": 2, "entity": "鲁迅"}
 
 
+def test_questions_about_another_index_are_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = [QAExample(str(i), "杜甫的官职？", ("拾遗",), ("杜甫", "官职", "拾遗")) for i in range(3)]
+    evaluate(Reciter(), [EXAMPLES[0], *other], tmp_path / "out")
+    assert "1 of 4 gold triples are in the index; expected most of them" in caplog.text
+    caplog.clear()
+    evaluate(Reciter(), EXAMPLES, tmp_path / "out")
+    assert "gold triples" not in caplog.text
+
+
 def test_an_interrupted_evaluation_leaves_no_file(tmp_path: Path) -> None:
     class Interrupted(Reciter):
         def _answer(self, question: str) -> Answer:
