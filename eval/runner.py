@@ -40,7 +40,7 @@ from kbqa_agent.agent import KBQAgent
 from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import QAExample
 
-__all__ = ["EvalOptions", "evaluate"]
+__all__ = ["EvalOptions", "described", "evaluate"]
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ def _report(
         n_questions=len(asked),
         seconds=seconds,
         questions_per_second=len(asked) / seconds if seconds else 0.0,
-        system=_described(options.system),
+        system=described(options.system),
         metrics=metrics,
         ceiling=ceiling,
         confidence_intervals=intervals,
@@ -177,7 +177,8 @@ def _warn_of_other_index(oracle: NDArray[np.float64]) -> None:
         )
 
 
-def _described(system: SystemInfo) -> SystemInfo:
+def described(system: SystemInfo) -> SystemInfo:
+    """Add the versions that run, and the commit of this checkout, where they are not said."""
     return replace(
         system, versions=system.versions or _versions(), git_commit=system.git_commit or _git_commit(Path(__file__))
     )
