@@ -6,7 +6,7 @@ from math import isnan
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
@@ -26,6 +26,7 @@ def sacrebleu_score(questions: list[tuple[str, list[str]]], **settings: object) 
 
 
 @given(pairs)
+@settings(deadline=None)
 def test_parity_with_sacrebleu(questions: list[tuple[str, list[str]]]) -> None:
     rows = np.array([bleu_row(answer, golds) for answer, golds in questions])
     expected = sacrebleu_score(questions, effective_order=True)
@@ -33,6 +34,7 @@ def test_parity_with_sacrebleu(questions: list[tuple[str, list[str]]]) -> None:
 
 
 @given(pairs)
+@settings(deadline=None)
 def test_the_defaults_of_sacrebleu_agree_where_four_characters_are_right(
     questions: list[tuple[str, list[str]]],
 ) -> None:

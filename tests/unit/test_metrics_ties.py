@@ -27,6 +27,7 @@ def orders(scores: Sequence[float]) -> list[list[str]]:
 
 
 @given(scores=tied_scores, gold=golds, k=st.integers(1, 7))
+@settings(deadline=None)
 def test_closed_forms_are_the_means_over_all_orders(scores: list[float], gold: set[str], k: int) -> None:
     candidates, every = ANSWERS[: len(scores)], orders(scores)
 
