@@ -207,8 +207,9 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
 
 
 @main.command(name="eval")
-@index_option
+@click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index folder; not needed with --predictions.")
 @questions_option
+@click.option("--predictions", type=FILE, help="Score this file of predictions, and ask nothing.")
 @click.option("--format", "format_", type=QUESTION_FORMATS, default="auto", show_default=True, help="Of the questions.")
 @click.option("--out", required=True, type=FILE, help="Folder for the report, the predictions and the plots.")
 @click.option("--limit", type=click.IntRange(1), help="Draw so many questions at random.")
@@ -225,7 +226,7 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
 @click.option("--fresh", is_flag=True, help="With --systems: ask again what an earlier evaluation has answers to.")
 @generator_options
 def evaluate(
-    index: Path,
+    index: Path | None,
     questions: Path,
     format_: str,
     out: Path,
@@ -240,11 +241,18 @@ def evaluate(
     \b
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
              kbqa eval --index my-index --questions test.nlpcc --out table --systems systems.toml
+             kbqa eval --questions test.nlpcc --predictions theirs.nlpcc --out score
     """  # noqa: D301 - click's mark
-    from cli.evaluation import evaluate_one, evaluate_several
+    from cli.evaluation import evaluate_one, evaluate_predictions, evaluate_several
     from kbqa_agent.qa_data import read_questions
 
-    _check_evaluation(systems, fresh, **options)
+    predictions = options.pop("predictions")
+    _check_evaluation(systems, fresh, predictions, **options)
+    if predictions:
+        click.echo(evaluate_predictions(questions, predictions, out, format_, options["seed"]))
+        return
+    if index is None:
+        raise click.UsageError("Missing option '--index', or '--predictions' to score a file of them.")
     examples = read_questions(questions, format_)
     if systems:
         click.echo(evaluate_several(systems, index, examples, out, fresh, options))
@@ -252,12 +260,23 @@ def evaluate(
         click.echo(evaluate_one(index, examples, out, options))
 
 
-def _check_evaluation(systems: Path | None, fresh: bool, feedback: str | None, unanswerable: bool, **_: Any) -> None:
+def _check_evaluation(
+    systems: Path | None,
+    fresh: bool,
+    predictions: Path | None,
+    feedback: str | None,
+    unanswerable: bool,
+    **options: Any,
+) -> None:
     counts = feedback is not None and feedback != "none"
     problems = (
         (counts and unanswerable, "--feedback knows what --unanswerable hides; leave one of them out."),
         (counts and systems, "--feedback is for one system; leave out --systems"),
         (fresh and not systems, "--fresh needs --systems"),
+        (
+            predictions and (counts or systems or unanswerable or options["limit"]),
+            "--predictions asks nothing; leave out --systems, --limit, --unanswerable and --feedback",
+        ),
     )
     for is_wrong, text in problems:
         if is_wrong:

@@ -1,4 +1,4 @@
-"""What `kbqa eval` does: one system, or those that a file lists."""
+"""What `kbqa eval` does: one system, or those that a file lists, or a file of predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.types import QAExample
 
-__all__ = ["evaluate_one", "evaluate_several"]
+__all__ = ["evaluate_one", "evaluate_predictions", "evaluate_several"]
 
 
 def evaluate_one(index: Path, examples: Sequence[QAExample], out: Path, options: dict[str, Any]) -> str:
@@ -31,6 +31,13 @@ def evaluate_one(index: Path, examples: Sequence[QAExample], out: Path, options:
         system = SystemInfo(name, adapter, str(index), feedback=str(feedback) if feedback else None, ranker=ranker)
         chosen = EvalOptions(**asked, expected_share=agent.expected_share, system=system)
         return report_markdown(evaluate(agent, examples, out, chosen).report)
+
+
+def evaluate_predictions(questions: Path, predictions: Path, out: Path, format_: str, seed: int) -> str:
+    """Score a file of predictions, and give the report as Markdown."""
+    from eval.predictions import predictions_markdown, score_predictions
+
+    return predictions_markdown(score_predictions(questions, predictions, out, format_, seed))
 
 
 def evaluate_several(

@@ -1,23 +1,24 @@
 """What an oracle could reach that knows the right subject name and predicate and must guess among homonyms.
 
-Its candidates for a question are the distinct objects of the gold triple's predicate over all entities of the gold
-triple's subject name. It knows nothing more, so every order of them is equally likely, and each figure is the exact
-expected value over these orders. What stands above the ceiling was guessed, or known from the question's context.
+Its candidates for a question are the objects of the gold triple's predicate over all entities of the gold triple's
+subject name. It knows nothing more, so they are all tied, and each figure is the exact expected value over all orders
+of them. What stands above the ceiling was guessed, or known from the question's context.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from math import comb
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from eval.metrics import METRICS
-from eval.text import bleu, rouge
+from eval.corpus import N_STATISTICS, bleu_row
+from eval.metrics import METRICS, text_scores
+from eval.official import FORMS
+from eval.ties import Tie, expected_average_precision, expected_hits, expected_reciprocal_rank
 from kb_index.normalize import normalize_attribute
 from kb_index.types import Entity, Triple
 from kbqa_agent.qa_data import comparable
@@ -38,62 +39,74 @@ class HomonymLookup(Protocol):
         """All triples whose subject is one of the entities."""
 
 
-def oracle_rows(kb: HomonymLookup, examples: Sequence[QAExample]) -> NDArray[np.float64]:
-    """`oracle_scores` of the examples that have a triple and an answer, (n_usable, n_metrics)."""
+def oracle_rows(kb: HomonymLookup, examples: Sequence[QAExample]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the oracle's scores and statistics for BLEU of the examples that have a triple and an answer.
+
+    Returns `oracle_scores` (n_usable, n_metrics) and the mean `bleu_row` of its candidates (n_usable, `N_STATISTICS`).
+    """
     usable = [e for e in examples if e.triple is not None and e.answers]
-    rows: list[NDArray[np.float64]] = []
+    scores: list[NDArray[np.float64]] = []
+    statistics: list[NDArray[np.float64]] = []
     starts = range(0, len(usable), _QUESTIONS_PER_LOOKUP)
     for start in tqdm(starts, desc="ceiling", unit_scale=_QUESTIONS_PER_LOOKUP, unit="question", disable=None):
         chunk = usable[start : start + _QUESTIONS_PER_LOOKUP]
-        found = oracle_candidates(kb, chunk)
-        rows += [
-            oracle_scores(objects, [comparable(a) for a in e.answers]) for objects, e in zip(found, chunk, strict=True)
-        ]
-    return np.array(rows).reshape(len(rows), len(METRICS))
+        for objects, example in zip(oracle_candidates(kb, chunk), chunk, strict=True):
+            scores.append(oracle_scores(objects, example.answers))
+            statistics.append(_oracle_statistics(objects, example.answers))
+    n = len(usable)
+    return np.array(scores).reshape(n, len(METRICS)), np.array(statistics).reshape(n, N_STATISTICS)
 
 
 def oracle_candidates(kb: HomonymLookup, examples: Sequence[QAExample]) -> list[tuple[str, ...]]:
-    """Collect the distinct objects of each example's gold predicate over all entities of its gold subject's name."""
+    """Collect the objects, one a triple, of each gold predicate over all entities of the gold subject's name."""
     wanted = [e.triple or ("", "", "") for e in examples]
     entities = {name: [e.id for e in kb.entities_named(name)] for name in {subject for subject, _, _ in wanted}}
     objects: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for triple in kb.triples_of(sorted({i for ids in entities.values() for i in ids})):
-        objects[triple.subject_id, normalize_attribute(triple.predicate)].append(comparable(triple.object))
+        objects[triple.subject_id, normalize_attribute(triple.predicate)].append(triple.object)
     return [
-        tuple(dict.fromkeys(o for i in entities[subject] for o in objects.get((i, normalize_attribute(predicate)), ())))
+        tuple(o for i in entities[subject] for o in objects.get((i, normalize_attribute(predicate)), ()))
         for subject, predicate, _ in wanted
     ]
 
 
-def oracle_scores(candidates: Sequence[str], gold: Sequence[str]) -> NDArray[np.float64]:
-    """Return the expected value of each of `METRICS`, (n_metrics,), over all orders of the distinct candidates.
+def oracle_scores(objects: Sequence[str], gold: Sequence[str]) -> NDArray[np.float64]:
+    """Return the expected value of each of `METRICS`, (n_metrics,), over all orders of the objects.
 
-    The oracle hands in as many answers as make its expected F1 largest; the text metrics are those of a random first.
+    `objects` has one for each triple; equal ones are one candidate. The oracle hands in as many answers as make its
+    expected F1 largest; the text metrics are those of a random first candidate.
 
     >>> dict(zip(METRICS, oracle_scores(["1999年", "2005年"], ["2005年"]).tolist()))["mrr"]
     0.75
     """
-    n, golds = len(candidates), set(gold)
-    right = len(golds.intersection(candidates))
-    if right == 0:
+    wanted, triples = set(map(comparable, gold)), [comparable(o) for o in objects]
+    candidates = dict.fromkeys(triples)
+    tied = [Tie(len(candidates), len(wanted.intersection(candidates)))]
+    tied_triples = [Tie(len(triples), sum(o in wanted for o in triples))]
+    if not candidates:
         return np.zeros(len(METRICS))
-    ranks = np.arange(1, n + 1)
-    first_at = np.array([comb(n - k, right - 1) / comb(n, right) for k in range(1, n + 1)])  # P(first right one at k)
-    others_before = (ranks - 1) * (right - 1) / max(n - 1, 1)  # expected right ones above a right one at this rank
-    texts = [(bleu(c, golds), *rouge(c, golds)) for c in candidates]
     return np.array(
         [
-            (first_at / ranks).sum(),
-            ((1 + others_before) / ranks).sum() * right / n / len(golds),
-            first_at[:1].sum(),
-            first_at[:5].sum(),
-            _expected_f1(n, right, len(golds)),
-            right / n,
-            *np.mean(texts, axis=0),
+            expected_reciprocal_rank(tied),
+            expected_average_precision(tied, len(wanted)),
+            expected_average_precision(tied_triples, tied_triples[0].right + len(wanted.difference(candidates))),
+            expected_hits(tied, 1),
+            expected_hits(tied, 5),
+            *(_expected_f1(set(map(form, objects)), set(map(form, gold))) for form in FORMS.values()),
+            *np.mean([text_scores(c, gold) for c in candidates], axis=0),
         ]
     )
 
 
-def _expected_f1(n: int, right: int, n_gold: int) -> float:
+def _expected_f1(candidates: set[str], gold: set[str]) -> float:
     # k answers at random hold k x right / n right ones on average, and F1 is 2 x right ones / (k + n_gold).
-    return max(2 * (k * right / n) / (k + n_gold) for k in range(1, n + 1))
+    n, right = len(candidates), len(candidates & gold)
+    return max(2 * (k * right / n) / (k + len(gold)) for k in range(1, n + 1))
+
+
+def _oracle_statistics(objects: Sequence[str], gold: Sequence[str]) -> NDArray[np.float64]:
+    """Average `bleu_row` over the candidates that may come first, an empty answer where there is none."""
+    wanted = set(map(comparable, gold))
+    candidates = dict.fromkeys(map(comparable, objects)) or [""]
+    rows = np.array([bleu_row(c, wanted) for c in candidates])
+    return np.asarray(rows.mean(axis=0), dtype=np.float64)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.corpus import bootstrap_corpus_bleu, corpus_bleu
 from eval.metrics import METRICS
 from eval.unanswerable import Judged
 from eval.uncertainty import Calibration, Interval, bootstrap_figures, bootstrap_intervals, calibration, risk_coverage
 from kbqa_agent.prior_shift import estimated_share, shifted
 
-__all__ = ["Asked", "calibration_of", "confidence_figures", "expectation_figures", "means"]
+__all__ = ["Asked", "calibration_of", "confidence_figures", "expectation_figures", "metric_figures"]
 
 _EXACT = METRICS.index("exact_match")
 
@@ -23,10 +24,12 @@ _EXACT = METRICS.index("exact_match")
 class Asked:
     """What is kept of one answer: scores (one for each of `METRICS`), what is handed in, confidence, rank.
 
-    `total` is the probability of all its candidates together, `judged` its part in the test of silence.
+    `bleu` is its `eval.corpus.bleu_row`, `total` the probability of all its candidates together, `judged` its part in
+    the test of silence.
     """
 
     scores: tuple[float, ...]
+    bleu: tuple[float, ...]
     handed_in: tuple[str, ...]
     confidence: float
     total: float
@@ -35,14 +38,25 @@ class Asked:
     judged: Judged
 
 
-def means(rows: NDArray[np.float64], resamples: int, seed: int) -> tuple[Mapping[str, float], Mapping[str, Interval]]:
-    """The mean of each of `METRICS` over rows (n_questions, n_metrics), NaN left out, and its interval."""
+def metric_figures(
+    scores: NDArray[np.float64],
+    bleu: NDArray[np.float64],
+    resamples: int,
+    seed: int,
+    names: Sequence[str] = METRICS,
+) -> tuple[Mapping[str, float], Mapping[str, Interval]]:
+    """The mean of each metric over questions, NaN left out, then `bleu_corpus`; and the interval of each.
+
+    `scores` is (n_questions, n_metrics), a column for each of `names`; `bleu` holds `bleu_row`s.
+    """
     with np.errstate(invalid="ignore"):
-        found = np.nan_to_num(rows).sum(axis=0) / np.isfinite(rows).sum(axis=0)
-    ends = bootstrap_intervals(rows, resamples, seed).tolist()
-    return dict(zip(METRICS, found.tolist(), strict=True)), {
-        name: (low, high) for name, (low, high) in zip(METRICS, ends, strict=True)
-    }
+        found = np.nan_to_num(scores).sum(axis=0) / np.isfinite(scores).sum(axis=0)
+    ends = bootstrap_intervals(scores, resamples, seed).tolist()
+    figures = dict(zip(names, found.tolist(), strict=True))
+    intervals = {name: (low, high) for name, (low, high) in zip(names, ends, strict=True)}
+    figures["bleu_corpus"] = float(corpus_bleu(bleu.sum(axis=0)))
+    intervals["bleu_corpus"] = bootstrap_corpus_bleu(bleu, resamples, seed)
+    return figures, intervals
 
 
 def confidence_figures(asked: Sequence[Asked], resamples: int, seed: int) -> dict[str, Any]:

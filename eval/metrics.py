@@ -1,45 +1,100 @@
 """The metrics of a report, in their order, and all of them for one question.
 
-A question without gold answers is right only when the agent abstains: it counts for `f1` and `exact_match` and is left
-out (NaN) of the others, which compare with a gold answer.
+A question without gold answers is right only when the agent abstains: it counts as 1 or 0 for the metrics in `JUDGED`,
+and the others, which compare with a gold answer, leave it out (NaN).
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from math import nan
+from typing import NamedTuple
 
-from eval.official import official_answers, set_f1
-from eval.ranking import average_precision, hits_at_k, reciprocal_rank
+from eval.kgclue import kgclue_em, kgclue_f1
+from eval.official import FORMS, f1_of, official_answers
+from eval.ranking import average_precision, hits_at_k, reciprocal_rank, triple_average_precision
 from eval.text import bleu, exact_match, rouge
 from kbqa_agent.qa_data import comparable
-from kbqa_agent.types import Answer, QAExample
+from kbqa_agent.types import Answer, Candidate, QAExample
 
-__all__ = ["METRICS", "question_scores", "ranked_answers"]
+__all__ = [
+    "JUDGED",
+    "METRICS",
+    "RANKED",
+    "REPORTED",
+    "TOLD",
+    "Ranking",
+    "question_scores",
+    "ranked_answers",
+    "ranking_of",
+    "text_scores",
+    "told_scores",
+]
 
-METRICS = ("mrr", "map", "hits@1", "hits@5", "f1", "exact_match", "bleu", "rouge_1", "rouge_2", "rouge_l")
+RANKED = ("mrr", "map", "map_triples", "hits@1", "hits@5")
+"""Metrics of the ranked candidates."""
+
+JUDGED = (*FORMS, "exact_match", "kgclue_em", "kgclue_f1")
+TOLD = (*JUDGED, "bleu", "rouge_1", "rouge_2", "rouge_l")
+"""Metrics of what is told; those in `JUDGED` also know whether an unanswerable question was left unanswered."""
+
+METRICS = RANKED + TOLD
+"""Every metric that is a mean over questions."""
+
+REPORTED = (*METRICS, "bleu_corpus")
+"""Every metric of a report: those, and BLEU of all answers together (`eval.corpus`)."""
+
+
+class Ranking(NamedTuple):
+    """Candidates in comparable form, best first, how many triples say each of them, and their scores."""
+
+    answers: list[str]
+    triples: list[int]
+    scores: list[float]
 
 
 def question_scores(example: QAExample, answer: Answer) -> tuple[float, ...]:
     """Score one answer by each of `METRICS`, (n_metrics,).
 
-    The rank metrics look at the candidates, whether or not the agent abstains (`ranked_answers`); the text metrics and
+    The rank metrics look at the candidates, whether or not the agent abstains (`ranking_of`); the text metrics and
     exact match look at its text, where abstaining scores 0; F1 looks at what is handed in (`official_answers`).
     """
+    told = told_scores(official_answers(answer), answer.text, example.answers)
     if not example.answers:
-        abstained = float(answer.text is None)
-        return (nan, nan, nan, nan, abstained, abstained, nan, nan, nan, nan)
+        return (nan,) * len(RANKED) + told
     gold = set(map(comparable, example.answers))
-    candidates = ranked_answers(answer)
-    text = comparable(answer.text or "")
+    answers, triples, scores = ranking_of(answer)
     return (
-        reciprocal_rank(candidates, gold),
-        average_precision(candidates, gold),
-        hits_at_k(candidates, gold, 1),
-        hits_at_k(candidates, gold, 5),
-        set_f1(set(map(comparable, official_answers(answer))), gold),
-        exact_match(text, gold),
-        bleu(text, gold),
-        *rouge(text, gold),
+        reciprocal_rank(answers, gold, scores),
+        average_precision(answers, gold, scores),
+        triple_average_precision(answers, triples, gold, scores),
+        hits_at_k(answers, gold, 1, scores),
+        hits_at_k(answers, gold, 5, scores),
+        *told,
+    )
+
+
+def told_scores(handed_in: Sequence[str], text: str | None, gold: Sequence[str]) -> tuple[float, ...]:
+    """Score what is told by each of `TOLD`: answers handed in for F1, and the one answer, None where there is none.
+
+    >>> scores = dict(zip(TOLD, told_scores(["李白", "杜甫"], "李白", ["李白"])))
+    >>> round(scores["f1"], 3), scores["exact_match"], scores["rouge_2"]
+    (0.667, 1.0, 1.0)
+    """
+    if not gold:
+        return (float(text is None),) * len(JUDGED) + (nan,) * (len(TOLD) - len(JUDGED))
+    return (*(f1_of(handed_in, gold, name) for name in FORMS), *text_scores(text or "", gold))
+
+
+def text_scores(text: str, gold: Collection[str]) -> tuple[float, ...]:
+    """Score a text by each of `TOLD` that looks at one answer: all but the F1s, (n_text_metrics,)."""
+    said, wanted = comparable(text), set(map(comparable, gold))
+    return (
+        exact_match(said, wanted),
+        kgclue_em(text, gold),
+        kgclue_f1(text, gold),
+        bleu(said, wanted),
+        *rouge(said, wanted),
     )
 
 
@@ -48,5 +103,23 @@ def ranked_answers(answer: Answer) -> list[str]:
 
     So an answer from a model's own memory has a rank too: 1, or none.
     """
-    ranked = [c.answer for c in answer.candidates] or [answer.text or ""]
-    return [comparable(text) for text in ranked if text]
+    return ranking_of(answer).answers
+
+
+def ranking_of(answer: Answer) -> Ranking:
+    """List what `ranked_answers` does, with what the rank metrics need to know beside it."""
+    listed = answer.candidates or (Candidate(answer.text or "", answer.confidence, ()),)
+    kept = [c for c in listed if c.answer]
+    return Ranking(
+        [comparable(c.answer) for c in kept],
+        [_n_triples(c) for c in kept],
+        [c.score for c in kept],
+    )
+
+
+def _n_triples(candidate: Candidate) -> int:
+    """Count the triples that state the answer, as object or, of a reverse question, as subject; at least one.
+
+    The other triples of a path only lead there, and what is counted or compared stands in no triple.
+    """
+    return max(1, sum(candidate.answer in (t.object, t.subject) for t in candidate.evidence))

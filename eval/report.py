@@ -11,7 +11,7 @@ from typing import Any
 
 from kb_index.atomic import replacing_text
 
-__all__ = ["Report", "SystemInfo", "finite", "report_markdown", "write_report"]
+__all__ = ["Report", "SystemInfo", "finite", "report_markdown", "write_json", "write_report"]
 
 _NOT_THERE = {
     "triples": "answered though the gold triples were hidden",
@@ -70,12 +70,17 @@ class Report:
 
 def write_report(report: Report, out: Path) -> None:
     """Write `report.json` and `report.md` into `out`; a figure without a value is null. Raises: StorageError."""
-    with replacing_text(out / "report.json") as stream:
-        values = {key: value for key, value in asdict(report).items() if value or key not in _WHERE_MEASURED}
-        json.dump(finite(values), stream, ensure_ascii=False, indent=2, allow_nan=False)
-        stream.write("\n")
+    values = {key: value for key, value in asdict(report).items() if value or key not in _WHERE_MEASURED}
+    write_json(values, out / "report.json")
     with replacing_text(out / "report.md") as stream:
         stream.write(report_markdown(report))
+
+
+def write_json(values: Mapping[str, Any], path: Path) -> None:
+    """Write a report's keys and values; a figure without a value is null. Raises: StorageError."""
+    with replacing_text(path) as stream:
+        json.dump(finite(values), stream, ensure_ascii=False, indent=2, allow_nan=False)
+        stream.write("\n")
 
 
 def report_markdown(report: Report) -> str:

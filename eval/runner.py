@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from eval.asking import Evaluated, Seeing, ask_all
 from eval.ceiling import oracle_rows
-from eval.figures import Asked, calibration_of, confidence_figures, expectation_figures, means
+from eval.corpus import told_bleu_row
+from eval.figures import Asked, calibration_of, confidence_figures, expectation_figures, metric_figures
 from eval.identity import answers_key
 from eval.journal import Journal
 from eval.metrics import METRICS, question_scores, ranked_answers
@@ -39,7 +40,7 @@ from kbqa_agent.agent import KBQAgent
 from kbqa_agent.qa_data import comparable, draw
 from kbqa_agent.types import QAExample
 
-__all__ = ["EvalOptions", "evaluate"]
+__all__ = ["EvalOptions", "described", "evaluate"]
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +133,7 @@ def _judged(example: QAExample, kind: str | None, row: Row) -> Asked:
     answer = answer_of(row)
     return Asked(
         scores=question_scores(example, answer),
+        bleu=told_bleu_row(answer.text, example.answers),
         handed_in=official_answers(answer),
         confidence=answer.confidence,
         total=min(1.0, sum(c.score for c in answer.candidates)),
@@ -145,15 +147,15 @@ def _report(
     agent: Evaluated, examples: Sequence[QAExample], asked: Sequence[Asked], seconds: float, options: EvalOptions
 ) -> Report:
     how = (options.resamples, options.seed)
-    metrics, intervals = means(np.array([a.scores for a in asked], dtype=np.float64), *how)
+    metrics, intervals = metric_figures(np.array([a.scores for a in asked]), np.array([a.bleu for a in asked]), *how)
     oracle = oracle_rows(agent.kb, examples)
-    _warn_of_other_index(oracle)
-    ceiling, ceiling_intervals = means(oracle, *how) if len(oracle) else (None, None)
+    _warn_of_other_index(oracle[0])
+    ceiling, ceiling_intervals = metric_figures(*oracle, *how) if len(oracle[0]) else (None, None)
     return Report(
         n_questions=len(asked),
         seconds=seconds,
         questions_per_second=len(asked) / seconds if seconds else 0.0,
-        system=_described(options.system),
+        system=described(options.system),
         metrics=metrics,
         ceiling=ceiling,
         confidence_intervals=intervals,
@@ -175,7 +177,8 @@ def _warn_of_other_index(oracle: NDArray[np.float64]) -> None:
         )
 
 
-def _described(system: SystemInfo) -> SystemInfo:
+def described(system: SystemInfo) -> SystemInfo:
+    """Add the versions that run, and the commit of this checkout, where they are not said."""
     return replace(
         system, versions=system.versions or _versions(), git_commit=system.git_commit or _git_commit(Path(__file__))
     )

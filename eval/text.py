@@ -1,21 +1,36 @@
 """Text metrics of one answer against its gold answers, from 0 to 1: exact match, BLEU and ROUGE for Chinese.
 
-Several gold answers are alternatives: one of them suffices. Corpus-level BLEU is not here; the mean over questions is
-reported, so that every question weighs the same and intervals can be drawn from the same values.
+Several gold answers are alternatives: one of them suffices. BLEU of all answers together is in `eval.corpus`; what it
+needs of one answer, its n-grams' counts, is here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from kb_index.errors import MissingExtraError
 
-__all__ = ["Rouge", "bleu", "exact_match", "rouge", "tokenize"]
+__all__ = ["BleuCounts", "Rouge", "bleu", "bleu_counts", "exact_match", "rouge", "tokenize"]
+
+MAX_ORDER = 4
+"""BLEU counts n-grams of 1 to so many characters."""
 
 _TOKEN = re.compile(r"[a-z0-9\u00df-\u00f6\u00f8-\u024f]+|[^\W_]")
+
+
+class BleuCounts(NamedTuple):
+    """What BLEU needs to know of an answer: n-grams also in a gold answer and in all, for n = 1 to 4, and two lengths.
+
+    `gold_length` is that of the gold answer whose length is nearest. Lengths are in characters, blanks left out.
+    """
+
+    matched: tuple[int, ...]
+    total: tuple[int, ...]
+    length: int
+    gold_length: int
 
 
 class Rouge(NamedTuple):
@@ -49,8 +64,28 @@ def bleu(answer: str, gold: Collection[str]) -> float:
     """
     if not answer.strip() or not gold:
         return 0.0
+    if answer in gold:
+        return 1.0
     # The metric's exponential of a mean of logarithms can end a rounding error above 1.
-    return min(1.0, float(_bleu_scorer().sentence_score(answer, list(gold)).score) / 100.0)
+    return min(1.0, float(_bleu_score(answer, frozenset(gold)).score) / 100.0)
+
+
+def bleu_counts(answer: str, gold: Collection[str]) -> BleuCounts:
+    """Count the n-grams of characters of an answer, as sacrebleu does.
+
+    >>> bleu_counts("武汉大学", {"武汉理工大学"})
+    BleuCounts(matched=(4, 2, 0, 0), total=(4, 3, 2, 1), length=4, gold_length=6)
+
+    Raises: ValueError without a gold answer, MissingExtraError without sacrebleu.
+    """
+    if not gold:
+        raise ValueError("no gold answer; BLEU has nothing to compare with")
+    if answer in gold:
+        length = len("".join(answer.split()))
+        total = tuple(max(length - n, 0) for n in range(MAX_ORDER))
+        return BleuCounts(total, total, length, length)
+    found = _bleu_score(answer, frozenset(gold))
+    return BleuCounts(tuple(found.counts), tuple(found.totals), int(found.sys_len), int(found.ref_len))
 
 
 def rouge(answer: str, gold: Collection[str]) -> Rouge:
@@ -69,6 +104,10 @@ def rouge(answer: str, gold: Collection[str]) -> Rouge:
     """
     if not gold:
         return Rouge(0.0, 0.0, 0.0)
+    if answer in gold:
+        # rouge-score is slow, and an equal text has every n-gram, if it has one, and its whole length in common.
+        n_tokens = len(tokenize(answer))
+        return Rouge(float(n_tokens > 0), float(n_tokens > 1), float(n_tokens > 0))
     scores = _rouge_scorer().score_multi(list(gold), answer)
     return Rouge(*(round(float(scores[name].fmeasure), 12) for name in ("rouge1", "rouge2", "rougeL")))
 
@@ -89,6 +128,12 @@ class _Tokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         return tokenize(text)
+
+
+@lru_cache(maxsize=1024)
+def _bleu_score(answer: str, gold: frozenset[str]) -> Any:
+    """Ask sacrebleu once for the score and the counts of an answer."""
+    return _bleu_scorer().sentence_score(answer, sorted(gold))
 
 
 @cache

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from kbqa_agent.sample import sample_test, sample_triples
+from kbqa_agent.qa_data import read_questions, write_nlpcc
+from kbqa_agent.sample import sample_test, sample_train, sample_triples
 
 
 @pytest.fixture(scope="module")
@@ -283,3 +284,25 @@ def test_an_interrupt_is_told_in_one_line(index, monkeypatch):
     monkeypatch.setattr("kbqa_agent.agent.KBQAgent.ask", interrupted)
     result = run("ask", "谁？", "--index", index, "--model", "none")
     assert (result.exit_code, result.stderr) == (130, "kbqa: interrupted; what was there before is as it was\n")
+
+
+def test_eval_scores_a_file_of_predictions_without_an_index(index, tmp_path, monkeypatch):
+    asked = ("eval", "--questions", sample_test(), "--model", "none", "--limit", 20)
+    assert run(*asked, "--index", index, "--out", tmp_path / "out").exit_code == 0
+    evaluated = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["metrics"]
+    kept = read_questions(tmp_path / "out" / "predictions.nlpcc")
+    gold = {e.id: e for e in read_questions(sample_test())}
+    write_nlpcc([gold[e.id] for e in kept], tmp_path / "gold.nlpcc")
+    monkeypatch.delenv("KBQA_INDEX", raising=False)
+    given = ("eval", "--questions", tmp_path / "gold.nlpcc")
+    predictions = ("--predictions", tmp_path / "out" / "predictions.nlpcc")
+    result = run(*given, *predictions, "--out", tmp_path / "score")
+    assert result.exit_code == 0, result.stderr
+    scored = json.loads((tmp_path / "score" / "report.json").read_text(encoding="utf-8"))["metrics"]
+    assert scored == pytest.approx({name: evaluated[name] for name in scored})
+    assert f"| f1 | {scored['f1']:.4f} |" in result.stdout
+    assert run(*given, "--out", tmp_path / "none").exit_code == 2
+    assert run(*given, *predictions, "--out", tmp_path / "none", "--limit", 5).exit_code == 2
+    other = run(*given, "--predictions", sample_train(), "--out", tmp_path / "none")
+    assert other.exit_code == 1
+    assert other.stderr.count("\n") == 1

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.ceiling import oracle_candidates, oracle_rows, oracle_scores
@@ -56,16 +56,35 @@ def test_two_equally_likely_candidates() -> None:
 
 
 def test_means_count_what_the_knowledge_base_lacks_as_zero() -> None:
-    rows = oracle_rows(Homonyms(), [BIRTH, JOB, WRITER, UNKNOWN])
+    rows, statistics = oracle_rows(Homonyms(), [BIRTH, JOB, WRITER, UNKNOWN])
     assert rows[:, METRICS.index("mrr")].tolist() == [0.75, 0.75, 1, 0]
+    # Of 1980年 and 1955年 each comes first as often: 5 and 3 (1, 9, 年) of 5 characters are right.
+    assert statistics[0].tolist() == [4, 2.5, 1.5, 1, 5, 4, 3, 2, 5, 5]
+    assert statistics[3].tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 0, 2]
 
 
 def test_no_ceiling_without_triples_or_answers() -> None:
     without = [QAExample("1", "？", ("甲",)), QAExample("2", "？", (), ("a", "b", "c"))]
-    assert oracle_rows(Homonyms(), without).shape == (0, len(METRICS))
+    rows, statistics = oracle_rows(Homonyms(), without)
+    assert (rows.shape, statistics.shape) == ((0, len(METRICS)), (0, 10))
+
+
+def test_triples_that_agree_are_one_candidate_and_several_items() -> None:
+    scores = dict(zip(METRICS, oracle_scores(["演员", "教授", "教授"], ["演员"]).tolist(), strict=True))
+    assert scores["mrr"] == scores["map"] == 0.75
+    assert scores["map_triples"] == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+
+
+def test_the_oracle_hands_in_what_pays_for_each_rule_of_equality() -> None:
+    scores = dict(
+        zip(METRICS, oracle_scores(["War  and Peace", "war and peace"], ["War and peace"]).tolist(), strict=True)
+    )
+    assert (scores["f1_strict"], scores["f1"], scores["f1_community"]) == (0.0, 0.0, 1.0)
+    assert (scores["exact_match"], scores["kgclue_em"]) == (0.0, 1.0)
 
 
 @given(n=st.integers(1, 6), gold=st.sets(st.sampled_from("甲乙丙丁戊己庚"), min_size=1, max_size=3))
+@settings(deadline=None)
 def test_closed_forms_are_the_means_over_all_orders(n: int, gold: set[str]) -> None:
     candidates = "甲乙丙丁戊己"[:n]
     orders = list(permutations(candidates))

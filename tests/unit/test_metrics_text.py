@@ -8,9 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from eval.text import bleu, exact_match, rouge, tokenize
+from eval.text import bleu, bleu_counts, exact_match, rouge, tokenize
 
 chinese = st.text("武汉理工大学出版社年月日", min_size=1, max_size=20)
+
+
+class Tokenizer:
+    """Ours, as rouge-score takes it."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return tokenize(text)
+
+
 latin = st.lists(st.sampled_from(["war", "and", "peace", "1867", "tolstoy"]), min_size=1, max_size=8).map(" ".join)
 
 
@@ -67,3 +76,19 @@ def test_rouge_of_chinese_is_rouge_of_words_for_characters(answer: str, gold: st
     )
     expected = [reference[name].fmeasure for name in ("rouge1", "rouge2", "rougeL")]
     assert rouge(answer, {gold}) == pytest.approx(expected)
+
+
+@given(answer=chinese, gold=st.lists(chinese, min_size=1, max_size=3))
+def test_an_equal_answer_scores_without_being_scored_what_the_libraries_give(answer: str, gold: list[str]) -> None:
+    gold.append(answer)
+    scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=Tokenizer())
+    reference = scorer.score_multi(gold, answer)
+    assert rouge(answer, gold) == tuple(reference[name].fmeasure for name in ("rouge1", "rouge2", "rougeL"))
+    counted = sacrebleu.BLEU(tokenize="char", effective_order=True).sentence_score(answer, gold)
+    assert bleu(answer, gold) == pytest.approx(counted.score / 100)
+    assert bleu_counts(answer, gold) == (
+        tuple(counted.counts),
+        tuple(counted.totals),
+        counted.sys_len,
+        counted.ref_len,
+    )
