@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.text import MAX_ORDER, bleu_counts
+from eval.uncertainty import resampled
 from kbqa_agent.qa_data import comparable
 
 __all__ = ["N_STATISTICS", "bleu_row", "bootstrap_corpus_bleu", "corpus_bleu", "told_bleu_row"]
-
-_CHUNK = 50  # resamples at a time, as in `eval.uncertainty`: its draws are the same with the same seed
 
 N_STATISTICS = 2 * MAX_ORDER + 2
 """Numbers of one question: matched n-grams and n-grams for n = 1 to 4, length, length of the gold answer."""
@@ -75,11 +74,6 @@ def bootstrap_corpus_bleu(
     """
     if not rows[:, -1].any():
         return float("nan"), float("nan")
-    n_questions, rng = len(rows), np.random.default_rng(seed)
-    scores = []
-    for start in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - start)
-        draws = rng.multinomial(n_questions, np.full(n_questions, 1 / n_questions), size=size)  # (size, n_questions)
-        scores.append(corpus_bleu(draws @ rows))
-    low, high = np.nanquantile(np.concatenate(scores), [(1 - level) / 2, (1 + level) / 2])
+    scores = np.concatenate([corpus_bleu(drawn @ rows) for drawn in resampled(len(rows), resamples, seed)])
+    low, high = np.nanquantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = [
     "bootstrap_intervals",
     "calibration",
     "paired_bootstrap",
+    "resampled",
     "risk_coverage",
     "threshold_at_risk",
 ]
@@ -84,16 +85,23 @@ def _resampled_means(values: NDArray[np.float64], resamples: int, seed: int) -> 
     n_questions, n_metrics = values.shape
     if n_questions == 0:
         return np.full((resamples, n_metrics), np.nan)
-    rng = np.random.default_rng(seed)
     present = np.isfinite(values).astype(np.float64)
     filled = np.nan_to_num(values)
-    means = []
+    with np.errstate(invalid="ignore"):
+        return np.concatenate(
+            [(drawn @ filled) / (drawn @ present) for drawn in resampled(n_questions, resamples, seed)]
+        )
+
+
+def resampled(n_questions: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Draw questions with replacement: how often each is in each resample, (n, n_questions), some resamples at a time.
+
+    The same arguments give the same draws, so that figures of the same questions fit together.
+    """
+    rng = np.random.default_rng(seed)
     for start in range(0, resamples, _CHUNK):
         size = min(_CHUNK, resamples - start)
-        draws = rng.multinomial(n_questions, np.full(n_questions, 1 / n_questions), size=size)  # (size, n_questions)
-        with np.errstate(invalid="ignore"):
-            means.append((draws @ filled) / (draws @ present))  # (size, n_metrics)
-    return np.concatenate(means)
+        yield rng.multinomial(n_questions, np.full(n_questions, 1 / n_questions), size=size)
 
 
 def _percentiles(sampled: NDArray[np.float64], level: float) -> NDArray[np.float64]:
