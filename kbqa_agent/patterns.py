@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MASK", "NOTHING", "Gains", "TranslationModel", "grams"]
+__all__ = ["MASK", "NOTHING", "Gains", "TranslationModel", "grams", "ranges"]
 
 MASK = "_"
 NOTHING = ""
@@ -179,7 +179,7 @@ class TranslationModel:
         """t(gram | part), zero where either is unknown, (n_parts, n_grams); an unknown part is -1, `grams_` ascend."""
         starts, ends = self._starts[parts], self._starts[parts + 1]
         counts = np.where(parts < 0, 0, ends - starts)
-        cells = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        cells = ranges(starts, starts + counts)
         column = np.full(len(self.gram_ids), -1)
         column[grams_] = np.arange(len(grams_))
         at = column[self._gram_of_cell[cells]]
@@ -196,6 +196,17 @@ class TranslationModel:
     @cached_property
     def _gram_of_cell(self) -> NDArray[np.int32]:
         return (self.keys % max(1, len(self.gram_ids))).astype(np.int32)
+
+
+def ranges(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
+    """The numbers from each start up to its end, one range after the other.
+
+    >>> ranges(np.array([5, 0]), np.array([7, 1])).tolist()
+    [5, 6, 0]
+    """
+    counts = ends - starts
+    found: NDArray[np.int64] = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+    return found
 
 
 def _numbered(counts: Mapping[str, int], at_least: int) -> dict[str, int]:
