@@ -132,7 +132,7 @@ def _greatest(values: NDArray[np.float64], n: int) -> list[int]:
 
 
 def _log_ratio(given: NDArray[np.float64], background: NDArray[np.float32]) -> NDArray[np.float64]:
-    """log P(gram | attribute) / P(gram), smoothed, where the attribute's parts give the gram with this probability."""
+    """Logarithm of P(gram | attribute) / P(gram), smoothed, where the attribute's parts give the gram with this probability."""
     found: NDArray[np.float64] = np.log((1 - SMOOTHING) * given / background + SMOOTHING)
     return found
 
