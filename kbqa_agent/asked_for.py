@@ -66,7 +66,8 @@ class AskedFor:
         attribute, gram = given.indices, np.repeat(np.arange(n_grams), np.diff(given.indptr))
         share = self._share[attribute]
         both = _log_ratio(given.data + distinct[share] * by_nothing[gram], model.background[gram])
-        self._starts, self._attribute, self._more = given.indptr, attribute, both - self._plain[share, gram]
+        self._starts, self._more = given.indptr, both - self._plain[share, gram]
+        self._attribute = attribute.astype(np.int64)
 
     def gains(self, masked: str) -> NDArray[np.float64]:
         """The total that `TranslationModel.gains` has for each attribute, (n_attributes,)."""
@@ -124,7 +125,11 @@ class AskedFor:
 
 
 def _greatest(values: NDArray[np.float64], n: int) -> list[int]:
-    """The places of the `n` greatest values, greatest first; of equal ones the earlier first."""
+    """The places of the `n` greatest values, greatest first; of equal ones the earlier first.
+
+    >>> _greatest(np.array([0.1, 0.4, 0.4, 0.1]), 3)
+    [1, 2, 0]
+    """
     least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
     places = np.flatnonzero(values >= least)  # a sort of all would take longer than all else here
     found: list[int] = places[np.argsort(-values[places], kind="stable")][:n].tolist()
@@ -132,7 +137,7 @@ def _greatest(values: NDArray[np.float64], n: int) -> list[int]:
 
 
 def _log_ratio(given: NDArray[np.float64], background: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Logarithm of P(gram | attribute) / P(gram), smoothed, where the attribute's parts give the gram with this probability."""
+    """Logarithm of P(gram | attribute) / P(gram), smoothed; `given` is what the attribute's parts give."""
     found: NDArray[np.float64] = np.log((1 - SMOOTHING) * given / background + SMOOTHING)
     return found
 

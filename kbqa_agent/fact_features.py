@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import log1p
 from typing import NamedTuple
@@ -71,14 +71,10 @@ class MaskedQuestion:
         self.pairs = {p: rarity(p) for p in pairs_of(masked) if MASK not in p}
         self.at_mask = masked.index(MASK)
         self._sum = sum(self.chars.values())
-        self._shared: dict[str, set[str]] = {}
 
-    def shared(self, attribute: str) -> set[str]:
-        """The characters that an attribute has too."""
-        found = self._shared.get(attribute)
-        if found is None:
-            found = self._shared[attribute] = self.chars.keys() & attribute
-        return found
+    def shared(self, text: str) -> set[str]:
+        """The characters that a text has too."""
+        return self.chars.keys() & text
 
     def rarity(self, chars: Iterable[str]) -> float:
         """The sum of the rarities of some of its characters."""
@@ -106,27 +102,23 @@ def entity_features(
     mention: EntityMention,
     entities: Iterable[Sequence[tuple[str, Triple]]],
     forms: Mapping[str, ObjectForm],
-) -> list[list[float]]:
+) -> Iterator[list[float]]:
     """The features of `ENTITY`, a row for each entity, which is all its triples with their attributes.
 
     `forms` holds the forms of their objects.
     """
     said = normalize_name(mention.text)
-    rows = []
     for facts in entities:
         name = _subject_form(facts[0][1].subject)
         attributes = dict.fromkeys(a for a, _ in facts)
         about = "|".join([name.description, *attributes, *[forms[t.object].text[:SAID_CHARS] for _, t in facts]])
-        rows.append(
-            [
-                log1p(len(facts)),
-                log1p(len(attributes)),
-                *_name(name, said),
-                *_description(asked, name.description),
-                sum([rarity for pair, rarity in asked.pairs.items() if pair not in about]),
-            ]
-        )
-    return rows
+        yield [
+            log1p(len(facts)),
+            log1p(len(attributes)),
+            *_name(name, said),
+            *_description(asked, name.description),
+            sum([rarity for pair, rarity in asked.pairs.items() if pair not in about]),
+        ]
 
 
 def _name(name: SubjectForm, said: str) -> list[float]:
@@ -169,26 +161,22 @@ def object_features(
     facts: Sequence[tuple[str, Triple]],
     kind: int,
     forms: Mapping[str, ObjectForm],
-) -> list[tuple[float, ...]]:
+) -> Iterator[tuple[float, ...]]:
     """Those of `OBJECT` but for the gains, a row for each triple, given with its attribute.
 
     `kind` is the question's `question_kind`; `forms` holds the forms of the objects.
     """
     said = normalize_name(mention.text)
     described = {name: _subject_form(name).description for name in dict.fromkeys(t.subject for _, t in facts)}
-    rows: list[tuple[float, ...]] = []
     for attribute, triple in facts:
         form, shared = forms[triple.object], asked.shared(attribute)
         start, description = form.text[:SAID_CHARS], described[triple.subject]
-        rows.append(
-            (
-                log1p(len(form.text)),
-                len(form.text) > 1 and form.text in asked.masked,
-                form.text == said,
-                form.shape,
-                kind,
-                asked.rarity((asked.chars.keys() & start) - shared),
-                asked.left(shared | (asked.chars.keys() & description) if description else shared),
-            )
+        yield (
+            log1p(len(form.text)),
+            len(form.text) > 1 and form.text in asked.masked,
+            form.text == said,
+            form.shape,
+            kind,
+            asked.rarity(asked.shared(start) - shared),
+            asked.left(shared | asked.shared(description) if description else shared),
         )
-    return rows

@@ -65,6 +65,9 @@ SIMILARITY_FEATURES = tuple(
     f"{name}{of}" for of in ("", "_off_best", "_off_mention", "_off_entity") for name in SIMILARITY
 )
 
+N_COMPARED = ATTRIBUTE.index("frequency")
+"""So many of an attribute's features compare it with the question."""
+
 Frequency = Callable[[Sequence[str]], NDArray[np.int64]]
 MadeRows = dict[tuple[int, int, tuple[int, ...]], NDArray[np.float32]]
 """(start, end) of a mention and the ids of its triples -> what is seen of these facts, (n_triples, n)."""
@@ -126,8 +129,8 @@ def _in_place(rows: NDArray[np.float32], groups: Sequence[Group]) -> NDArray[np.
 def _of_mentions(groups: Sequence[Group], wordings: Wordings) -> NDArray[np.float32]:
     """The features of `MENTION` for each triple of the groups, (n_triples, len(MENTION))."""
     model = wordings.attributes
-    seen = [mention_features(g.asked.question, g.mention, g.asked.mentions, g.masked, model) for g in groups]
-    return np.repeat(_array(seen), [len(group.facts) for group in groups], axis=0)
+    seen = (mention_features(g.asked.question, g.mention, g.asked.mentions, g.masked, model) for g in groups)
+    return np.repeat(_array(seen, len(MENTION)), [len(group.facts) for group in groups], axis=0)
 
 
 def _of_facts_made(
@@ -150,14 +153,14 @@ def _of_facts(groups: Sequence[Group], wordings: Wordings, frequency: Frequency)
     number = np.repeat(np.arange(len(groups)), [len(group.facts) for group in groups])
     objects, distinct = numbered([t.object for group in groups for _, t in group.facts])
     forms = {value: object_form(value) for value in distinct}
-    of_entities = [row for q, g in together for row in entity_features(q, g.mention, _by_subject(g.facts), forms)]
+    of_entities = chain.from_iterable(entity_features(q, g.mention, _by_subject(g.facts), forms) for q, g in together)
     entities, _ = numbered([(i, t.subject_id) for i, g in enumerate(groups) for _, t in g.facts])
-    of_objects = [row for q, g in together for row in object_features(q, g.mention, g.facts, g.kind, forms)]
+    of_objects = chain.from_iterable(object_features(q, g.mention, g.facts, g.kind, forms) for q, g in together)
     gains = wordings.object_gains([group.masked for group in groups], list(forms.values()), number, objects)
     parts = (
-        _array(of_entities)[entities],
+        _array(of_entities, len(ENTITY))[entities],
         _of_attributes(asked, groups, wordings, frequency),
-        _array(of_objects),
+        _array(of_objects, len(OBJECT) - len(gains)),
         np.column_stack(gains),
         np.array([[n] for group in groups for n in _n_values(group.facts)]),
     )
@@ -174,14 +177,14 @@ def _of_attributes(
     question, number = divmod(pairs, len(names))
     counts = [(n, wordings.asked.get(a, 0)) for n, a in zip(frequency(names).tolist(), names, strict=True)]
     at = zip(question.tolist(), number.tolist(), strict=True)
-    compared = _array([attribute_features(asked[i], names[j]) for i, j in at])
+    compared = _array((attribute_features(asked[i], names[j]) for i, j in at), N_COMPARED)
     gains, whole = wordings.attribute_gains([q.masked for q in asked], names, question, number)
     return np.column_stack([compared, np.log1p(counts)[number], *gains, whole]).astype(np.float32)[pair]
 
 
-def _array(rows: Sequence[Sequence[float]]) -> NDArray[np.float32]:
-    """Equally long rows as an array, faster than NumPy does it where there are truth values among the numbers."""
-    return np.fromiter(chain.from_iterable(rows), np.float32).reshape(len(rows), -1)
+def _array(rows: Iterable[Iterable[float]], n_columns: int) -> NDArray[np.float32]:
+    """Rows as an array, each gone when it was read: many that live at a time cost time in garbage collections."""
+    return np.fromiter(chain.from_iterable(rows), np.float32).reshape(-1, n_columns)
 
 
 def _by_subject(facts: Sequence[tuple[str, Triple]]) -> Iterable[list[tuple[str, Triple]]]:

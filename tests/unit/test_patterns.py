@@ -54,6 +54,13 @@ def test_an_unknown_gram_is_as_rare_as_can_be():
     assert model.rarity("_是") < model.rarity("不曾见") == 15.0
 
 
+def test_a_sum_of_rarities_is_the_same_in_any_order():
+    model = TranslationModel.fit(PAIRS)
+    rarities = [model.rarity(gram) for gram in model.gram_ids]
+    assert len(set(rarities)) > 2
+    assert sum(rarities) == sum(reversed(rarities)) == sum(sorted(rarities))
+
+
 def test_without_training_or_without_known_grams_nothing_is_gained():
     assert TranslationModel.fit([]).gains("_是谁", [("=作者",)]).total.tolist() == [0.0]
     assert TranslationModel.fit(PAIRS).gains("xyz", [("=作者",)]).total.tolist() == [0.0]
