@@ -32,6 +32,8 @@ PLAIN_NAME_SQL = f"regexp_full_match({{}}, '{PLAIN_NAME}')"
 LIST_MARKS = "[、，,;；/|]"
 """A pattern, for Python and for SQL, of what stands between the names of an object that lists several."""
 
+_is_plain = re.compile(PLAIN_NAME).fullmatch
+
 _CLOSING = {")": "(", "）": "（"}
 QUOTES = {"《": "》", "“": "”", "「": "」", "『": "』", "〈": "〉", "【": "】", "‘": "’", '"': '"'}
 """What opens a quoted name -> what closes it. The straight single quote is an apostrophe too often."""
@@ -47,6 +49,8 @@ def normalize_name(text: str) -> str:
     >>> normalize_name(normalize_name("Straße")) == normalize_name("STRASSE")
     True
     """
+    if _is_plain(text):
+        return text
     folded = _fold(text)
     # Case-folding takes some letters apart, and closing a gap can bring together what composes: rare, so checked first.
     while not unicodedata.is_normalized("NFKC", folded):
@@ -112,6 +116,8 @@ def normalize_attribute(text: str) -> str:
     >>> normalize_attribute("民 族"), normalize_attribute("职 业[1]"), normalize_attribute("Birth_Place：")
     ('民族', '职业', 'birthplace')
     """
+    if _is_plain(text):
+        return text
     name = normalize_name(text)
     stripped = _MARKS.sub("", _FOOTNOTE.sub("", name))
     return name if stripped in ("", name) else normalize_attribute(stripped)

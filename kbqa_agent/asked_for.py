@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kbqa_agent.patterns import NOTHING, SMOOTHING, TranslationModel
+from kbqa_agent.patterns import NOTHING, SMOOTHING, TranslationModel, ranges
 from kbqa_agent.together import NOTHING_TOGETHER, Together
 
 __all__ = ["ASKED_FOR", "AskedFor"]
@@ -59,16 +59,22 @@ class AskedFor:
         rows, columns = np.array(known, np.int64).reshape(-1, 2).T
         of_parts = csr_matrix((np.array(shares)[rows], (rows, columns)), shape=(n_attributes, n_parts))
         # What `NOTHING` gives stands apart: it has nearly every n-gram, and would make the table dense.
-        self.given = (of_parts @ t).tocsc()  # mean of t(gram | part) over the other parts, (n_attributes, n_grams)
-        self.by_nothing = t[model.part_ids[NOTHING]].toarray()[0] if n_attributes else np.zeros(n_grams)
-        self.nothings_share = np.array(shares)[:, None]
+        given = (of_parts @ t).tocsc()  # mean of t(gram | part) over the other parts, (n_attributes, n_grams)
+        by_nothing = t[model.part_ids[NOTHING]].toarray()[0] if n_attributes else np.zeros(n_grams)
+        distinct, self._share = np.unique(np.array(shares, np.float64), return_inverse=True)
+        self._plain = _log_ratio(distinct[:, None] * by_nothing, model.background)  # (n_shares, n_grams)
+        attribute, gram = given.indices, np.repeat(np.arange(n_grams), np.diff(given.indptr))
+        share = self._share[attribute]
+        both = _log_ratio(given.data + distinct[share] * by_nothing[gram], model.background[gram])
+        self._starts, self._more = given.indptr, both - self._plain[share, gram]
+        self._attribute = attribute.astype(np.int64)
 
     def gains(self, masked: str) -> NDArray[np.float64]:
         """The total that `TranslationModel.gains` has for each attribute, (n_attributes,)."""
         known = self.model.known_grams(masked)
-        mean = self.given[:, known].toarray() + self.nothings_share * self.by_nothing[known]
-        ratio = (1 - SMOOTHING) * mean / self.model.background[known] + SMOOTHING
-        gains: NDArray[np.float64] = np.log(ratio).sum(axis=1)
+        cells = ranges(self._starts[known], self._starts[known + 1])
+        more = np.bincount(self._attribute[cells], self._more[cells], minlength=len(self.attributes))
+        gains: NDArray[np.float64] = self._plain[:, known].sum(axis=1)[self._share] + more
         return gains
 
     def features(self, masked: str, best: str, held: set[str], held_by_name: set[str]) -> NDArray[np.float32]:
@@ -81,7 +87,7 @@ class AskedFor:
         logits = self.gains(masked) / FLATTER + self.priors
         weights = np.exp(logits - logits.max())
         shares = weights / weights.sum()
-        order = np.argsort(-shares, kind="stable")[:LOOKED_AT].tolist()
+        order = _greatest(shares, LOOKED_AT)
         likeliest, number = self.attributes[order[0]], self.numbers.get(best)
         alike = [i for i in order if _overlap(self.attributes[i], best) >= ALIKE]
         seen = (
@@ -116,6 +122,24 @@ class AskedFor:
 
     def _sum(self, shares: NDArray[np.float64], attributes: set[str]) -> float:
         return float(shares[[self.numbers[a] for a in attributes if a in self.numbers]].sum())
+
+
+def _greatest(values: NDArray[np.float64], n: int) -> list[int]:
+    """The places of the `n` greatest values, greatest first; of equal ones the earlier first.
+
+    >>> _greatest(np.array([0.1, 0.4, 0.4, 0.1]), 3)
+    [1, 2, 0]
+    """
+    least = np.partition(values, -n)[-n] if n < len(values) else -np.inf
+    places = np.flatnonzero(values >= least)  # a sort of all would take longer than all else here
+    found: list[int] = places[np.argsort(-values[places], kind="stable")][:n].tolist()
+    return found
+
+
+def _log_ratio(given: NDArray[np.float64], background: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Logarithm of P(gram | attribute) / P(gram), smoothed; `given` is what the attribute's parts give."""
+    found: NDArray[np.float64] = np.log((1 - SMOOTHING) * given / background + SMOOTHING)
+    return found
 
 
 def _overlap(a: str, b: str) -> float:

@@ -23,13 +23,12 @@ MAX_EVIDENCE = 5
 def candidates_of(triples: Sequence[Triple], probabilities: NDArray[np.float32], limit: int) -> list[Candidate]:
     """One candidate for each distinct object; its score is the sum over the triples that say so."""
     evidence: dict[str, list[int]] = {}
-    for i in np.argsort(-probabilities, kind="stable"):
-        evidence.setdefault(triples[i].object, []).append(int(i))
-    found = [
-        Candidate(answer, float(probabilities[at].sum()), tuple(triples[i] for i in at[:MAX_EVIDENCE]))
-        for answer, at in evidence.items()
-    ]
-    return sorted(found, key=lambda c: -c.score)[:limit]
+    for i in np.argsort(-probabilities, kind="stable").tolist():
+        evidence.setdefault(triples[i].object, []).append(i)
+    alone = probabilities.tolist()
+    scores = {a: alone[at[0]] if len(at) == 1 else float(probabilities[at].sum()) for a, at in evidence.items()}
+    best = sorted(evidence, key=lambda answer: -scores[answer])[:limit]
+    return [Candidate(a, scores[a], tuple([triples[i] for i in evidence[a][:MAX_EVIDENCE]])) for a in best]
 
 
 def best_triples(triples: Sequence[Triple], probabilities: NDArray[np.float32], n: int) -> list[Triple]:

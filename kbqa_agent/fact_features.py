@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import log1p
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from kb_index.normalize import normalize_name, strip_description
 from kb_index.types import Triple
 from kbqa_agent.patterns import MASK
 from kbqa_agent.types import EntityMention
-from kbqa_agent.wordings import Wordings, object_form, pairs_of
+from kbqa_agent.wordings import ObjectForm, Wordings, pairs_of
 
 __all__ = [
     "ATTRIBUTE",
@@ -52,13 +52,6 @@ ASKS = (
 )  # fmt: skip
 
 
-class Left(NamedTuple):
-    """The characters of a masked question that an attribute does not have, in order, and the sum of their rarities."""
-
-    chars: tuple[str, ...]
-    rarity: float
-
-
 class SubjectForm(NamedTuple):
     """A name, normalised: all of it, without its description, and the description."""
 
@@ -76,19 +69,20 @@ class MaskedQuestion:
         rarity = wordings.attributes.rarity
         self.chars = {c: rarity(c) for c in dict.fromkeys(self.rest)}
         self.pairs = {p: rarity(p) for p in pairs_of(masked) if MASK not in p}
-        self._left: dict[str, Left] = {}
+        self.at_mask = masked.index(MASK)
+        self._sum = sum(self.chars.values())
 
-    def left(self, attribute: str) -> Left:
-        """What an attribute leaves of the question."""
-        found = self._left.get(attribute)
-        if found is None:
-            chars = tuple([c for c in self.chars if c not in attribute])
-            found = self._left[attribute] = Left(chars, self.rarity(chars))
-        return found
+    def shared(self, text: str) -> set[str]:
+        """The characters that a text has too."""
+        return self.chars.keys() & text
 
     def rarity(self, chars: Iterable[str]) -> float:
         """The sum of the rarities of some of its characters."""
         return sum([self.chars[c] for c in chars])
+
+    def left(self, without: Iterable[str]) -> float:
+        """The sum of the rarities of its characters without some of them."""
+        return self._sum - self.rarity(without)
 
 
 @lru_cache(maxsize=50_000)
@@ -104,25 +98,27 @@ def question_kind(question: str) -> int:
 
 
 def entity_features(
-    asked: MaskedQuestion, mention: EntityMention, entities: Iterable[Sequence[tuple[str, Triple]]]
-) -> list[list[float]]:
-    """The features of `ENTITY`, a row for each entity, which is all its triples with their attributes."""
+    asked: MaskedQuestion,
+    mention: EntityMention,
+    entities: Iterable[Sequence[tuple[str, Triple]]],
+    forms: Mapping[str, ObjectForm],
+) -> Iterator[list[float]]:
+    """The features of `ENTITY`, a row for each entity, which is all its triples with their attributes.
+
+    `forms` holds the forms of their objects.
+    """
     said = normalize_name(mention.text)
-    rows = []
     for facts in entities:
         name = _subject_form(facts[0][1].subject)
         attributes = dict.fromkeys(a for a, _ in facts)
-        about = "|".join([name.description, *attributes, *[object_form(t.object).text[:SAID_CHARS] for _, t in facts]])
-        rows.append(
-            [
-                log1p(len(facts)),
-                log1p(len(attributes)),
-                *_name(name, said),
-                *_description(asked, name.description),
-                sum([rarity for pair, rarity in asked.pairs.items() if pair not in about]),
-            ]
-        )
-    return rows
+        about = "|".join([name.description, *attributes, *[forms[t.object].text[:SAID_CHARS] for _, t in facts]])
+        yield [
+            log1p(len(facts)),
+            log1p(len(attributes)),
+            *_name(name, said),
+            *_description(asked, name.description),
+            sum([rarity for pair, rarity in asked.pairs.items() if pair not in about]),
+        ]
 
 
 def _name(name: SubjectForm, said: str) -> list[float]:
@@ -139,21 +135,16 @@ def _description(asked: MaskedQuestion, description: str) -> list[float]:
     return [overlap, sum([asked.pairs[p] for p in pairs if p in asked.pairs]), True]
 
 
-def attribute_features(asked: MaskedQuestion, attributes: Iterable[str]) -> list[tuple[float, ...]]:
-    """Those of `ATTRIBUTE` that compare its name with the question (the first eight), a row for each attribute."""
-    rarity = asked.wordings.attributes.rarity
-    at_mask, n_chars = asked.masked.index(MASK), len(asked.chars)
-    rows: list[tuple[float, ...]] = []
-    for a in attributes:
-        found = asked.masked.find(a)
-        chars, left = dict.fromkeys(a), asked.left(a)
-        hit = n_chars - len(left.chars)
-        run = len(a) if found >= 0 else _longest_run(a, asked.rest) if hit else 0
-        distance = FAR if found < 0 else min(FAR - 1, abs(found - at_mask))
-        unasked = sum([rarity(c) for c in chars if c not in asked.chars])
-        precision = hit / max(1, n_chars)
-        rows.append((found >= 0, len(a), run, hit / len(chars), precision, distance, left.rarity, unasked))
-    return rows
+def attribute_features(asked: MaskedQuestion, attribute: str) -> tuple[float, ...]:
+    """Those of `ATTRIBUTE` that compare its name with the question: the first eight."""
+    found = asked.masked.find(attribute)
+    chars, shared = set(attribute), asked.shared(attribute)
+    verbatim, hit = found >= 0, len(shared)
+    run = len(attribute) if verbatim else _longest_run(attribute, asked.rest) if hit else 0
+    distance = min(FAR - 1, abs(found - asked.at_mask)) if verbatim else FAR
+    left, unasked = asked.left(shared), sum(map(asked.wordings.attributes.rarity, chars - shared))
+    precision = hit / max(1, len(asked.chars))
+    return verbatim, len(attribute), run, hit / len(chars), precision, distance, left, unasked
 
 
 def _longest_run(a: str, b: str) -> int:
@@ -165,24 +156,27 @@ def _longest_run(a: str, b: str) -> int:
 
 
 def object_features(
-    asked: MaskedQuestion, mention: EntityMention, facts: Sequence[tuple[str, Triple]], kind: int
-) -> list[tuple[float, ...]]:
-    """Those of `OBJECT` but for the gains, a row for each triple, given with its attribute; `kind`: `question_kind`."""
+    asked: MaskedQuestion,
+    mention: EntityMention,
+    facts: Sequence[tuple[str, Triple]],
+    kind: int,
+    forms: Mapping[str, ObjectForm],
+) -> Iterator[tuple[float, ...]]:
+    """Those of `OBJECT` but for the gains, a row for each triple, given with its attribute.
+
+    `kind` is the question's `question_kind`; `forms` holds the forms of the objects.
+    """
     said = normalize_name(mention.text)
     described = {name: _subject_form(name).description for name in dict.fromkeys(t.subject for _, t in facts)}
-    rows: list[tuple[float, ...]] = []
     for attribute, triple in facts:
-        form, left = object_form(triple.object), asked.left(attribute)
+        form, shared = forms[triple.object], asked.shared(attribute)
         start, description = form.text[:SAID_CHARS], described[triple.subject]
-        rows.append(
-            (
-                log1p(len(form.text)),
-                len(form.text) > 1 and form.text in asked.masked,
-                form.text == said,
-                form.shape,
-                kind,
-                asked.rarity([c for c in left.chars if c in start]),
-                asked.rarity([c for c in left.chars if c not in description]) if description else left.rarity,
-            )
+        yield (
+            log1p(len(form.text)),
+            len(form.text) > 1 and form.text in asked.masked,
+            form.text == said,
+            form.shape,
+            kind,
+            asked.rarity(asked.shared(start) - shared),
+            asked.left(shared | asked.shared(description) if description else shared),
         )
-    return rows

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,9 @@ SIMILARITY_FEATURES = tuple(
     f"{name}{of}" for of in ("", "_off_best", "_off_mention", "_off_entity") for name in SIMILARITY
 )
 
+N_COMPARED = ATTRIBUTE.index("frequency")
+"""So many of an attribute's features compare it with the question."""
+
 Frequency = Callable[[Sequence[str]], NDArray[np.int64]]
 MadeRows = dict[tuple[int, int, tuple[int, ...]], NDArray[np.float32]]
 """(start, end) of a mention and the ids of its triples -> what is seen of these facts, (n_triples, n)."""
@@ -104,8 +108,8 @@ def candidate_features_many(
     rows = np.hstack([_of_mentions(together, wordings), _of_facts_made(together, wordings, frequency, made)])
     question = np.repeat(np.arange(len(asked)), [len(a.triples) for a in asked])
     mention = np.repeat(np.arange(len(together)), [len(group.facts) for group in together])
-    subjects = [t.subject_id for group in together for _, t in group.facts]
-    entity, _ = numbered(list(zip(question.tolist(), subjects, strict=True)))
+    subjects = np.array([t.subject_id for group in together for _, t in group.facts], np.int64)
+    entity = question * (subjects.max() + 1) + subjects
     numbers = (question, mention, entity)
     parts = [rows, *(_off_best(_signed(rows, names), of) for names, of in zip(RELATIVE, numbers, strict=True))]
     if wordings.similarity is not None:
@@ -125,8 +129,8 @@ def _in_place(rows: NDArray[np.float32], groups: Sequence[Group]) -> NDArray[np.
 def _of_mentions(groups: Sequence[Group], wordings: Wordings) -> NDArray[np.float32]:
     """The features of `MENTION` for each triple of the groups, (n_triples, len(MENTION))."""
     model = wordings.attributes
-    seen = [mention_features(g.asked.question, g.mention, g.asked.mentions, g.masked, model) for g in groups]
-    return np.repeat(np.array(seen, np.float32), [len(group.facts) for group in groups], axis=0)
+    seen = (mention_features(g.asked.question, g.mention, g.asked.mentions, g.masked, model) for g in groups)
+    return np.repeat(_array(seen, len(MENTION)), [len(group.facts) for group in groups], axis=0)
 
 
 def _of_facts_made(
@@ -146,39 +150,41 @@ def _of_facts(groups: Sequence[Group], wordings: Wordings, frequency: Frequency)
     """The features of entities, attributes and objects for each triple of the groups, (n_triples, n)."""
     asked = [MaskedQuestion(group.masked, wordings) for group in groups]
     together = list(zip(asked, groups, strict=True))
-    attributes = [list(dict.fromkeys(a for a, _ in group.facts)) for group in groups]
-    entities = [_by_subject(group.facts) for group in groups]
-    of_entities = [
-        row for (q, g), of in zip(together, entities, strict=True) for row in entity_features(q, g.mention, of)
-    ]
-    of_attributes = _of_attributes(asked, attributes, wordings, frequency)
-    of_objects = [row for q, g in together for row in object_features(q, g.mention, g.facts, g.kind)]
-    objects = [(group.masked, [object_form(t.object) for _, t in group.facts]) for group in groups]
-    gains = wordings.object_gains(objects)
-    entity_row, _ = numbered([(i, t.subject_id) for i, g in enumerate(groups) for _, t in g.facts])
-    attribute_row, _ = numbered([(i, a) for i, g in enumerate(groups) for a, _ in g.facts])
+    number = np.repeat(np.arange(len(groups)), [len(group.facts) for group in groups])
+    objects, distinct = numbered([t.object for group in groups for _, t in group.facts])
+    forms = {value: object_form(value) for value in distinct}
+    of_entities = chain.from_iterable(entity_features(q, g.mention, _by_subject(g.facts), forms) for q, g in together)
+    entities, _ = numbered([(i, t.subject_id) for i, g in enumerate(groups) for _, t in g.facts])
+    of_objects = chain.from_iterable(object_features(q, g.mention, g.facts, g.kind, forms) for q, g in together)
+    gains = wordings.object_gains([group.masked for group in groups], list(forms.values()), number, objects)
     parts = (
-        np.array(of_entities, np.float32)[entity_row],
-        of_attributes[attribute_row],
-        np.array(of_objects, np.float32),
-        np.column_stack([np.concatenate(column) for column in zip(*gains, strict=True)]),
+        _array(of_entities, len(ENTITY))[entities],
+        _of_attributes(asked, groups, wordings, frequency),
+        _array(of_objects, len(OBJECT) - len(gains)),
+        np.column_stack(gains),
         np.array([[n] for group in groups for n in _n_values(group.facts)]),
     )
     return np.hstack(parts, dtype=np.float32, casting="unsafe")
 
 
 def _of_attributes(
-    asked: Sequence[MaskedQuestion], attributes: Sequence[Sequence[str]], wordings: Wordings, frequency: Frequency
+    asked: Sequence[MaskedQuestion], groups: Sequence[Group], wordings: Wordings, frequency: Frequency
 ) -> NDArray[np.float32]:
-    """The features of `ATTRIBUTE` for each attribute of each masked question, (n_attributes, len(ATTRIBUTE))."""
-    listed = [a for of_question in attributes for a in of_question]
-    distinct = list(dict.fromkeys(listed))
-    frequencies = dict(zip(distinct, frequency(distinct).tolist(), strict=True))
-    compared = [row for q, of in zip(asked, attributes, strict=True) for row in attribute_features(q, of)]
-    counts = np.log1p([(frequencies[a], wordings.asked.get(a, 0)) for a in listed])
-    found = wordings.attribute_gains([(q.masked, of) for q, of in zip(asked, attributes, strict=True)])
-    gains = [np.concatenate(column) for column in zip(*((*by_parts, whole) for by_parts, whole in found), strict=True)]
-    return np.column_stack([np.array(compared), counts, *gains]).astype(np.float32)
+    """The features of `ATTRIBUTE` for each triple of the groups, (n_triples, len(ATTRIBUTE)), each pair made once."""
+    number, names = numbered([a for group in groups for a, _ in group.facts])
+    question = np.repeat(np.arange(len(groups)), [len(group.facts) for group in groups])
+    pairs, pair = np.unique(question * len(names) + number, return_inverse=True)
+    question, number = divmod(pairs, len(names))
+    counts = [(n, wordings.asked.get(a, 0)) for n, a in zip(frequency(names).tolist(), names, strict=True)]
+    at = zip(question.tolist(), number.tolist(), strict=True)
+    compared = _array((attribute_features(asked[i], names[j]) for i, j in at), N_COMPARED)
+    gains, whole = wordings.attribute_gains([q.masked for q in asked], names, question, number)
+    return np.column_stack([compared, np.log1p(counts)[number], *gains, whole]).astype(np.float32)[pair]
+
+
+def _array(rows: Iterable[Iterable[float]], n_columns: int) -> NDArray[np.float32]:
+    """Rows as an array, each gone when it was read: many that live at a time cost time in garbage collections."""
+    return np.fromiter(chain.from_iterable(rows), np.float32).reshape(-1, n_columns)
 
 
 def _by_subject(facts: Sequence[tuple[str, Triple]]) -> Iterable[list[tuple[str, Triple]]]:

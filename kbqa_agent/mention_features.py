@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-
-import numpy as np
+from math import log1p
 
 from kb_index.normalize import QUOTES, normalize_name
 from kbqa_agent.patterns import MASK, TranslationModel
@@ -44,7 +43,7 @@ def mention_features(
     return [
         *_place(question, mention, mentions),
         surprise,
-        float(np.mean(runs)),
+        sum(runs) / len(runs),
         min(runs),
         *_surroundings(masked, name, model),
     ]
@@ -61,7 +60,7 @@ def _place(question: str, mention: EntityMention, mentions: Sequence[EntityMenti
         size / len(question),
         QUOTES.get(before) == after,
         longest - size,
-        np.log1p(len(mention.entities)),
+        log1p(len(mention.entities)),
         mention.start == 0,
         not PUNCTUATION.sub("", question[mention.end :]),
         cuts,

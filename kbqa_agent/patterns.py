@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain, repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MASK", "NOTHING", "Gains", "TranslationModel", "grams"]
+__all__ = ["MASK", "NOTHING", "Gains", "TranslationModel", "grams", "ranges"]
 
 MASK = "_"
 NOTHING = ""
@@ -33,25 +34,20 @@ SMOOTHING = 0.1
 """The weight of the background in P(gram | thing)."""
 SMALLEST = 1e-5
 """Smaller probabilities are left out of the table: the background outweighs them."""
+EXACT = 2.0**30
+"""Rarities are multiples of one part in this many: their sums are exact, and so the same in any order."""
 
 
-def grams(masked: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def grams(masked: str) -> tuple[str, ...]:
     """The distinct n-grams of a masked question, n = 1..3, with its ends marked.
 
     >>> grams("_高")
-    ['_', '高', '^_', '_高', '高$', '^_高', '_高$']
+    ('_', '高', '^_', '_高', '高$', '^_高', '_高$')
     """
     padded = f"^{masked}$"
-    found = (padded[i : i + n] for n in range(1, MAX_GRAM + 1) for i in range(len(padded) - n + 1))
-    return [g for g in dict.fromkeys(found) if g not in ("^", "$")]
-
-
-class _Wanted(NamedTuple):
-    """The known n-grams of a masked question; of its things, the rows of all their parts, and how many each has."""
-
-    grams: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    widths: NDArray[np.int64]
+    found = [padded[i : i + n] for n in range(1, MAX_GRAM + 1) for i in range(len(padded) - n + 1)]
+    return tuple([g for g in dict.fromkeys(found) if g not in ("^", "$")])
 
 
 class Gains(NamedTuple):
@@ -120,51 +116,54 @@ class TranslationModel:
 
     def known_grams(self, masked: str) -> NDArray[np.int64]:
         """The numbers of the n-grams of a masked question that training knew, ascending."""
-        return np.array(sorted(i for g in grams(masked) if (i := self.gram_ids.get(g)) is not None), dtype=np.int64)
+        return self._known_grams([masked])[0]
+
+    def _known_grams(self, masked: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of the known n-grams of each masked question, one after the other, and how many each has."""
+        listed, n = [grams(m) for m in masked], max(1, len(self.gram_ids))
+        numbers = np.array(list(map(self.gram_ids.get, chain.from_iterable(listed), repeat(-1))), np.int64)
+        asked = np.repeat(np.arange(len(masked)), [len(of) for of in listed])
+        known = numbers >= 0
+        asked, numbers = divmod(np.sort(asked[known] * n + numbers[known]), n)
+        return numbers, np.bincount(asked, minlength=len(masked))
 
     def gains(self, masked: str, things: Sequence[Sequence[str]]) -> Gains:
         """How much likelier each thing, given by its parts, makes the known n-grams of a masked question.
 
         A thing has at least one part. Its parts have equal shares, unknown ones too, which explain nothing.
         """
-        return self.gains_many([(masked, things)])[0]
+        return self.gains_many([masked], things, np.zeros(len(things), np.int64), np.arange(len(things)))
 
-    def gains_many(self, asked: Sequence[tuple[str, Sequence[Sequence[str]]]]) -> list[Gains]:
-        """What `gains` says of each masked question and its things, with one look into the table for all."""
+    def gains_many(
+        self,
+        masked: Sequence[str],
+        things: Sequence[Sequence[str]],
+        asked: NDArray[np.int64],
+        thing: NDArray[np.int64],
+    ) -> Gains:
+        """What `gains` says of things beside masked questions, given by the numbers of both, (n_pairs,) each.
+
+        One look into the table serves all. The numbers are those of each alone: what has equally many known n-grams
+        makes one rectangle, so no sum changes its order.
+        """
+        known, n_known = self._known_grams(masked)
+        columns, column = np.unique(known, return_inverse=True)
         rows: dict[str, int] = {}
-        wanted = [
-            _Wanted(
-                self.known_grams(masked),
-                np.array([rows.setdefault(p, len(rows)) for parts in things for p in parts], np.int64),
-                np.array([len(parts) for parts in things], np.int64),
-            )
-            for masked, things in asked
-        ]
-        columns = np.unique(np.concatenate([w.grams for w in wanted])) if wanted else np.zeros(0, np.int64)
+        row = np.array([rows.setdefault(p, len(rows)) for parts in things for p in parts], np.int64)
         table = self._table(np.array([self.part_ids.get(p, -1) for p in rows], np.int64), columns)
-        by_size: dict[int, list[int]] = {}
-        for i, w in enumerate(wanted):
-            by_size.setdefault(len(w.grams), []).append(i)
-        found: dict[int, Gains] = {}
-        for members in by_size.values():
-            found |= zip(members, self._gains_of([wanted[i] for i in members], table, columns), strict=True)
-        return [found[i] for i in range(len(wanted))]
-
-    def _gains_of(
-        self, wanted: Sequence[_Wanted], table: NDArray[np.float32], columns: NDArray[np.int64]
-    ) -> Iterator[Gains]:
-        """The gains of questions with equally many known n-grams; `table` is t for all parts and for `columns`."""
-        grams_of = np.stack([w.grams for w in wanted])  # (n_questions, n_grams)
-        n_parts, n_things = ([len(of) for of in column] for column in zip(*(w[1:] for w in wanted), strict=True))
-        widths = np.concatenate([w.widths for w in wanted])[:, None]
-        column_of = np.repeat(np.searchsorted(columns, grams_of), n_parts, axis=0)
-        t = table[np.concatenate([w.rows for w in wanted])[:, None], column_of]  # (n_parts, n_grams)
-        mean = np.add.reduceat(t, np.cumsum(widths) - widths[:, 0], axis=0) / widths
-        background = np.repeat(self.background[grams_of], n_things, axis=0)
-        gains = np.log((1 - SMOOTHING) * mean / background + SMOOTHING)  # (n_things, n_grams)
-        total, best = gains.sum(axis=1), gains.max(axis=1, initial=-np.inf if gains.size else 0.0)
-        ends = np.cumsum(n_things)[:-1]
-        return map(Gains, np.split(total, ends), np.split(best, ends))
+        n_parts = np.array([len(parts) for parts in things], np.int64)
+        width, end, size = n_parts[thing], np.cumsum(n_parts)[thing], n_known[asked]
+        start = (np.cumsum(n_known) - n_known)[asked]
+        total, best = np.zeros(len(thing), np.float32), np.zeros(len(thing), np.float32)
+        for n in np.unique(size):
+            at = np.flatnonzero(size == n)
+            of_pair = column[start[at][:, None] + np.arange(n)]  # (n_pairs, n_grams)
+            of_part = row[ranges(end[at] - width[at], end[at])]
+            t = table[of_part[:, None], np.repeat(of_pair, width[at], axis=0)]  # (n_parts, n_grams)
+            mean = np.add.reduceat(t, np.cumsum(width[at]) - width[at], axis=0) / width[at][:, None]
+            gains = np.log((1 - SMOOTHING) * mean / self.background[columns[of_pair]] + SMOOTHING)
+            total[at], best[at] = gains.sum(axis=1), gains.max(axis=1, initial=-np.inf if n else 0.0)
+        return Gains(total, best)
 
     def rarity(self, gram: str) -> float:
         """-log of the probability of an n-gram in a question's wording; `MAX_SURPRISE` at most, and where unknown."""
@@ -173,13 +172,14 @@ class TranslationModel:
     @cached_property
     def _rarities(self) -> dict[str, float]:
         surprises = np.minimum(MAX_SURPRISE, -np.log(self.background).astype(np.float64))
+        surprises = np.round(surprises * EXACT) / EXACT
         return dict(zip(self.gram_ids, surprises.tolist(), strict=True))
 
     def _table(self, parts: NDArray[np.int64], grams_: NDArray[np.int64]) -> NDArray[np.float32]:
         """t(gram | part), zero where either is unknown, (n_parts, n_grams); an unknown part is -1, `grams_` ascend."""
         starts, ends = self._starts[parts], self._starts[parts + 1]
         counts = np.where(parts < 0, 0, ends - starts)
-        cells = np.arange(counts.sum()) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        cells = ranges(starts, starts + counts)
         column = np.full(len(self.gram_ids), -1)
         column[grams_] = np.arange(len(grams_))
         at = column[self._gram_of_cell[cells]]
@@ -198,12 +198,23 @@ class TranslationModel:
         return (self.keys % max(1, len(self.gram_ids))).astype(np.int32)
 
 
+def ranges(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
+    """The numbers from each start up to its end, one range after the other.
+
+    >>> ranges(np.array([5, 0]), np.array([7, 1])).tolist()
+    [5, 6, 0]
+    """
+    counts = ends - starts
+    found: NDArray[np.int64] = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+    return found
+
+
 def _numbered(counts: Mapping[str, int], at_least: int) -> dict[str, int]:
     return {x: i for i, x in enumerate(x for x, n in counts.items() if x == NOTHING or n >= at_least)}
 
 
 def _cells(
-    rows: Sequence[tuple[list[str], Sequence[str]]], gram_ids: dict[str, int], part_ids: dict[str, int]
+    rows: Sequence[tuple[Sequence[str], Sequence[str]]], gram_ids: dict[str, int], part_ids: dict[str, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Every (gram, part) pair of every question as a key, slot by slot, and the number of pairs of each slot."""
     cells, widths = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]

@@ -132,26 +132,26 @@ class Wordings:
         """What tells which of all asked attributes a question asks for; made when it is first used."""
         return AskedFor(self.attributes, self.asked, {a: attribute_parts(a) for a in self.asked}, self.together)
 
-    def attribute_gains(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[Gains, NDArray[np.float32]]]:
-        """The gains of the attributes of each masked question, and the sum by the whole name alone.
+    def attribute_gains(
+        self, masked: Sequence[str], attributes: Sequence[str], asked: NDArray[np.int64], attribute: NDArray[np.int64]
+    ) -> tuple[Gains, NDArray[np.float32]]:
+        """The gains of attributes beside masked questions, given by the numbers of both, (n_pairs,) each.
 
-        The latter tells how this very attribute was asked for.
+        Beside them the sum by the whole name alone, which tells how this very attribute was asked for.
         """
-        found = self.attributes.gains_many(
-            [
-                (masked, [*map(attribute_parts, attributes), *(("=" + a,) for a in attributes)])
-                for masked, attributes in asked
-            ]
-        )
-        sizes = [len(attributes) for _, attributes in asked]
-        return [(Gains(total[:n], best[:n]), total[n:]) for (total, best), n in zip(found, sizes, strict=True)]
+        things = [*map(attribute_parts, attributes), *[("=" + a,) for a in attributes]]
+        both = np.concatenate([attribute, attribute + len(attributes)])
+        total, best = self.attributes.gains_many(masked, things, np.concatenate([asked, asked]), both)
+        n = len(attribute)
+        return Gains(total[:n], best[:n]), total[n:]
 
-    def object_gains(self, asked: Sequence[tuple[str, Sequence[ObjectForm]]]) -> list[Gains]:
-        """The gains of the objects of each masked question, by the parts that training knew.
+    def object_gains(
+        self, masked: Sequence[str], forms: Sequence[ObjectForm], asked: NDArray[np.int64], form: NDArray[np.int64]
+    ) -> Gains:
+        """The gains of objects beside masked questions, given by the numbers of both, by the parts that training knew.
 
         A rare last character says nothing.
         """
-        known = self.objects.part_ids
-        return self.objects.gains_many(
-            [(masked, [[p for p in f.parts if p in known] or [NOTHING] for f in forms]) for masked, forms in asked]
-        )
+        ids = self.objects.part_ids
+        known = [[p for p in f.parts if p in ids] or [NOTHING] for f in forms]
+        return self.objects.gains_many(masked, known, asked, form)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from kbqa_agent.wordings import AskedFact, Wordings, object_form
@@ -18,13 +19,14 @@ def wordings():
 
 
 def test_an_attribute_is_read_by_its_parts_and_by_its_whole_name(wordings):
-    gains, whole = wordings.attribute_gains([("_是谁写的", ["作者", "原作者", "身高"])])[0]
+    gains, whole = wordings.attribute_gains(["_是谁写的"], ["作者", "原作者", "身高"], np.zeros(3, int), np.arange(3))
     assert gains.total[0] > gains.total[1] > gains.total[2]
     assert whole[0] > whole[1] == pytest.approx(whole[1])
 
 
 def test_how_an_object_looks_tells_what_it_answers(wordings):
-    gains = wordings.object_gains([("_多高", [object_form("199 cm"), object_form("惠能")])])[0].total
+    forms = [object_form("199 cm"), object_form("惠能")]
+    gains = wordings.object_gains(["_多高"], forms, np.zeros(2, int), np.arange(2)).total
     assert gains[0] > 0 > gains[1]
 
 
@@ -44,5 +46,6 @@ def test_saved_wordings_are_the_same(wordings, tmp_path):
 
 def test_without_training_nothing_is_gained():
     untrained = Wordings.fit([])
-    assert untrained.attribute_gains([("_是谁", ["作者"])])[0][0].total.tolist() == [0.0]
-    assert untrained.object_gains([("_是谁", [object_form("惠能")])])[0].best.tolist() == [0.0]
+    first = np.zeros(1, int)
+    assert untrained.attribute_gains(["_是谁"], ["作者"], first, first)[0].total.tolist() == [0.0]
+    assert untrained.object_gains(["_是谁"], [object_form("惠能")], first, first).best.tolist() == [0.0]
