@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from tqdm import tqdm
 
 from eval.ceiling import HomonymLookup
-from kb_index.normalize import normalize_attribute, plain_name, strip_description
+from eval.difficulty import namesakes
+from kb_index.normalize import normalize_attribute, plain_name
 from kb_index.types import Triple
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.types import QAExample
@@ -26,8 +27,8 @@ __all__ = ["GROUPS", "Whose", "compared", "error_figures", "error_group", "error
 
 GROUPS: Mapping[str, str] = {
     "unanswerable": "answered, though the question has no answer",
-    "gold": "gold doubtful: its triple is not in the index or not of the gold answer, or subject and attribute have what "
-    "was answered as well",
+    "gold_doubtful": "the gold triple is not in the index or not of the gold answer, or its subject and attribute "
+    "have what was answered too",
     "abstained": "kept silent, with the right answer among the candidates",
     "generation": "the likeliest candidate is right, and the generator wrote something else",
     "linking": "a triple of another name was believed, or no entity of the gold subject's name found",
@@ -51,31 +52,32 @@ def compared(gold: tuple[str, str, str], said: Mapping[str, Any]) -> tuple[Whose
     return whose, normalize_attribute(said["predicate"]) == normalize_attribute(predicate)
 
 
-def is_right(example: QAExample, row: Row) -> bool:
+def is_right(row: Row) -> bool:
     """Say whether the answer that was told is a gold one, or nothing was told where there is none."""
-    if row["answer"] is None or not example.answers:
-        return row["answer"] is None and not example.answers
-    return comparable(row["answer"]) in set(map(comparable, example.answers))
+    if row["answer"] is None or not row["gold"]:
+        return row["answer"] is None and not row["gold"]
+    return comparable(row["answer"]) in set(map(comparable, row["gold"]))
 
 
-def error_group(example: QAExample, row: Row, namesakes: Sequence[Triple]) -> str | None:
+def error_group(example: QAExample, row: Row, triples: Sequence[Triple]) -> str | None:
     """Name the group of `GROUPS` that a question fails by; None where it was answered right.
 
-    `namesakes` are the triples of all entities of the gold subject's name, with or without its description.
+    What is gold is as the row has it, since a test of silence takes answers away. `triples` are
+    those of all entities of the gold subject's name (`eval.difficulty.namesakes`).
     """
-    if is_right(example, row):
+    if is_right(row):
         return None
-    if not example.answers:
+    if not row["gold"]:
         return "unanswerable"
-    if _is_doubtful(example, row, namesakes):
-        return "gold"
+    if _is_doubtful(example, row, triples):
+        return "gold_doubtful"
     gold = set(map(comparable, example.answers))
     right = [comparable(c["answer"]) in gold for c in row["candidates"]]
     if row["answer"] is None:
         return "abstained" if any(right) else _not_found(example, row)
     if any(right[:1]):
         return "generation"
-    return _believed(example, row, namesakes)
+    return _believed(example, row, triples)
 
 
 def error_groups(examples: Sequence[QAExample], rows: Sequence[Row], kb: HomonymLookup) -> dict[str, str]:
@@ -87,9 +89,10 @@ def error_groups(examples: Sequence[QAExample], rows: Sequence[Row], kb: Homonym
     by_id = {row["id"]: row for row in rows}
     for example in tqdm(examples, desc="errors", unit="question", disable=None):
         row = by_id.get(example.id)
-        if row is None or is_right(example, row):
+        if row is None or is_right(row):
             continue
-        if group := error_group(example, row, _namesakes(kb, example)):
+        triples = namesakes(kb, example.triple[0]) if example.triple else []
+        if group := error_group(example, row, triples):
             found[example.id] = group
     return found
 
@@ -106,7 +109,7 @@ def error_figures(
         if example.id in groups:
             members[groups[example.id]].append(example.id)
     rng = random.Random(seed)
-    drawn = {id for group in GROUPS for id in rng.sample(members[group], min(shown, len(members[group])))}
+    drawn = {i for group in GROUPS for i in rng.sample(members[group], min(shown, len(members[group])))}
     by_id = {row["id"]: row for row in rows}
     told = {e.id: _example(e, by_id[e.id]) for e in examples if e.id in drawn}
     counts = Counter(groups.values())
@@ -118,7 +121,7 @@ def error_figures(
                 "n": counts[group],
                 "share": counts[group] / max(len(examples), 1),
                 "meaning": meaning,
-                "examples": [told[id] for id in members[group] if id in drawn],
+                "examples": [told[i] for i in members[group] if i in drawn],
             }
             for group, meaning in GROUPS.items()
             if counts[group]
@@ -130,22 +133,22 @@ def errors_markdown(figures: Mapping[str, Any]) -> list[str]:
     """Render `error_figures` as lines of Markdown: a table of the groups, then examples of each."""
     lines = ["", "## Errors", "", f"{figures['n']} questions ({figures['share']:.2%}) were not answered right."]
     lines += ["", "| group | questions | share of all | |", "|---|---:|---:|---|"]
-    lines += [f"| {name} | {g['n']} | {g['share']:.2%} | {g['meaning']} |" for name, g in figures["groups"].items()]
+    lines += [
+        f"| {_words(name)} | {g['n']} | {g['share']:.2%} | {g['meaning']} |" for name, g in figures["groups"].items()
+    ]
     for name, group in figures["groups"].items():
-        lines += ["", f"### {name}", "", "| id | question | gold | answer | evidence |", "|---|---|---|---|---|"]
+        lines += [
+            "",
+            f"### {_words(name)}",
+            "",
+            "| id | question | gold | answer | evidence |",
+            "|---|---|---|---|---|",
+        ]
         lines += ["| " + " | ".join(_cell(text) for text in e.values()) + " |" for e in group["examples"]]
     return lines
 
 
-def _namesakes(kb: HomonymLookup, example: QAExample) -> list[Triple]:
-    if example.triple is None:
-        return []
-    subject = example.triple[0]
-    named = {e.id for name in {subject, strip_description(subject)[0]} for e in kb.entities_named(name)}
-    return kb.triples_of(sorted(named))
-
-
-def _is_doubtful(example: QAExample, row: Row, namesakes: Sequence[Triple]) -> bool:
+def _is_doubtful(example: QAExample, row: Row, triples: Sequence[Triple]) -> bool:
     """Say whether the knowledge base disagrees with the gold triple, or says what was answered as plainly.
 
     It does so if the gold entity has that value too, or another entity whose name is the gold subject's to the letter.
@@ -155,11 +158,11 @@ def _is_doubtful(example: QAExample, row: Row, namesakes: Sequence[Triple]) -> b
     subject, predicate, said = example.triple
     if len(example.answers) == 1 and comparable(said) != comparable(example.answers[0]):
         return True
-    gold, told = _gold_entities(example, namesakes), comparable(row["answer"] or "")
+    gold, told = _gold_entities(example, triples), comparable(row["answer"] or "")
     asked = normalize_attribute(predicate)
     return not gold or any(
         comparable(t.object) == told and normalize_attribute(t.predicate) == asked
-        for t in namesakes
+        for t in triples
         if t.subject_id in gold or t.subject == subject
     )
 
@@ -172,7 +175,7 @@ def _not_found(example: QAExample, row: Row) -> str:
     return "attribute" if any(plain_name(m["entity"]) == name for m in row["mentions"]) else "linking"
 
 
-def _believed(example: QAExample, row: Row, namesakes: Sequence[Triple]) -> str:
+def _believed(example: QAExample, row: Row, triples: Sequence[Triple]) -> str:
     """Tell by the triple that the answer rests on; what no candidate says is the generator's own."""
     if not row["candidates"]:
         return "other"
@@ -183,20 +186,18 @@ def _believed(example: QAExample, row: Row, namesakes: Sequence[Triple]) -> str:
         return "other"
     said = told["evidence"][0]
     whose, _ = compared(example.triple, said)
-    owners = {t.subject_id for t in namesakes if (t.subject, t.predicate, t.object) == _texts(said)}
+    owners = {t.subject_id for t in triples if (t.subject, t.predicate, t.object) == _texts(said)}
     if whose == "other name" and not owners:
         return "linking"
-    return "attribute" if owners & _gold_entities(example, namesakes) else "homonym"
+    return "attribute" if owners & _gold_entities(example, triples) else "homonym"
 
 
-def _gold_entities(example: QAExample, namesakes: Sequence[Triple]) -> set[int]:
+def _gold_entities(example: QAExample, triples: Sequence[Triple]) -> set[int]:
     """Find the entities that have the gold attribute with a gold answer; gold names often leave descriptions out."""
     answers = set(map(comparable, example.answers))
     asked = normalize_attribute(example.triple[1]) if example.triple else None
     return {
-        t.subject_id
-        for t in namesakes
-        if comparable(t.object) in answers and normalize_attribute(t.predicate) == asked
+        t.subject_id for t in triples if comparable(t.object) in answers and normalize_attribute(t.predicate) == asked
     }
 
 
@@ -214,6 +215,10 @@ def _example(example: QAExample, row: Row) -> dict[str, str]:
         "answer": row["answer"] or f"({row['abstained']})",
         "evidence": " | ".join(_texts(evidence[0])) if evidence else "",
     }
+
+
+def _words(group: str) -> str:
+    return group.replace("_", " ")
 
 
 def _cell(text: str) -> str:

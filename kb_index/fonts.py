@@ -78,10 +78,15 @@ def _warn_of_boxes() -> None:
 
 
 def _covered(path: Path, text: str) -> LabelFont:
+    characters = _characters(path)
+    return LabelFont(path, frozenset(c for c in (*text, _MISSING, "?") if ord(c) in characters))
+
+
+@cache
+def _characters(path: Path) -> frozenset[int]:
     from matplotlib.font_manager import get_font
 
-    charmap = get_font(str(path)).get_charmap()
-    return LabelFont(path, frozenset(c for c in (*text, _MISSING, "?") if ord(c) in charmap))
+    return frozenset(get_font(str(path)).get_charmap())
 
 
 def _default() -> Path:
