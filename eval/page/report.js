@@ -25,8 +25,14 @@
     typeof answer === "number" ? candidateText(candidates[answer]) : answer;
 
   const fold = (value) => value.normalize("NFKC").toLowerCase();
-  const questionTexts = data.questions.map(([id, question, gold]) => fold([id, question, ...gold].join("\n")));
-  const answerTexts = data.rows.map((rows) => rows.map((row) => (row ? fold(answerText(row) ?? "") : "")));
+  const questionTexts = [];  // folded when they are first searched
+  const answerTexts = data.rows.map(() => []);
+  const questionText = (number) => {
+    const [id, question, gold] = data.questions[number];
+    return (questionTexts[number] ??= fold([id, question, ...gold].join("\n")));
+  };
+  const answerTextOf = (place, number) =>
+    (answerTexts[place][number] ??= fold(answerText(data.rows[place][number]) ?? ""));
 
   function wanted() {
     const attributeText = attribute.value.trim();
@@ -34,7 +40,7 @@
     const words = fold(text.value).split(/\s+/).filter(Boolean);
     const from = least.value === "" ? 0 : Number(least.value);
     const to = most.value === "" ? 1 : Number(most.value);
-    const asked = data.attributes.map((name) => fold(name).includes(fold(attributeText)));
+    const asked = attributeText === "" ? [] : data.attributes.map((name) => fold(name).includes(fold(attributeText)));
     return (place, number) => {
       const row = data.rows[place][number];
       if (!row) return false;
@@ -44,7 +50,7 @@
         (group.value === "" || failed === group.value) &&
         confidence >= from && confidence <= to &&
         (attributeText === "" || (exact >= 0 ? predicate === exact : predicate >= 0 && asked[predicate])) &&
-        words.every((word) => questionTexts[number].includes(word) || answerTexts[place][number].includes(word));
+        words.every((word) => questionText(number).includes(word) || answerTextOf(place, number).includes(word));
     };
   }
 

@@ -26,6 +26,7 @@ from kbqa_agent.types import QAExample
 
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\"><!--"
 N = 120
+PATIENCE = 60_000  # milliseconds, for a busy machine
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -91,6 +92,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         try:
             opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
@@ -104,6 +106,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, address: str) -> Iterator[Any]:
     """The page, open; after the test nothing was complained of and nothing asked for but the page itself."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     complaints: list[str] = []
     requests: list[str] = []
