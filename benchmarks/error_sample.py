@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kb_index.normalize import normalize_attribute, plain_name
+from eval.errors import compared
 from kbqa_agent.qa_data import comparable, read_questions
 from kbqa_agent.types import QAExample
 
@@ -46,15 +46,7 @@ def kind_of(example: QAExample, row: dict[str, Any]) -> str | None:
     best = row["candidates"][0]
     if comparable(best["answer"]) in gold:
         return None
-    said, (subject, predicate, _) = best["evidence"][0], example.triple
-    whose = (
-        "gold entity"
-        if said["subject"] == subject
-        else "its name"
-        if plain_name(said["subject"]) == plain_name(subject)
-        else "other name"
-    )
-    same = normalize_attribute(said["predicate"]) == normalize_attribute(predicate)
+    whose, same = compared(example.triple, best["evidence"][0])
     return f"{whose}, {'gold' if same else 'other'} attribute"
 
 

@@ -223,6 +223,14 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
 @click.option(
     "--systems", type=FILE, help="TOML file of systems: evaluate each, and compare them; see eval/systems.py."
 )
+@click.option(
+    "--errors",
+    type=click.IntRange(1),
+    is_flag=False,
+    flag_value=5,
+    metavar="[N]",
+    help="Group what was not answered right by where it went wrong, with N (5) examples of each group.",
+)
 @click.option("--fresh", is_flag=True, help="With --systems: ask again what an earlier evaluation has answers to.")
 @generator_options
 def evaluate(

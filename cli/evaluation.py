@@ -48,7 +48,8 @@ def evaluate_several(
     Raises: InputError; KBQAError of the only reason when none of them could be evaluated.
     """
     from eval.comparison import compare
-    from eval.comparison_forms import comparison_markdown, write_comparison
+    from eval.comparison_forms import comparison_markdown, comparison_tables, write_comparison
+    from eval.illustrated import illustrate_several
     from eval.report import SystemInfo
     from eval.runner import EvalOptions
     from eval.systems import baseline_of, evaluate_systems, read_systems
@@ -70,6 +71,7 @@ def evaluate_several(
         raise KBQAError(f"{systems}: no system could be evaluated; the first: {results[0].error}")
     with KnowledgeBase.open(index) as kb:
         comparison = compare(results, examples, kb, baseline_of(listed).name, seed=chosen.seed)
+        illustrate_several(results, examples, kb, comparison_tables(comparison), out)
     write_comparison(comparison, out)
     return comparison_markdown(comparison)
 
@@ -79,7 +81,7 @@ def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     from eval.unanswerable import ANSWERABLE
 
     opening = dict(options)
-    asked = {name: opening.pop(name) for name in ("limit", "seed", "unanswerable")}
+    asked = {name: opening.pop(name) for name in ("limit", "seed", "unanswerable", "errors")}
     if asked["unanswerable"] and opening["answerable"] is None:
         opening["answerable"] = ANSWERABLE
     return asked, opening

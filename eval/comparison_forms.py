@@ -17,7 +17,7 @@ from eval.uncertainty import Interval
 from kb_index.atomic import replacing_text
 from kb_index.errors import MissingExtraError
 
-__all__ = ["comparison_markdown", "comparison_to_json", "write_comparison"]
+__all__ = ["Table", "comparison_markdown", "comparison_tables", "comparison_to_json", "write_comparison"]
 
 SHOWN = ("mrr", "map", "f1", "exact_match", "hits@5", "bleu", "rouge_l")
 GAPS = ("mrr", "f1", "exact_match")
@@ -56,13 +56,14 @@ def _written(comparison: Comparison, style: str) -> str:
     comment = "% " if style.startswith("latex") else ""
     tables = (
         f"{comment}{table.about}\n\n" + tabulate(table.rows, table.header, style, disable_numparse=True)
-        for table in _tables(comparison)
+        for table in comparison_tables(comparison)
         if table.rows
     )
     return "\n\n".join(tables) + "\n"
 
 
-def _tables(comparison: Comparison) -> list[Table]:
+def comparison_tables(comparison: Comparison) -> list[Table]:
+    """The tables of all written forms: scores, differences, published figures, kinds of questions."""
     base = comparison.baseline
     whole = [result for result in comparison.results if result.report]
     marked = (

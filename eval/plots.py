@@ -1,21 +1,18 @@
-"""The pictures of a report, one PNG each: metrics, risk and coverage, calibration, ranks, silence.
+"""The pictures of one system's report: metrics, risk and coverage, calibration, ranks, silence.
 
-Texts are in English, so that no font with Chinese characters is needed. No window and no global state: figures are made
-as objects.
+All texts are English and ours; pictures with names from data are `eval.plots_systems`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eval.drawing import BLUE, GREY, ORANGE, axes_of, new_figure
 from eval.report import Report
 from eval.uncertainty import Calibration
-from kb_index.atomic import replacing
-from kb_index.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,31 +22,25 @@ __all__ = [
     "calibration_figure",
     "metrics_figure",
     "rank_figure",
+    "report_figures",
     "risk_coverage_figure",
     "silence_figure",
-    "write_plots",
 ]
 
-_BLUE, _ORANGE, _GREY = "#31688e", "#d95f02", "#9a9a9a"
 _MOST_RANKS = 10
 
 
-def write_plots(report: Report, bins: Calibration, ranks: Sequence[int | None], folder: Path) -> None:
-    """Write the pictures into `folder`: four, and one on silence where it was tested.
-
-    Raises: MissingExtraError without matplotlib, StorageError.
-    """
+def report_figures(report: Report, bins: Calibration, ranks: Sequence[int | None]) -> dict[str, Figure]:
+    """Draw four pictures, and one on silence where it was tested, by the names of their files."""
     figures = {
-        "metrics.png": metrics_figure(report),
-        "risk_coverage.png": risk_coverage_figure(report),
-        "calibration.png": calibration_figure(bins),
-        "ranks.png": rank_figure(ranks),
+        "metrics": metrics_figure(report),
+        "risk_coverage": risk_coverage_figure(report),
+        "calibration": calibration_figure(bins),
+        "ranks": rank_figure(ranks),
     }
     if report.unanswerable:
-        figures["silence.png"] = silence_figure(report.unanswerable)
-    for name, figure in figures.items():
-        with replacing(folder / name) as part:
-            figure.savefig(part, format="png", dpi=120)
+        figures["silence"] = silence_figure(report.unanswerable)
+    return figures
 
 
 def metrics_figure(report: Report) -> Figure:
@@ -59,14 +50,12 @@ def metrics_figure(report: Report) -> Figure:
     values = np.array([report.metrics[name] for name in names])
     ends = np.array([report.confidence_intervals[name] for name in names]).reshape(-1, 2)
     reach = np.abs(ends.T - values)  # (2, n_metrics): below, above
-    axes.barh(names, values, color=_BLUE, height=0.6, xerr=reach, error_kw={"capsize": 3})
+    axes.barh(names, values, color=BLUE, height=0.6, xerr=reach, error_kw={"capsize": 3})
     for name, value in zip(names, values, strict=True):
         axes.annotate(f"{value:.3f}", (1.03, name), va="center")
     if report.ceiling is not None:
         ceiling = [report.ceiling[name] for name in names]
-        axes.scatter(
-            ceiling, names, marker="|", s=260, color=_ORANGE, linewidths=2.5, zorder=3, label="homonym ceiling"
-        )
+        axes.scatter(ceiling, names, marker="|", s=260, color=ORANGE, linewidths=2.5, zorder=3, label="homonym ceiling")
         figure.legend(loc="outside lower right", frameon=False)
     axes.set(xlim=(0, 1.14), xticks=np.linspace(0, 1, 6), xlabel="score")
     axes.set_title(f"Metrics over {report.n_questions} questions, with 95 % intervals")
@@ -77,8 +66,8 @@ def risk_coverage_figure(report: Report) -> Figure:
     """Share of wrong answers among the most confident share of questions."""
     figure, axes = _figure(6.0, 4.2)
     coverage, risk = report.risk_coverage["coverage"], report.risk_coverage["risk"]
-    axes.plot(coverage, risk, color=_BLUE, linewidth=2)
-    axes.fill_between(coverage, risk, color=_BLUE, alpha=0.15)
+    axes.plot(coverage, risk, color=BLUE, linewidth=2)
+    axes.fill_between(coverage, risk, color=BLUE, alpha=0.15)
     axes.set(
         xlim=(0, 1),
         ylim=(0, max([*risk, 0.05]) * 1.1),
@@ -93,8 +82,8 @@ def silence_figure(figures: Mapping[str, Any]) -> Figure:
     """Share of wrong answers among the most confident share of questions, of which half have no answer."""
     figure, axes = _figure(6.0, 4.2)
     coverage, risk, tolerated = figures["curve"]["coverage"], figures["curve"]["risk"], figures["tolerated"]
-    axes.plot(coverage, risk, color=_BLUE, linewidth=2)
-    axes.axhline(tolerated, color=_ORANGE, linestyle="--", linewidth=1, label=f"tolerated: {tolerated:.0%}")
+    axes.plot(coverage, risk, color=BLUE, linewidth=2)
+    axes.axhline(tolerated, color=ORANGE, linestyle="--", linewidth=1, label=f"tolerated: {tolerated:.0%}")
     axes.set(xlim=(0, 1), ylim=(0, max([*risk, 0.05]) * 1.1), xlabel="share of all questions answered")
     axes.set(ylabel="risk (share wrong)")
     axes.set_title(f"Silence: {figures['coverage']:.1%} of the answerable at {tolerated:.0%} error")
@@ -108,9 +97,9 @@ def calibration_figure(bins: Calibration) -> Figure:
     full = bins.counts > 0
     edges = np.linspace(0, 1, len(bins.counts) + 1)
     share = bins.counts / max(int(bins.counts.sum()), 1)
-    axes.bar(edges[:-1], share, width=np.diff(edges), align="edge", color=_GREY, alpha=0.35, label="share of answers")
-    axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
-    axes.plot(bins.confidence[full], bins.accuracy[full], color=_BLUE, marker="o", linewidth=2, label="accuracy")
+    axes.bar(edges[:-1], share, width=np.diff(edges), align="edge", color=GREY, alpha=0.35, label="share of answers")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="perfectly calibrated")
+    axes.plot(bins.confidence[full], bins.accuracy[full], color=BLUE, marker="o", linewidth=2, label="accuracy")
     axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="stated confidence", ylabel="accuracy, share of answers")
     axes.set_title(f"Calibration (expected error {bins.ece:.3f})")
     axes.legend(loc="upper left", frameon=False)
@@ -123,7 +112,7 @@ def rank_figure(ranks: Sequence[int | None]) -> Figure:
     labels = [*(str(r) for r in range(1, _MOST_RANKS + 1)), f">{_MOST_RANKS}", "none"]
     places = [_MOST_RANKS + 1 if rank is None else min(rank - 1, _MOST_RANKS) for rank in ranks]
     counts = np.bincount(np.array(places, dtype=np.int64), minlength=len(labels))
-    colours = [_BLUE] * (_MOST_RANKS + 1) + [_ORANGE]
+    colours = [BLUE] * (_MOST_RANKS + 1) + [ORANGE]
     drawn = axes.bar(labels, counts, color=colours)
     shares = [f"{100 * count / max(len(ranks), 1):.1f} %" if count else "" for count in counts]
     axes.bar_label(drawn, shares, padding=2, fontsize=8)
@@ -133,13 +122,5 @@ def rank_figure(ranks: Sequence[int | None]) -> Figure:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("eval", "matplotlib") from error
-    figure = Figure(figsize=(width, height), layout="constrained")  # inches
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.grid(color="#e4e4e4", linewidth=0.8)
-    return figure, axes
+    figure = new_figure(width, height)
+    return figure, axes_of(figure)[0]

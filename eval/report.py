@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eval.errors import errors_markdown
 from kb_index.atomic import replacing_text
 
 __all__ = ["Report", "SystemInfo", "finite", "report_markdown", "write_json", "write_report"]
@@ -19,7 +20,7 @@ _NOT_THERE = {
     "entities": "answered though the entities were hidden",
     "given": "answered though the file has no answer",
 }
-_WHERE_MEASURED = ("answerable", "unanswerable")
+_WHERE_MEASURED = ("answerable", "unanswerable", "errors")
 _NOWHERE = (math.nan, math.nan)
 
 
@@ -52,7 +53,8 @@ class Report:
     `intervals`. `risk_coverage` holds `aurc`, `ece` (expected calibration error of the answered questions) and the
     curve's `coverage` and `risk`. `answerable` holds the share of answerable questions that was expected and the one
     that the confidences tell (`eval.expectation`), `unanswerable` the figures of the test of silence
-    (`eval.unanswerable`); where there is none of them, it is None and not written.
+    (`eval.unanswerable`), `errors` the groups of failures (`eval.errors`); where there is none of them, it is None and
+    not written.
     """
 
     n_questions: int
@@ -66,6 +68,7 @@ class Report:
     ceiling_intervals: Mapping[str, tuple[float, float]] | None = None
     answerable: Mapping[str, Any] | None = None
     unanswerable: Mapping[str, Any] | None = None
+    errors: Mapping[str, Any] | None = None
 
 
 def write_report(report: Report, out: Path) -> None:
@@ -100,6 +103,8 @@ def report_markdown(report: Report) -> str:
     ]
     if report.unanswerable:
         lines += _silence(report.unanswerable)
+    if report.errors:
+        lines += errors_markdown(report.errors)
     return "\n".join(lines) + "\n"
 
 

@@ -22,15 +22,17 @@ from numpy.typing import NDArray
 from eval.asking import Evaluated, Seeing, ask_all
 from eval.ceiling import oracle_rows
 from eval.corpus import told_bleu_row
+from eval.errors import error_figures, error_groups
 from eval.figures import Asked, calibration_of, confidence_figures, expectation_figures, metric_figures
 from eval.identity import answers_key
+from eval.illustrated import illustrate_one, name_of
 from eval.journal import Journal
 from eval.metrics import METRICS, question_scores, ranked_answers
 from eval.official import official_answers, write_predictions
-from eval.plots import write_plots
+from eval.plots import report_figures
 from eval.ranking import first_rank
 from eval.report import Report, SystemInfo, write_report
-from eval.results import Evaluation, Row
+from eval.results import Evaluation, Row, SystemResult
 from eval.rows import answer_of, read_rows
 from eval.unanswerable import Blinded, judge, silence_figures
 from kb_index.atomic import check_replaceable, replacing_text
@@ -58,7 +60,8 @@ class EvalOptions:
 
     `unanswerable` asks a random half of them without what they ask for (`eval.unanswerable`). `expected_share` is the
     share of answerable questions that the agent's confidences are said for, if there is one. `reuse` reads the answers
-    that an evaluation of the same agent and questions left in the same folder, in place of asking.
+    that an evaluation of the same agent and questions left in the same folder, in place of asking. `errors` groups the
+    failures (`eval.errors`), and shows so many of each group.
     """
 
     limit: int | None = None
@@ -67,13 +70,14 @@ class EvalOptions:
     unanswerable: bool = False
     expected_share: float | None = None
     reuse: bool = False
+    errors: int | None = None
     system: SystemInfo = SystemInfo()  # noqa: RUF009 - frozen, so the shared default cannot change
 
 
 def evaluate(
     agent: Evaluated, examples: Sequence[QAExample], out: Path, options: EvalOptions | None = None
 ) -> Evaluation:
-    """Ask the questions and write per_question.jsonl, predictions.nlpcc, report.json, report.md and plots/ into `out`.
+    """Ask the questions and write per_question.jsonl, predictions.nlpcc, report.json, .md, .html and plots/ into `out`.
 
     Of a `KBQAgent`, what an evaluation that was ended early has asked is not asked again.
 
@@ -103,7 +107,11 @@ def evaluate(
     system = replace(options.system, key=key, rows_sha256=describe_file(out / ROWS).sha256)
     report = _report(agent, examples, asked, seconds, replace(options, system=system))
     ranks = [a.rank for a, e in zip(asked, examples, strict=True) if e.answers]
-    write_plots(report, calibration_of(asked), ranks, out / "plots")
+    if options.errors:
+        groups = error_groups(examples, rows, agent.kb)
+        report = replace(report, errors=error_figures(examples, rows, groups, options.errors, options.seed))
+    result = SystemResult(name_of(report.system), report, rows)
+    illustrate_one(result, examples, agent.kb, report_figures(report, calibration_of(asked), ranks), out)
     write_report(report, out)
     if key:
         Journal(out, key).done()

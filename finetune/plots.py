@@ -1,4 +1,4 @@
-"""The curves of trainings as a matplotlib figure: several runs in one picture, resumed ones in one line.
+"""The curves of trainings as a matplotlib figure: several runs in one picture, resumed parts in a lighter colour.
 
 Figures are not shown, only returned or written.
 """
@@ -15,12 +15,15 @@ from typing import Any
 from finetune.record import read_metrics
 from kb_index.atomic import replacing
 from kb_index.errors import InputError, MissingExtraError
+from kb_index.fonts import show_names
 
 __all__ = ["draw_if_possible", "run_curves", "write_run_plot"]
 
 logger = logging.getLogger(__name__)
 
 Lines = Sequence[Mapping[str, float]]
+Point = tuple[float, float, float]
+"""Step or stage, value, and how often the run was resumed before."""
 PANELS: tuple[tuple[str, dict[str, tuple[str, str]]], ...] = (
     ("loss (nats)", {"loss": ("training", "-"), "validation_loss": ("validation", "o--")}),
     ("learning rate", {"learning_rate": ("", "-")}),
@@ -42,13 +45,21 @@ LOGARITHMIC = "loss (nats)"
 OF_STAGES = "tokens"
 """In lines of stages these are a sample's; in those of steps, what was read by then, which is not drawn."""
 PANELS_IN_A_ROW = 4
+# fmt: off
+TONES = (
+    "#1f77b4", "#8fbfe6", "#d65f0e", "#ffb26b", "#2a8f2a", "#90d98a", "#c22b2c", "#ff9896", "#8058b0", "#c5b0d5",
+    "#7d5147", "#c49c94", "#c85aad", "#f7b6d2", "#666666", "#bdbdbd", "#9a9b1b", "#d4d466", "#1497a5", "#8fd3de",
+)
+# fmt: on
+"""Colours of runs, each in full and light."""
 BREAK: dict[str, Any] = {"marker": "s", "linestyle": "none", "color": "black", "fillstyle": "none", "markersize": 9}
 
 
 def run_curves(runs: Mapping[str, Lines]) -> Any:
     """Draw what was measured in the lines of each run's `metrics.jsonl`, by its name.
 
-    Steps or stages go to the right. A run has one colour; where it was resumed, its line goes on after a hollow square.
+    Steps or stages go to the right. A run has one colour; where it was resumed, its line goes on after a hollow square
+    in the lighter tone of that colour, and in the full one again where it was resumed once more.
 
     Raises: MissingExtraError where matplotlib is not installed.
     """
@@ -66,7 +77,7 @@ def run_curves(runs: Mapping[str, Lines]) -> Any:
         axes.remove()
     for axes, (title, curves) in zip(figure.axes, panels, strict=True):
         for number, (name, lines) in enumerate(runs.items()):
-            _draw_run(axes, lines, curves, name if len(runs) > 1 else "", f"C{number}")
+            _draw_run(axes, lines, curves, name if len(runs) > 1 else "", number)
         if any(line.get("part", 0) for lines in runs.values() for line in lines):
             axes.plot([], [], **BREAK, label="resumed")
         staged = any("stage" in line for lines in runs.values() for line in lines)
@@ -76,7 +87,7 @@ def run_curves(runs: Mapping[str, Lines]) -> Any:
             axes.set_yscale("log")
         axes.grid(alpha=0.3)
         if any(axes.get_legend_handles_labels()):
-            axes.legend(fontsize="small")
+            show_names(axes.legend(fontsize="small").get_texts())
     return figure
 
 
@@ -109,20 +120,31 @@ def _is_drawn(line: Mapping[str, float], key: str) -> bool:
     return key != OF_STAGES or "stage" in line
 
 
-def _draw_run(axes: Any, lines: Lines, curves: Mapping[str, tuple[str, str]], name: str, color: str) -> None:
+def _draw_run(axes: Any, lines: Lines, curves: Mapping[str, tuple[str, str]], name: str, run: int) -> None:
     for number, (key, (label, style)) in enumerate(curves.items()):
         points = [
             (line.get("step", line.get("stage", 0)), line[key], line.get("part", 0))
             for line in lines
             if key in line and _is_drawn(line, key)
         ]
-        if not points:
-            continue
-        shown = {"color": color if name else f"C{number}", "label": ": ".join(filter(None, (name, label))) or None}
-        axes.plot([x for x, *_ in points], [y for _, y, _ in points], style, markersize=4, **shown)
+        named: str | None = ": ".join(filter(None, (name, label))) or None
+        colour = 2 * ((run if name else number) % (len(TONES) // 2))
+        for tone, piece in enumerate(_pieces(points)):
+            drawn = {"color": TONES[colour + tone % 2], "label": None if tone else named, "markersize": 4}
+            axes.plot([x for x, *_ in piece], [y for _, y, _ in piece], style, **drawn)
         breaks = [before for before, after in pairwise(points) if after[2] != before[2]]
         for x, y, _ in breaks if key in ("loss", "learning_rate") else ():
             axes.plot([x], [y], **BREAK)
+
+
+def _pieces(points: Sequence[Point]) -> list[list[Point]]:
+    """Cut a curve where it was resumed; each piece begins where the one before ends, so that no gap is seen."""
+    pieces: list[list[Point]] = []
+    for point in points:
+        if not pieces or point[2] != pieces[-1][-1][2]:
+            pieces.append(pieces[-1][-1:] if pieces else [])
+        pieces[-1].append(point)
+    return pieces
 
 
 def _short_names(folders: Sequence[Path]) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kb_index.atomic import replacing
 from kb_index.errors import InputError, MissingExtraError
+from kb_index.fonts import LabelFont, label_font
 from kb_index.stats.cells import clipped, printable
-from kb_index.stats.fonts import LabelFont, label_font
 from kb_index.stats.forms import bin_label
 from kb_index.stats.numbers import Bin, IndexStats
 

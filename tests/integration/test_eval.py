@@ -86,13 +86,12 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_files_of_an_evaluation(out: Path) -> None:
     names = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
+    plots = ("calibration", "candidates", "homonyms", "metrics", "ranks", "risk_coverage")
     assert names == [
         "per_question.jsonl",
-        "plots/calibration.png",
-        "plots/metrics.png",
-        "plots/ranks.png",
-        "plots/risk_coverage.png",
+        *(f"plots/{name}.{kind}" for name in plots for kind in ("png", "svg")),
         "predictions.nlpcc",
+        "report.html",
         "report.json",
         "report.md",
     ]

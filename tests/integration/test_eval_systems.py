@@ -50,6 +50,9 @@ def test_a_table_of_systems_of_which_one_fails(index: Path, tmp_path: Path) -> N
     assert broken["error"].startswith("ranker no-such-folder")
     assert written["differences"]["lexical"]["f1"]["n"] == 20
     assert ranker["metrics"]["f1"] > 0.7
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "failed: ranker no-such-folder" in page
+    assert '"systems":["ranker","lexical"]' in page
 
     times = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "systems").rglob("per_question.jsonl")}
     seconds = ranker["seconds"]

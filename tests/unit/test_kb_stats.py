@@ -11,12 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kb_index.errors import InputError, MissingExtraError
+from kb_index.fonts import label_font
 from kb_index.manifest import Counts, EncoderInfo, FileInfo, Manifest, UpdateInfo
 from kb_index.normalize import plain_name
 from kb_index.progress import StageCost
 from kb_index.readers.sources import SourceFile
 from kb_index.stats.cells import aligned, clipped, printable, width
-from kb_index.stats.fonts import label_font
 from kb_index.stats.forms import stats_to_json, stats_to_text
 from kb_index.stats.measures import LETTERS, MARKS, PLAIN_FORM
 from kb_index.stats.numbers import AttributeCount, Bin, IndexStats, NameCount, RejectCount

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.drawing import write_figures
 from eval.metrics import METRICS
 from eval.plots import (
     calibration_figure,
     metrics_figure,
     rank_figure,
+    report_figures,
     risk_coverage_figure,
     silence_figure,
-    write_plots,
 )
 from eval.report import Report, SystemInfo, report_markdown, write_report
 from eval.uncertainty import calibration
@@ -125,6 +126,17 @@ def test_the_share_that_was_expected_and_the_one_that_the_confidences_tell() -> 
     assert "--answerable" not in report_markdown(REPORT)
 
 
+def test_the_section_on_errors(tmp_path: Path) -> None:
+    told = {"id": "7", "question": "?", "gold": "a", "answer": "b", "evidence": ""}
+    group = {"n": 1, "share": 0.5, "meaning": "another attribute", "examples": [told]}
+    report = replace(REPORT, errors={"n": 1, "share": 0.5, "groups": {"attribute": group}})
+    write_report(report, tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["errors"]["groups"]["attribute"]["examples"] == [told]
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "| attribute | 1 | 50.00% | another attribute |" in text
+    assert "| 7 | ? | a | b |  |" in text
+
+
 def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot be written") as caught:
@@ -135,14 +147,10 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> 
 def test_pictures_are_written_and_show_something(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
-    write_plots(REPORT, BINS, [1, 2, None], tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "calibration.png",
-        "metrics.png",
-        "ranks.png",
-        "risk_coverage.png",
-    ]
-    for path in tmp_path.iterdir():
+    write_figures(report_figures(REPORT, BINS, [1, 2, None]), tmp_path)
+    names = ["calibration", "metrics", "ranks", "risk_coverage"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{n}.{kind}" for n in names for kind in ("png", "svg")]
+    for path in tmp_path.glob("*.png"):
         pixels = imread(path)
         assert pixels.shape[0] > 400
         assert pixels.shape[1] > 600
@@ -165,5 +173,6 @@ def test_an_evaluation_of_nothing_but_unanswerable_questions_still_has_pictures(
     nothing = replace(
         REPORT, metrics=dict.fromkeys(METRICS, nan), confidence_intervals=dict.fromkeys(METRICS, (nan, nan))
     )
-    write_plots(replace(nothing, ceiling=None), calibration(np.empty(0), np.empty(0)), [], tmp_path)
+    figures = report_figures(replace(nothing, ceiling=None), calibration(np.empty(0), np.empty(0)), [])
+    write_figures(figures, tmp_path)
     assert (tmp_path / "metrics.png").stat().st_size > 1000

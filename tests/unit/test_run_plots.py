@@ -29,10 +29,14 @@ def drawn(axes: object, label: str) -> list[float]:
     return list(line.get_xdata())
 
 
-def test_a_resumed_run_is_one_line_with_a_mark_at_its_break() -> None:
+def test_a_resumed_run_goes_on_in_another_colour_after_a_mark() -> None:
     loss, rate = run_curves({"a": training(), "b": training(resumed_after=4)}).axes
     assert (loss.get_ylabel(), rate.get_ylabel()) == ("loss (nats)", "learning rate")
-    assert drawn(loss, "a: training") == drawn(loss, "b: training") == [1, 2, 3, 4, 5, 6]
+    assert drawn(loss, "a: training") == [1, 2, 3, 4, 5, 6]
+    assert drawn(loss, "b: training") == [1, 2, 3, 4]
+    first, resumed = [line for line in loss.lines if line.get_linestyle() == "-"][-2:]
+    assert list(resumed.get_xdata()) == [4, 5, 6], "joined to the part before"
+    assert first.get_color() != resumed.get_color()
     for axes in (loss, rate):
         marks = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "s"]
         assert marks == [[4], []], "the break and its entry in the legend"
@@ -43,6 +47,13 @@ def test_runs_of_one_kind_share_a_colour_in_all_their_lines() -> None:
     loss, _ = run_curves({"a": training(), "b": training()}).axes
     colors = {line.get_label(): line.get_color() for line in loss.lines}
     assert colors["a: training"] == colors["a: validation"] != colors["b: training"]
+
+
+def test_names_of_runs_may_be_chinese_and_hold_dollars() -> None:
+    loss, _ = run_curves({"甲 $a$": training(), "b": training()}).axes
+    text = loss.get_legend().get_texts()[0]
+    assert (text.get_text(), text.get_parse_math()) == ("甲 $a$: training", False)
+    assert text.get_fontproperties().get_file() != loss.xaxis.label.get_fontproperties().get_file()
 
 
 def test_stages_show_reward_scores_and_diversity() -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["LabelFont", "label_font"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.text import Text
+
+__all__ = ["LabelFont", "label_font", "show_names"]
+
+logger = logging.getLogger(__name__)
 
 # fmt: off
 _FAMILIES = (
@@ -16,6 +25,7 @@ _FAMILIES = (
 # fmt: on
 
 _MISSING = "□"
+_ADVICE = "install a font such as Noto Sans CJK, or pip install 'kbqa[eval]'"
 
 
 class LabelFont(NamedTuple):
@@ -31,7 +41,10 @@ class LabelFont(NamedTuple):
 
 
 def label_font(text: str) -> LabelFont:
-    """Pick the font with the most characters of a text: matplotlib's own, an installed Chinese one, or the extra's."""
+    """Pick the font with the most characters of a text: matplotlib's own, an installed Chinese one, or the extra's.
+
+    A log line says, once a process, that some have no font; they are drawn as boxes.
+    """
     best = _covered(_default(), text)
     for path in _candidates():
         if set(text) <= best.characters:
@@ -39,14 +52,41 @@ def label_font(text: str) -> LabelFont:
         found = _covered(path, text)
         if len(found.characters) > len(best.characters):
             best = found
+    if not set(text) <= best.characters:
+        _warn_of_boxes()
     return best
 
 
+def show_names(texts: Iterable[Text]) -> None:
+    """Let texts of a figure that hold names from data show as they are: in a font that has them, and never as formulas.
+
+    Size and weight stay.
+    """
+    texts = list(texts)
+    font = label_font("".join(text.get_text() for text in texts))
+    for text in texts:
+        properties = text.get_fontproperties().copy()
+        properties.set_file(str(font.path))
+        text.set_fontproperties(properties)
+        text.set_parse_math(False)
+        text.set_text(font.label(text.get_text()))
+
+
+@cache
+def _warn_of_boxes() -> None:
+    logger.warning("labels of plots: no font here has all of their characters, boxes stand for the others; %s", _ADVICE)
+
+
 def _covered(path: Path, text: str) -> LabelFont:
+    characters = _characters(path)
+    return LabelFont(path, frozenset(c for c in (*text, _MISSING, "?") if ord(c) in characters))
+
+
+@cache
+def _characters(path: Path) -> frozenset[int]:
     from matplotlib.font_manager import get_font
 
-    charmap = get_font(str(path)).get_charmap()
-    return LabelFont(path, frozenset(c for c in (*text, _MISSING, "?") if ord(c) in charmap))
+    return frozenset(get_font(str(path)).get_charmap())
 
 
 def _default() -> Path:
