@@ -6,6 +6,7 @@ elsewhere.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -88,6 +89,7 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
                 record = record_of(config, conversations)
         with memory_errors(spare_memory(config)), tracking(config.report_to, config.out):
             measured = _fit(model, config, training, validation, progress)
+        gc.collect()  # the trainer refers to itself, and would keep the model long after this; RAFT opens the next one
         result = SFTResult(config.out, **measured, n_rows=len(training), **counts)
         if is_main():
             if config.full:
