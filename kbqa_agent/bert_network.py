@@ -56,7 +56,9 @@ class BertNetwork(NamedTuple):
         heads = torch.nn.ModuleDict({"span": torch.nn.Linear(width, 2), "match": torch.nn.Linear(width, width)})
         torch.nn.init.eye_(heads["match"].weight)
         torch.nn.init.zeros_(heads["match"].bias)
-        return cls(encoder, tokenizer, heads.to(encoder.device))
+        network = cls(encoder, tokenizer, heads.to(encoder.device))
+        network._encode([MASK])  # sets padding and truncation, which several threads could not do at once
+        return network
 
     @classmethod
     def load(cls, folder: Path) -> BertNetwork:
@@ -121,7 +123,13 @@ class BertNetwork(NamedTuple):
 
     def _read(self, texts: Sequence[str]) -> tuple[Any, Any, NDArray[np.int64]]:
         """Hidden states (batch, time, dim), the encoder's inputs, and where each token stands (batch, time, 2)."""
-        inputs = self.tokenizer(
+        inputs = self._encode(texts)
+        at = inputs.pop("offset_mapping").numpy()
+        inputs = inputs.to(self.encoder.device)
+        return self.encoder(**inputs).last_hidden_state, inputs, at
+
+    def _encode(self, texts: Sequence[str]) -> Any:
+        return self.tokenizer(
             list(texts),
             padding=True,
             truncation=True,
@@ -129,9 +137,6 @@ class BertNetwork(NamedTuple):
             return_offsets_mapping=True,
             return_tensors="pt",
         )
-        at = inputs.pop("offset_mapping").numpy()
-        inputs = inputs.to(self.encoder.device)
-        return self.encoder(**inputs).last_hidden_state, inputs, at
 
 
 def _tokens_of(at: NDArray[np.int64], span: Span) -> NDArray[np.int64]:
