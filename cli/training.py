@@ -81,10 +81,10 @@ def ranker(
 @click.option("--model", required=True, help="Encoder such as BERT, hub name or folder; 'scratch': a small new one.")
 @click.option("--out", required=True, type=FILE, help="Folder for the ranker, which --ranker opens.")
 @click.option("--held-out", type=FILE, help="Questions kept for evaluation: refuse to train on one of them.")
-@click.option("--epochs", type=click.IntRange(1), default=6, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Default: 5e-5; from scratch 5e-4.")
 @click.option("--rows-per-step", type=click.IntRange(1), default=32, show_default=True, help="Questions of a step.")
-@click.option("--layers", type=click.IntRange(1), default=3, show_default=True, help="Of an encoder from scratch.")
+@click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of an encoder from scratch.")
 @click.option("--width", type=click.IntRange(1), default=192, show_default=True, help="Of an encoder from scratch.")
 @click.option("--seed", default=0, show_default=True)
 def bert(index: Path, questions: Path, out: Path, held_out: Path | None, **options: Any) -> None:

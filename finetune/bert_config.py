@@ -18,13 +18,13 @@ class BertTraining:
 
     model: str = SCRATCH
     """Folder or hub name of an encoder; "scratch": a small one of random weights, over characters."""
-    layers: int = 3
+    layers: int = 2
     """Of an encoder from scratch, as `width`."""
     width: int = 192
     """Of an encoder's hidden states; a multiple of 64, or less."""
-    epochs: int = 6
+    epochs: int = 3
     rows_per_step: int = 32
-    negatives: int = 3
+    negatives: int = 2
     learning_rate: float | None = None
     """The highest rate; None: 5e-5 for a trained encoder, 5e-4 from scratch."""
     warmup_share: float = 0.1

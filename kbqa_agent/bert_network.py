@@ -108,10 +108,9 @@ class BertNetwork(NamedTuple):
         """The vectors of questions with a masked name, or of attributes: a tensor (n_texts, dim), each of length 1."""
         import torch
 
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # a long one pads only those beside it
-        parts = [order[start : start + TEXTS_AT_ONCE] for start in range(0, len(order), TEXTS_AT_ONCE)]
+        parts = _of_like_length(texts)
         means = torch.cat([self._means([texts[i] for i in part]) for part in parts])
-        places = torch.from_numpy(np.argsort(order, kind="stable")).to(means.device)
+        places = torch.from_numpy(np.argsort(np.concatenate(parts), kind="stable")).to(means.device)
         return torch.nn.functional.normalize(self.heads["match"](means[places]).float(), dim=-1)
 
     def _means(self, texts: Sequence[str]) -> Any:
@@ -137,6 +136,20 @@ class BertNetwork(NamedTuple):
             return_offsets_mapping=True,
             return_tensors="pt",
         )
+
+
+def _of_like_length(texts: Sequence[str]) -> list[list[int]]:
+    """The numbers of the texts in parts, so that a long text pads no short ones.
+
+    >>> _of_like_length(["a" * 9, "b", "c" * 5, "d" * 10])
+    [[1], [2, 0, 3]]
+    """
+    parts: list[list[int]] = []
+    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
+        if not parts or len(parts[-1]) == TEXTS_AT_ONCE or len(texts[i]) > 2 * len(texts[parts[-1][0]]):
+            parts.append([])
+        parts[-1].append(i)
+    return parts
 
 
 def _tokens_of(at: NDArray[np.int64], span: Span) -> NDArray[np.int64]:
