@@ -97,9 +97,11 @@ def bert(index: Path, questions: Path, out: Path, held_out: Path | None, **optio
     from finetune.bert import train_bert
     from finetune.bert_config import BertTraining
     from finetune.overlap import refuse_overlap
+    from finetune.published_tests import refuse_test_questions
     from kb_index import KnowledgeBase
     from kbqa_agent.qa_data import read_questions
 
+    refuse_test_questions(questions, out)
     if held_out is not None:
         refuse_overlap(questions, held_out, out.with_name(f"{out.name}.overlap.tsv"))
     with KnowledgeBase.open(index) as kb:
