@@ -76,6 +76,43 @@ def ranker(
 
 
 @finetune.command()
+@index_option
+@questions_option
+@click.option("--model", required=True, help="Encoder such as BERT, hub name or folder; 'scratch': a small new one.")
+@click.option("--out", required=True, type=FILE, help="Folder for the ranker, which --ranker opens.")
+@click.option("--held-out", type=FILE, help="Questions kept for evaluation: refuse to train on one of them.")
+@click.option("--epochs", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Default: 5e-5; from scratch 5e-4.")
+@click.option("--rows-per-step", type=click.IntRange(1), default=32, show_default=True, help="Questions of a step.")
+@click.option("--layers", type=click.IntRange(1), default=2, show_default=True, help="Of an encoder from scratch.")
+@click.option("--width", type=click.IntRange(1), default=192, show_default=True, help="Of an encoder from scratch.")
+@click.option("--seed", default=0, show_default=True)
+def bert(index: Path, questions: Path, out: Path, held_out: Path | None, **options: Any) -> None:
+    """Train BERT, the system to compare with: mention recognition, and matching of question and attribute.
+
+    \b
+    Example: kbqa finetune bert --questions train.nlpcc --index my-index --model scratch --out my-bert
+             kbqa eval --questions test.nlpcc --index my-index --ranker my-bert --model none --out report
+    """  # noqa: D301 - click's mark
+    from finetune.bert import train_bert
+    from finetune.bert_config import BertTraining
+    from finetune.overlap import refuse_overlap
+    from finetune.published_tests import refuse_test_questions
+    from kb_index import KnowledgeBase
+    from kbqa_agent.qa_data import read_questions
+
+    refuse_test_questions(questions, out)
+    if held_out is not None:
+        refuse_overlap(questions, held_out, out.with_name(f"{out.name}.overlap.tsv"))
+    with KnowledgeBase.open(index) as kb:
+        result = train_bert(kb, read_questions(questions), out, BertTraining(**options))
+    click.echo(
+        f"{out}: {result.n_questions:,} questions in {result.seconds:.0f} s; the answer was among the candidates of "
+        f"{result.recall:.1%}; held-out MRR {result.validation_mrr:.3f}"
+    )
+
+
+@finetune.command()
 @questions_option
 @click.option("--index", type=FILE, envvar="KBQA_INDEX", help="Index whose triples go into the prompts.")
 @click.option("--closed-book", is_flag=True, help="Train on questions and answers without triples.")

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.causal_models import locate_model, quiet
 
-__all__ = ["TextEncoder", "TokenVectors", "fingerprint_of"]
+__all__ = ["MAX_TOKENS", "TextEncoder", "TokenVectors", "fingerprint_of", "open_encoder"]
 
 MAX_TOKENS = 128
 """Questions and attributes are shorter; what is longer is cut."""
@@ -54,36 +54,13 @@ class TextEncoder:
             MissingExtraError: the packages for models are not installed.
             ModelError: no such encoder, no network to fetch it, or no fast tokenizer, which tells where tokens are.
         """
+        self.name, self._tokenizer, self._network = open_encoder(name)
         try:
-            import torch
-            from safetensors import SafetensorError
-            from transformers import AutoModel, AutoTokenizer
-        except ImportError as error:
-            raise MissingExtraError("models", error.name or "transformers") from error
-        try:
-            self.name = _source(name)
-            with quiet():
-                # What lies in the hub's cache is not looked for on the hub, which may be out of reach.
-                local = {"local_files_only": _is_here(self.name)}
-                self._tokenizer: Any = AutoTokenizer.from_pretrained(self.name, **local)
-                self._network: Any = AutoModel.from_pretrained(self.name, dtype=torch.float32, **local).eval()
             self.fingerprint = fingerprint_of(self.name)
             self.max_tokens = min(MAX_TOKENS, self._network.config.max_position_embeddings)
             self.dim = int(self.vectors([name]).shape[1])
-        except (
-            ModelError,
-            OSError,
-            ValueError,
-            AttributeError,
-            KeyError,
-            ImportError,
-            RuntimeError,
-            SafetensorError,
-        ) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(
-                f"encoder {name!r}: cannot be used ({reason}); expected the folder or hub name of a model such as BERT"
-            ) from error
+        except (OSError, ValueError, AttributeError, KeyError, RuntimeError) as error:
+            raise _unusable(name, error) from error
 
     def vectors(self, texts: Sequence[str], progress: str | None = None) -> NDArray[np.float32]:
         """The mean vector of each text, (n_texts, dim), not normalised; `progress` names a bar."""
@@ -125,6 +102,47 @@ class TextEncoder:
                     hidden = self._network(**batch).last_hidden_state.numpy()
                 yield at, hidden, spans, batch["attention_mask"].numpy()
                 bar.update(len(at))
+
+
+def open_encoder(name: str) -> tuple[str, Any, Any]:
+    """Open any encoder in 32-bit floats: its hub name or absolute folder, its tokenizer, and its network.
+
+    Raises:
+        MissingExtraError: the packages for models are not installed.
+        ModelError: no such encoder, or no network to fetch it.
+    """
+    try:
+        import torch
+        from safetensors import SafetensorError
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise MissingExtraError("models", error.name or "transformers") from error
+    try:
+        source = _source(name)
+        with quiet():
+            # What lies in the hub's cache is not looked for on the hub, which may be out of reach.
+            local = {"local_files_only": _is_here(source)}
+            tokenizer = AutoTokenizer.from_pretrained(source, **local)
+            network = AutoModel.from_pretrained(source, dtype=torch.float32, **local).eval()
+    except (
+        ModelError,
+        OSError,
+        ValueError,
+        AttributeError,
+        KeyError,
+        ImportError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        raise _unusable(name, error) from error
+    return source, tokenizer, network
+
+
+def _unusable(name: str, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())[:200]
+    return ModelError(
+        f"encoder {name!r}: cannot be used ({reason}); expected the folder or hub name of a model such as BERT"
+    )
 
 
 def _source(name: str) -> str:
