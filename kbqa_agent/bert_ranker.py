@@ -27,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.errors import ModelError
-from kb_index.manifest import describe_files
+from kb_index.manifest import describe_file, describe_files
 from kb_index.types import Triple
 from kbqa_agent.bert_network import SCALE, BertNetwork
 from kbqa_agent.groups import Asked, Group, groups_of
-from kbqa_agent.ranking import RANKER_FILE
+from kbqa_agent.ranking import RANKER_FILE, RankerSource
 from kbqa_agent.types import EntityMention
 
-__all__ = ["BertCalibration", "BertRanker", "is_bert", "log_softmax"]
+__all__ = ["BertCalibration", "BertRanker", "check_bert", "is_bert", "log_softmax"]
 
 KIND, FORMAT_VERSION = "bert", 1
 MENTIONS_READ = 6
@@ -58,6 +58,8 @@ class BertRanker:
     def __init__(self, network: BertNetwork, calibration: BertCalibration) -> None:
         self.network, self.calibration = network, calibration
         self._vectors: dict[str, NDArray[np.float32]] = {}
+        self.source: RankerSource | None = None
+        """Where it was loaded from, if it was."""
 
     def rank(
         self, question: str, mentions: Sequence[EntityMention], triples: Sequence[Triple]
@@ -125,9 +127,10 @@ class BertRanker:
         Raises: ModelError where it is damaged or of another version; MissingExtraError without the packages for models.
         """
         try:
-            about = _record_of(folder)
-            calibration = BertCalibration(**about["calibration"])
-            return cls(BertNetwork.load(folder), calibration)
+            calibration = BertCalibration(**check_bert(folder)["calibration"])
+            ranker = cls(BertNetwork.load(folder), calibration)
+            ranker.source = RankerSource(folder.resolve(), describe_file(folder / RANKER_FILE).sha256)
+            return ranker
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             raise _unreadable(folder, str(error)) from error
 
@@ -165,14 +168,18 @@ def _log_shares(group: Group) -> NDArray[np.float64]:
     return shares
 
 
-def _record_of(folder: Path) -> dict[str, Any]:
-    about: dict[str, Any] = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
-    if about["format"] != FORMAT_VERSION:
-        raise _unreadable(folder, f"format {about['format']}, expected {FORMAT_VERSION}")
-    found = describe_files(folder)
-    for name, sha256 in about["files"].items():
-        if name not in found or found[name].sha256 != sha256:
-            raise _unreadable(folder, f"{name} is {'not as it was written' if name in found else 'missing'}")
+def check_bert(folder: Path) -> dict[str, Any]:
+    """Read the record of such a ranker, and make sure that its files are as they were written. Raises: ModelError."""
+    try:
+        about: dict[str, Any] = json.loads((folder / RANKER_FILE).read_text(encoding="utf-8"))
+        if about["format"] != FORMAT_VERSION:
+            raise _unreadable(folder, f"format {about['format']}, expected {FORMAT_VERSION}")
+        found = describe_files(folder)
+        for name, sha256 in about["files"].items():
+            if name not in found or found[name].sha256 != sha256:
+                raise _unreadable(folder, f"{name} is {'not as it was written' if name in found else 'missing'}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(folder, str(error)) from error
     return about
 
 

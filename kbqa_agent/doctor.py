@@ -113,11 +113,11 @@ def examine(index: Path | None = None, adapter: Path | None = None) -> Report:
 
 
 def _ranker_fault(index: Path) -> str | None:
-    from kbqa_agent.ranking import check_ranker
+    from kbqa_agent.rankers import check_ranker_folder
 
     try:
         if (index / RANKER_FOLDER).is_dir():
-            check_ranker(index / RANKER_FOLDER)
+            check_ranker_folder(index / RANKER_FOLDER)
     except ModelError as error:
         return str(error)
     return None
