@@ -29,10 +29,13 @@ def main() -> None:
     options.add_argument("--only", nargs="*", help="names of benchmarks; default: all")
     args = options.parse_args()
     listed = tomllib.loads(EXPECTED.read_text(encoding="utf-8"))["benchmark"]
+    if unknown := set(args.only or ()) - {benchmark["name"] for benchmark in listed}:
+        options.error(f"--only {' '.join(sorted(unknown))}: not in {EXPECTED}")
     off = 0
     for benchmark in listed:
         if args.only is None or benchmark["name"] in args.only:
-            metrics = run(benchmark["command"].format(data=args.data, work=args.work))
+            places = {"data": shlex.quote(str(args.data)), "work": shlex.quote(str(args.work))}
+            metrics = run(benchmark["command"].format(**places))
             for line, is_right in compared(benchmark, metrics):
                 off += not is_right
                 print(line, flush=True)

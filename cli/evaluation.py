@@ -48,16 +48,21 @@ def evaluate_several(
     Raises: InputError; KBQAError of the only reason when none of them could be evaluated.
     """
     from eval.comparison import compare
-    from eval.comparison_forms import comparison_markdown, comparison_tables, write_comparison
+    from eval.comparison_forms import COMPARISON, comparison_markdown, comparison_tables, write_comparison
     from eval.illustrated import illustrate_several
     from eval.report import SystemInfo
     from eval.runner import EvalOptions
-    from eval.systems import baseline_of, evaluate_systems, read_systems
-    from kb_index.errors import KBQAError
+    from eval.systems import SYSTEMS, baseline_of, evaluate_systems, read_systems
+    from kb_index.atomic import check_replaceable
+    from kb_index.errors import InputError, KBQAError
     from kb_index.knowledge_base import KnowledgeBase
 
     listed = read_systems(systems)
     asked, opening = _parted(options)
+    if asked["unanswerable"] and any(system.limit for system in listed):
+        raise InputError(f"{systems}: a system has a limit, and --unanswerable hides other answers then; leave one out")
+    if not (out / SYSTEMS).is_dir():
+        check_replaceable(out, holds=COMPARISON)
     del opening["feedback"]
 
     @contextmanager
@@ -71,8 +76,8 @@ def evaluate_several(
         raise KBQAError(f"{systems}: no system could be evaluated; the first: {results[0].error}")
     with KnowledgeBase.open(index) as kb:
         comparison = compare(results, examples, kb, baseline_of(listed).name, seed=chosen.seed)
+        write_comparison(comparison, out)
         illustrate_several(results, examples, kb, comparison_tables(comparison), out)
-    write_comparison(comparison, out)
     return comparison_markdown(comparison)
 
 

@@ -5,32 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.ceiling import HomonymLookup
+from eval.difficulty import difficulties, wilson_interval
 from eval.metrics import METRICS
 from eval.results import SystemResult
-from eval.uncertainty import Interval, bootstrap_intervals, paired_bootstrap
+from eval.uncertainty import Interval, paired_bootstrap
 from kb_index.normalize import normalize_attribute, normalize_name
-from kb_index.types import Entity
 from kbqa_agent.qa_data import comparable
 from kbqa_agent.types import QAExample
 
-__all__ = ["Comparison", "Difference", "Group", "Names", "compare", "holm"]
+__all__ = ["Comparison", "Difference", "Group", "compare", "holm"]
 
-SIGNIFICANT = 0.05
 MOST_ATTRIBUTES, FEWEST_QUESTIONS = 12, 10
 OTHER = "other"
 _EXACT = METRICS.index("exact_match")
-
-
-class Names(Protocol):
-    """The look-up that tells how many entities share a name."""
-
-    def entities_named(self, name: str) -> list[Entity]:
-        """All entities that have this name or alias."""
 
 
 class Difference(NamedTuple):
@@ -43,11 +36,6 @@ class Difference(NamedTuple):
     interval: Interval
     p: float
     n: int
-
-    @property
-    def is_significant(self) -> bool:
-        """Whether chance would rarely make so large a difference."""
-        return self.p < SIGNIFICANT
 
 
 class Group(NamedTuple):
@@ -83,17 +71,20 @@ class Comparison:
 def compare(
     results: Sequence[SystemResult],
     examples: Sequence[QAExample],
-    kb: Names,
+    kb: HomonymLookup,
     baseline: str,
-    resamples: int = 1000,
+    resamples: int = 10_000,
     seed: int = 0,
 ) -> Comparison:
-    """Compare the systems that did not fail with the baseline, or with the first of them where that one failed."""
+    """Compare the systems that did not fail with the baseline, or with the first of them where that one failed.
+
+    `resamples` bounds the smallest p-value, which Holm's correction multiplies by the number of systems.
+    """
     whole = [result for result in results if result.report is not None]
     base = next((result for result in whole if result.name == baseline), whole[0] if whole else None)
     others = [result for result in whole if result is not base]
     found = {r.name: _differences(r, base, resamples, seed) for r in others} if base else {}
-    groups = _groups(whole, examples, kb, resamples, seed)
+    groups = _groups(whole, examples, kb)
     return Comparison(results, base.name if base else None, _corrected(found), groups)
 
 
@@ -143,33 +134,29 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _groups(
-    results: Sequence[SystemResult], examples: Sequence[QAExample], kb: Names, resamples: int, seed: int
-) -> list[Group]:
+def _groups(results: Sequence[SystemResult], examples: Sequence[QAExample], kb: HomonymLookup) -> list[Group]:
     asked = {row["id"] for result in results for row in result.rows}
     golds = [_Gold(e.id, e.question, *e.triple[:2]) for e in examples if e.id in asked and e.triple and e.answers]
+    ids = {gold.id for gold in golds}
     kinds = {
         "attribute": _attributes(golds),
-        "entities of the name": {gold.id: _crowd(len(kb.entities_named(gold.subject))) for gold in golds},
+        "entities of the name": {i: _crowd(of.homonyms) for i, of in difficulties(examples, kb).items() if i in ids},
         "attribute in the question": {gold.id: _spelled(gold) for gold in golds},
     }
     right = {result.name: {number: of[_EXACT] for number, of in _by_id(result).items()} for result in results}
     return [
-        Group(kind, name, _shares(right, {i for i, of in by_id.items() if of == name}, resamples, seed))
+        Group(kind, name, _shares(right, {i for i, of in by_id.items() if of == name}))
         for kind, by_id in kinds.items()
         for name in _ordered(by_id.values())
     ]
 
 
-def _shares(
-    right: Mapping[str, Mapping[str, float]], group: set[str], resamples: int, seed: int
-) -> dict[str, tuple[float, Interval, int]]:
+def _shares(right: Mapping[str, Mapping[str, float]], group: set[str]) -> dict[str, tuple[float, Interval, int]]:
     found = {}
     for system, of in right.items():
-        values = np.array([value for number, value in of.items() if number in group])
-        if len(values):
-            low, high = bootstrap_intervals(values[:, None], resamples, seed)[0].tolist()
-            found[system] = float(values.mean()), (low, high), len(values)
+        hits, n = int(sum(value for number, value in of.items() if number in group)), len(group & of.keys())
+        if n:
+            found[system] = hits / n, wilson_interval(hits, n), n
     return found
 
 
@@ -180,7 +167,7 @@ def _attributes(golds: Sequence[_Gold]) -> dict[str, str]:
 
 
 def _crowd(n: int) -> str:
-    return "not there" if n == 0 else "1" if n == 1 else "2 to 4" if n < 5 else "5 and more"
+    return "1" if n == 1 else "2 to 4" if n < 5 else "5 and more"
 
 
 def _spelled(gold: _Gold) -> str:

@@ -17,10 +17,11 @@ from eval.uncertainty import Interval
 from kb_index.atomic import replacing_text
 from kb_index.errors import MissingExtraError
 
-__all__ = ["Table", "comparison_markdown", "comparison_tables", "comparison_to_json", "write_comparison"]
+__all__ = ["COMPARISON", "Table", "comparison_markdown", "comparison_tables", "comparison_to_json", "write_comparison"]
 
 SHOWN = ("mrr", "map", "f1", "exact_match", "hits@5", "bleu", "rouge_l")
 GAPS = ("mrr", "f1", "exact_match")
+COMPARISON = "comparison.json"
 STYLES = {"comparison.txt": "simple", "comparison.md": "github", "comparison.tex": "latex_booktabs"}
 MARKS = ((0.01, "**"), (0.05, "*"))
 
@@ -55,11 +56,17 @@ def _written(comparison: Comparison, style: str) -> str:
         raise MissingExtraError("eval", "tabulate") from error
     comment = "% " if style.startswith("latex") else ""
     tables = (
-        f"{comment}{table.about}\n\n" + tabulate(table.rows, table.header, style, disable_numparse=True)
+        f"{comment}{table.about}\n\n"
+        + tabulate(_escaped(table.rows, style), _escaped([table.header], style)[0], style, disable_numparse=True)
         for table in comparison_tables(comparison)
         if table.rows
     )
     return "\n\n".join(tables) + "\n"
+
+
+def _escaped(rows: Sequence[Sequence[str]], style: str) -> list[list[str]]:
+    """Keep what would end a cell from ending it; tabulate does so for LaTeX alone."""
+    return [[cell.replace("|", "\\|") if style == "github" else cell for cell in row] for row in rows]
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -83,7 +90,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
             [_gaps(name, of) for name, of in comparison.differences.items() if of],
         ),
         Table(
-            f"Published ({SOURCE}): other questions' metrics, not fully stated, over the whole knowledge base.",
+            f"Published ({SOURCE}): over the whole knowledge base, by metrics that are not fully stated.",
             ["published", "beside", "mrr", "map", "bleu", "rouge"],
             _published(whole),
         ),

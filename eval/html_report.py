@@ -75,7 +75,7 @@ def write_html(results: Sequence[SystemResult], examples: Sequence[QAExample], p
         "style": (_PAGE / "report.css").read_text(encoding="utf-8"),
         "tables": "\n".join(_table(table) for table in _tables(results, parts.tables)),
         "figures": "\n".join(_figure(name, figure) for name, figure in parts.figures.items()),
-        "errors": _errors([(r.name, g) for r, g in shown], len(examples)),
+        "errors": _errors([(r.name, g, len(r.rows)) for r, g in shown]),
         "data": script_json(data),
         "script": script,
     }
@@ -156,19 +156,19 @@ def _figure(name: str, figure: Figure) -> str:
     return f'<figure class="plot{wide}">{drawn}</figure>'
 
 
-def _errors(systems: Sequence[tuple[str, Mapping[str, str]]], n_questions: int) -> str:
-    """A table of the groups of failures: each number leads to its questions."""
-    told = [g for g in GROUPS if any(g in groups.values() for _, groups in systems)]
+def _errors(systems: Sequence[tuple[str, Mapping[str, str], int]]) -> str:
+    """A table of the groups of failures of systems that were asked so many questions; numbers lead to theirs."""
+    told = [g for g in GROUPS if any(g in groups.values() for _, groups, _ in systems)]
     if not told:
         return ""
-    head = "".join(f'<th scope="col" class="number">{_text(name)}</th>' for name, _ in systems)
+    head = "".join(f'<th scope="col" class="number">{_text(name)}</th>' for name, _, _ in systems)
     rows = []
     for group in told:
-        counts = [sum(g == group for g in groups.values()) for _, groups in systems]
+        counts = [(sum(g == group for g in groups.values()), n_asked) for _, groups, n_asked in systems]
         cells = "".join(
             f'<td class="number"><a href="#questions" data-system="{place}" data-group="{group}">{n:,}</a>'
-            f" <small>{n / max(n_questions, 1):.1%}</small></td>"
-            for place, n in enumerate(counts)
+            f" <small>{n / max(n_asked, 1):.1%}</small></td>"
+            for place, (n, n_asked) in enumerate(counts)
         )
         rows.append(f'<tr><th scope="row">{_words(group)}</th><td class="text">{_text(GROUPS[group])}</td>{cells}</tr>')
     return (

@@ -1,11 +1,13 @@
 """What was answered so far, on disk: an evaluation that is killed goes on where it was, if all is as it was then.
 
-The file's name holds the key of what is evaluated (`eval.identity`); that of another key is not read, and goes.
+The file's name holds the key of what is evaluated (`eval.identity`); that of another key is not read, and goes when an
+evaluation of the folder is whole.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,7 @@ from kb_index.atomic import storage_errors
 
 __all__ = ["Journal"]
 
-PATTERN = "asked-*.jsonl"
+NAME = re.compile(r"asked-[0-9a-f]{16}\.jsonl")
 
 
 class Journal:
@@ -28,7 +30,7 @@ class Journal:
     @staticmethod
     def is_in(folder: Path) -> bool:
         """Say whether an evaluation of this folder was begun."""
-        return any(folder.glob(PATTERN))
+        return any(_journals(folder))
 
     def read(self) -> list[tuple[float, Row]]:
         """Seconds and row of each question that was answered; what a kill left half written does not count."""
@@ -40,11 +42,9 @@ class Journal:
 
     @contextmanager
     def adding(self) -> Iterator[Journal]:
-        """Open it to add to; journals of other keys are deleted. Raises: StorageError."""
+        """Open it to add to. Raises: StorageError."""
         with storage_errors(self.path):
             self.folder.mkdir(parents=True, exist_ok=True)
-            for other in set(self.folder.glob(PATTERN)) - {self.path}:
-                other.unlink()
             whole = self.path.read_bytes().rfind(b"\n") + 1 if self.path.exists() else 0
             with self.path.open("a", encoding="utf-8", errors="replace", newline="\n") as stream:
                 stream.truncate(whole)
@@ -57,5 +57,10 @@ class Journal:
         self._stream.flush()
 
     def done(self) -> None:
-        """Delete it: all of it is in the evaluation's own files."""
-        self.path.unlink(missing_ok=True)
+        """Delete it, and those of other keys: the folder has the evaluation's own files now."""
+        for path in _journals(self.folder):
+            path.unlink(missing_ok=True)
+
+
+def _journals(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("asked-*.jsonl") if NAME.fullmatch(path.name)]

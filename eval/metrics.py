@@ -7,7 +7,7 @@ and the others, which compare with a gold answer, leave it out (NaN).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from math import nan
+from math import inf, nan
 from typing import NamedTuple
 
 from eval.kgclue import kgclue_em, kgclue_f1
@@ -99,16 +99,20 @@ def text_scores(text: str, gold: Collection[str]) -> tuple[float, ...]:
 
 
 def ranked_answers(answer: Answer) -> list[str]:
-    """List the candidates' answers, best first, in comparable form; the text alone where there are no candidates.
+    """List the answers in comparable form: what was told, which a generator may have written, then the candidates.
 
-    So an answer from a model's own memory has a rank too: 1, or none.
+    So an answer from a model's own memory has a rank too: 1, or none. Where the agent abstains, the candidates alone.
     """
     return ranking_of(answer).answers
 
 
 def ranking_of(answer: Answer) -> Ranking:
     """List what `ranked_answers` does, with what the rank metrics need to know beside it."""
-    listed = answer.candidates or (Candidate(answer.text or "", answer.confidence, ()),)
+    told = next((c for c in answer.candidates if c.answer == answer.text), None)
+    listed = list(answer.candidates)
+    if answer.text is not None and (not listed or told is not listed[0]):
+        first = Candidate(answer.text, inf, told.evidence if told else ())
+        listed = [first, *(c for c in listed if c is not told)]
     kept = [c for c in listed if c.answer]
     return Ranking(
         [comparable(c.answer) for c in kept],

@@ -130,7 +130,8 @@ def _accuracy_curves(results: Sequence[SystemResult], numbers: Mapping[str, int]
     figure = new_figure(6.5, 4.4)
     (axes,) = axes_of(figure)
     binned = {name: accuracy_by(numbers, _verdicts(r)) for name, r in _named(results).items()}
-    labels = {b.first: f"{b.label}\n({b.n})" for bins in binned.values() for b in bins}
+    everything = accuracy_by(numbers, dict.fromkeys(set().union(*map(_verdicts, results)), True))
+    labels = {b.first: f"{b.label}\n({b.n})" for b in everything}
     ticks = sorted(labels)
     for place, (name, bins) in enumerate(binned.items()):
         _draw_bins(axes, bins, ticks, name, place, (place - (len(binned) - 1) / 2) * 0.4 / len(binned))

@@ -50,7 +50,7 @@ def _triple(said: Mapping[str, Any]) -> Triple:
 def read_rows(path: Path, examples: Sequence[QAExample]) -> list[Row]:
     """Read the lines of an evaluation of these examples. Raises: QuestionFileError for others, or a damaged file."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
         ids = [row["id"] for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise QuestionFileError(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +99,15 @@ def evaluate(
     elif options.unanswerable:
         raise InputError("unanswerable questions are made for a KBQAgent only; leave them out")
     examples = seeing.examples if isinstance(seeing, Blinded) else examples
-    rows, seconds = (_reused(out, key, examples) if options.reuse else None) or ask_all(seeing, examples, out, key)
+    reused = _reused(out, key, examples) if options.reuse else None
+    rows, seconds = reused[:2] if reused else ask_all(seeing, examples, out, key)
     asked = [_judged(e, seeing.kind(e), row) for e, row in zip(examples, rows, strict=True)]
     with replacing_text(out / ROWS) as stream:
         stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     handed_in = {e.id: a.handed_in for e, a in zip(examples, asked, strict=True)}
     write_predictions(examples, handed_in, out / "predictions.nlpcc")
-    system = replace(options.system, key=key, rows_sha256=describe_file(out / ROWS).sha256)
+    answered_by = reused[2] if reused else {"versions": _versions(), "git_commit": _git_commit(Path(__file__))}
+    system = replace(options.system, **answered_by, key=key, rows_sha256=describe_file(out / ROWS).sha256)
     report = _report(agent, examples, asked, seconds, replace(options, system=system))
     ranks = [a.rank for a, e in zip(asked, examples, strict=True) if e.answers]
     if options.errors:
@@ -118,15 +121,19 @@ def evaluate(
     return Evaluation(report, rows, np.array([a.scores for a in asked]))
 
 
-def _reused(out: Path, key: str | None, examples: Sequence[QAExample]) -> tuple[list[Row], float] | None:
-    """The rows that an evaluation with this key left whole, and their seconds; None where there are none."""
+def _reused(
+    out: Path, key: str | None, examples: Sequence[QAExample]
+) -> tuple[list[Row], float, dict[str, Any]] | None:
+    """The rows that an evaluation with this key left whole, their seconds, and what they were made with; or None."""
     try:
         report = json.loads((out / REPORT).read_text(encoding="utf-8"))
         system = report["system"]
         if key is None or system["key"] != key or system["rows_sha256"] != describe_file(out / ROWS).sha256:
             return None
-        return read_rows(out / ROWS, examples), float(report["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+        rows, made_with = read_rows(out / ROWS, examples), {name: system[name] for name in ("versions", "git_commit")}
+        logger.info("%s: %d answers read, not asked again, of commit %s", out, len(rows), made_with["git_commit"])
+        return rows, float(report["seconds"]), made_with
+    except (OSError, ValueError, KeyError, TypeError, QuestionFileError):
         return None
 
 

@@ -24,16 +24,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from eval.identity import ranker_name
 from eval.published import PUBLISHED
 from eval.results import SystemResult
 from eval.runner import EvalOptions, evaluate
-from kb_index.errors import InputError, KBQAError
+from kb_index.errors import InputError, KBQAError, MissingExtraError, StorageError
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.types import QAExample
 
-__all__ = ["Opener", "System", "baseline_of", "evaluate_systems", "read_systems"]
+__all__ = ["SYSTEMS", "Opener", "System", "baseline_of", "evaluate_systems", "read_systems"]
 
 logger = logging.getLogger(__name__)
+
+SYSTEMS = "systems"
+"""The folder, in that of a comparison, that has a folder for each system."""
 
 ABOUT: dict[str, type | tuple[type, ...]] = {
     "name": str,
@@ -87,7 +91,7 @@ def read_systems(path: Path) -> list[System]:
         raise InputError(f"{path}: expected one [[system]] table or more, and nothing else; got {sorted(tables)}")
     systems = [_system(table, f"{path}: system {number}") for number, table in enumerate(listed, 1)]
     for what in ("name", "folder"):
-        told = [getattr(system, what) for system in systems]
+        told = [getattr(system, what).casefold() for system in systems]
         if twice := next((name for name in told if told.count(name) > 1), None):
             raise InputError(f"{path}: two systems are called {twice!r}; give each a name of its own")
     if sum(system.baseline for system in systems) > 1:
@@ -96,7 +100,7 @@ def read_systems(path: Path) -> list[System]:
 
 
 def _system(table: Any, where: str) -> System:
-    if not isinstance(table, dict) or not isinstance(name := table.get("name"), str) or not name.strip(" .-/"):
+    if not isinstance(table, dict) or not isinstance(name := table.get("name"), str) or not System(name).folder:
         raise InputError(f'{where} has no name; expected name = "..."')
     where = f"{where} ({name})"
     for key, value in table.items():
@@ -109,8 +113,11 @@ def _system(table: Any, where: str) -> System:
         raise InputError(f"{where}: limit = {table['limit']}: expected at least 1")
     if (published := table.get("published")) is not None and published not in PUBLISHED:
         raise InputError(f"{where}: published = {published!r}: expected one of {', '.join(PUBLISHED)}")
+    about: dict[str, Any] = {
+        key: " ".join(v.split()) if isinstance(v, str) else v for key, v in table.items() if key in ABOUT
+    }
     return System(
-        **{key: value for key, value in table.items() if key in ABOUT},
+        **about,
         options={key: value for key, value in table.items() if key in OPTIONS},
     )
 
@@ -126,12 +133,12 @@ def evaluate_systems(
     """Evaluate each system into a folder of its own in `out`; one that fails does not keep the others from theirs.
 
     Of the drawn questions a system with a limit is asked a part, the same for all systems of that limit. Raises:
-    StorageError.
+    StorageError, MissingExtraError.
     """
     results = []
     for number, system in enumerate(systems, 1):
         logger.info("system %d of %d: %s", number, len(systems), system.name)
-        results.append(_evaluated(system, open_agent, examples, out / "systems" / system.folder, options))
+        results.append(_evaluated(system, open_agent, examples, out / SYSTEMS / system.folder, options))
     return results
 
 
@@ -146,11 +153,13 @@ def _evaluated(
                 options.system,
                 model=generator.name if generator else "none",
                 adapter=getattr(generator, "adapter", None),
-                ranker=system.options.get("ranker"),
+                ranker=ranker_name(agent),
             )
             chosen = replace(options, limit=min(limits, default=None), expected_share=agent.expected_share, system=info)
             found = evaluate(agent, examples, out, chosen)
             return SystemResult(system.name, *found, note=system.note, published=system.published)
+    except (StorageError, MissingExtraError):  # those that follow would fail by it too
+        raise
     except Exception as error:  # whatever it is, the other systems have theirs to say
         reason = " ".join(str(error).split()) or type(error).__name__
         logger.warning("%s failed: %s", system.name, reason, exc_info=not isinstance(error, KBQAError))

@@ -70,13 +70,14 @@ def paired_bootstrap(
     >>> [a.tolist() for a in paired_bootstrap(np.array([[0.5], [0.5], [0.5]]), resamples=99)]
     [[0.5], [[0.5, 0.5]], [0.01]]
 
-    Reference: Berg-Kirkpatrick, Burkett and Klein 2012, An Empirical Investigation of Statistical Significance in NLP.
+    Reference: Efron and Tibshirani 1993, An Introduction to the Bootstrap, section 15.4.
     """
     sampled = _resampled_means(gaps, resamples, seed)
     with np.errstate(invalid="ignore"):
         means = np.nansum(gaps, axis=0) / np.isfinite(gaps).sum(axis=0)
-    below = ((sampled < 0).sum(axis=0) + 0.5 * (sampled == 0).sum(axis=0) + 0.5) / (resamples + 1)
-    p = np.clip(2 * np.minimum(below, 1 - below), 1 / (resamples + 1), 1.0)
+    n = np.isfinite(sampled).sum(axis=0)  # a resample of questions that have no value counts on neither side
+    below = ((sampled < 0).sum(axis=0) + 0.5 * (sampled == 0).sum(axis=0) + 0.5) / (n + 1)
+    p = np.clip(2 * np.minimum(below, 1 - below), 1 / (n + 1), 1.0)
     return means, _percentiles(sampled, level), np.where(np.isfinite(means), p, np.nan)
 
 

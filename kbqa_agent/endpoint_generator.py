@@ -39,6 +39,10 @@ class EndpointGenerator:
         self._endpoint, self._model, self._chat = endpoint, model, chat
         self._refusal: NoLikelihoodError | None = None
 
+    def fingerprint(self) -> str:
+        """Where the model is and how it is asked; what it is there, nobody can tell from here."""
+        return f"{'chat' if self._chat else 'completions'} {self._endpoint.url} {self._model}"
+
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
         """Give the natural-log likelihood of each answer, summed over its tokens, (n_answers,).
 

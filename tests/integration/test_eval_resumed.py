@@ -49,7 +49,7 @@ def untimed(folder: Path) -> dict[str, object]:
     """All that does not depend on the clock."""
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     del report["seconds"], report["questions_per_second"], report["system"]["rows_sha256"]
-    rows = [json.loads(line) for line in (folder / "per_question.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (folder / "per_question.jsonl").read_text(encoding="utf-8").split("\n")[:-1]]
     for row in rows:
         del row["timings_ms"]
     return {"report": report, "rows": rows, "predictions": (folder / "predictions.nlpcc").read_bytes()}
@@ -74,15 +74,18 @@ def test_other_settings_begin_anew(agent: KBQAgent, asked: list[str], tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         evaluate(agent, examples, tmp_path / "out")
     (before,) = (tmp_path / "out").iterdir()
+    mine = tmp_path / "out" / "asked-by-users.jsonl"
+    mine.write_text("mine", encoding="utf-8")
     del asked[:-1]
     other = KBQAgent(agent.kb, agent.ranker, None, AgentConfig(max_candidates=3))
     evaluate(other, examples, tmp_path / "out")
     assert asked == ["killed", *(e.question for e in examples)]
     assert not before.exists()
+    assert mine.read_text(encoding="utf-8") == "mine"
 
 
 def test_answers_of_the_same_agent_can_be_read_in_place_of_asked(
-    agent: KBQAgent, asked: list[str], tmp_path: Path
+    agent: KBQAgent, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked.append("killed")
     examples = read_questions(sample_test())[:N]
@@ -91,6 +94,8 @@ def test_answers_of_the_same_agent_can_be_read_in_place_of_asked(
     again = evaluate(agent, examples, tmp_path / "out", EvalOptions(reuse=True))
     assert len(asked) == n_asked
     assert again.report == first.report
+    monkeypatch.setattr("eval.runner._git_commit", lambda file: "another commit")
+    assert evaluate(agent, examples, tmp_path / "out", EvalOptions(reuse=True)).report == first.report
     rows = tmp_path / "out" / "per_question.jsonl"
     rows.write_text(rows.read_text(encoding="utf-8").replace("南非", "北非"), encoding="utf-8")
     evaluate(agent, examples, tmp_path / "out", EvalOptions(reuse=True))

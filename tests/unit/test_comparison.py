@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from eval.metrics import METRICS
 from eval.report import Report, SystemInfo
 from eval.results import SystemResult
 from eval.uncertainty import paired_bootstrap
-from kb_index.types import Entity
+from kb_index.types import Entity, Triple
 from kbqa_agent.types import QAExample
 
 EXACT = METRICS.index("exact_match")
@@ -26,8 +27,14 @@ EXAMPLES = [
 
 
 class Names:
+    """Names from 甲3 on, and 甲4 to 甲9, are those of three entities."""
+
     def entities_named(self, name: str) -> list[Entity]:
-        return [Entity(0, name)] * (1 if name < "甲3" else 3)
+        first = int(name[1:]) * 10
+        return [Entity(first + i, name) for i in range(1 if name < "甲3" else 3)]
+
+    def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
+        return [Triple(i, f"甲{i // 10}", "作者", "乙", i) for i in entity_ids]
 
 
 def result(name: str, right: list[float], ids: list[str] | None = None) -> SystemResult:
@@ -60,9 +67,9 @@ def test_differences_are_over_the_questions_that_both_were_asked() -> None:
     assert found["better"]["f1"].n == 40
     low, high = found["better"]["f1"].interval
     assert 0.3 < low < 0.5 < high < 0.7
-    assert found["better"]["f1"].is_significant
+    assert found["better"]["f1"].p < 0.001
     assert (found["few"]["f1"].mean, found["few"]["f1"].n) == (0.0, 2)
-    assert not found["few"]["f1"].is_significant
+    assert found["few"]["f1"].p > 0.5
 
 
 def test_without_the_baseline_the_first_that_did_not_fail_is_compared_with() -> None:
@@ -74,11 +81,26 @@ def test_without_the_baseline_the_first_that_did_not_fail_is_compared_with() -> 
 def test_groups_tell_where_a_system_is_right() -> None:
     groups = {(g.kind, g.name): g.right for g in compare([BASE, FEW], EXAMPLES, Names(), "base").groups}
     assert groups["attribute", "作者"]["base"][::2] == (0.5, 40)
-    assert groups["attribute in the question", "yes"]["base"] == (1.0, (1.0, 1.0), 20)
-    assert groups["attribute in the question", "no"]["base"] == (0.0, (0.0, 0.0), 20)
-    assert groups["attribute in the question", "yes"]["few"] == (1.0, (1.0, 1.0), 1)
+    share, (low, high), n = groups["attribute in the question", "yes"]["base"]
+    assert (share, n) == (1.0, 20)
+    assert (round(low, 3), high) == (0.839, 1.0)  # Wilson's: 20 of 20 are no proof of all
+    assert groups["attribute in the question", "no"]["base"][::2] == (0.0, 20)
+    assert groups["attribute in the question", "yes"]["few"][::2] == (1.0, 1)
     assert groups["entities of the name", "1"]["base"][2] == 23  # 0, 1, 2 and 10 to 29
     assert groups["entities of the name", "2 to 4"]["base"][2] == 17
+
+
+def test_a_difference_can_be_significant_beside_many_other_systems() -> None:
+    others = [result(f"other {i}", [0.0, 1.0] * 20) for i in range(12)]
+    found = compare([BASE, BETTER, *others], EXAMPLES, Names(), "base").differences
+    assert found["better"]["f1"].p < 0.01
+
+
+def test_names_that_would_end_a_cell_do_not(tmp_path: Path) -> None:
+    hostile = compare([BASE, SystemResult("a|b", None, error="got ||| instead")], EXAMPLES, Names(), "base")
+    row = next(line for line in comparison_markdown(hostile).splitlines() if line.startswith("| a"))
+    assert "a\\|b" in row
+    assert "got \\|\\|\\| instead" in row
 
 
 def test_holm_by_hand() -> None:
@@ -88,6 +110,10 @@ def test_holm_by_hand() -> None:
 
 
 def test_the_p_value_of_a_difference_that_chance_makes_is_large() -> None:
+    lopsided = np.full((5, 2), np.nan)
+    lopsided[:2] = [1.0, -1.0]
+    _, _, (better, worse) = paired_bootstrap(lopsided, resamples=999)
+    assert abs(better - worse) < 1e-12  # resamples without a value count on neither side
     rng = np.random.default_rng(0)
     gaps = np.column_stack([rng.choice([-1.0, 1.0], 200), np.full(200, 0.2), np.full(200, np.nan)])
     means, ends, p = paired_bootstrap(gaps, resamples=999)

@@ -36,7 +36,7 @@ def test_the_expected_scores_are_of_commands_and_metrics_that_exist(check: Modul
     listed = tomllib.loads(check.EXPECTED.read_text(encoding="utf-8"))["benchmark"]
     for benchmark in listed:
         name, *arguments = shlex.split(benchmark["command"].format(data="data", work="work"))
-        main.commands[name].make_context(name, arguments, resilient_parsing=True)
+        main.commands[name].make_context(name, arguments)  # fails where an option is not known
         assert set(benchmark.get("expected", {})) <= set(METRICS)
     assert any("expected" in benchmark for benchmark in listed)
 

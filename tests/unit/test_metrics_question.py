@@ -77,3 +77,15 @@ def test_unanswerable_questions_count_where_silence_can_be_judged() -> None:
     assert [abstained[name] for name in JUDGED] == [1.0] * 6
     assert [answered[name] for name in JUDGED] == [0.0] * 6
     assert [name for name in METRICS if isnan(abstained[name])] == [n for n in METRICS if n not in JUDGED]
+
+
+def test_what_a_generator_wrote_is_ranked_before_the_candidates() -> None:
+    example = QAExample("1", "谁写了《坛经》？", ("惠能",))
+    candidates = (Candidate("惠能", 0.9, ()), Candidate("神秀", 0.1, ()))
+    invented = Answer(example.question, "胡说", 0.0, None, candidates, (), supported=False)
+    scores = dict(zip(METRICS, question_scores(example, invented), strict=True))
+    assert (scores["mrr"], scores["hits@1"], scores["exact_match"]) == (0.5, 0.0, 0.0)
+    second = Answer(example.question, "神秀", 0.1, None, candidates, ())
+    assert ranked_answers(second) == ["神秀", "惠能"]
+    silent = Answer(example.question, None, 0.9, "low_confidence", candidates, ())
+    assert ranked_answers(silent) == ["惠能", "神秀"]

@@ -51,6 +51,8 @@ def test_systems_in_their_order_with_the_options_that_they_set(tmp_path: Path) -
         ("x = 1\n[[system]]\nname = 'a'", "got .'system', 'x'.$"),
         ("[[system", r"cannot be read as TOML .*expected \[\[system\]\] tables"),
         ("[[system]]\nmodel = 'none'", "system 1 has no name"),
+        ("[[system]]\nname = '|||'", "system 1 has no name"),
+        ("[[system]]\nname = 'A'\n[[system]]\nname = 'a'", "two systems are called 'a'"),
         ("[[system]]\nname = '///'", "system 1 has no name"),
         ("[[system]]\nname = 'a'\nmodle = 'none'", r"system 1 \(a\): unknown key 'modle'; expected one of name, note"),
         ("[[system]]\nname = 'a'\nclosed_book = 'yes'", r"closed_book = 'yes' is of the wrong type"),
