@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.config import AgentConfig
 
-__all__ = ["open_agent", "settled"]
+__all__ = ["check_options", "open_agent", "settled"]
 
 
 def open_agent(
@@ -22,15 +23,31 @@ def open_agent(
     Raises: as `KBQAgent.open`.
     """
     from kbqa_agent.agent import KBQAgent
+
+    ranker = options.pop("ranker", None)
+    config = _config(**options)
+    return KBQAgent.open(index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
+
+
+def check_options(options: Mapping[str, Any], where: str) -> None:
+    """Make sure that options of `generator_options` go together. Raises: InputError, which begins with `where`."""
+    from kb_index.errors import InputError
+
+    places = ("model", "adapter", "feedback", "ranker")
+    try:
+        _config(**{name: value for name, value in options.items() if name not in places})
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _config(closed_book: bool, answerable: float | None = None, **options: Any) -> AgentConfig:
     from kbqa_agent.config import AgentConfig
 
-    answerable, ranker = options.pop("answerable", None), options.pop("ranker", None)
-    if options["closed_book"]:
+    if closed_book:
         options["generator"] = "always"
     if answerable is not None:
         options["answerable_share"] = answerable
-    config = AgentConfig(**options)
-    return KBQAgent.open(index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
+    return AgentConfig(closed_book=closed_book, **options)
 
 
 @contextmanager

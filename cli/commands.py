@@ -221,7 +221,7 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
 )
 @click.option("--feedback", metavar="FILE", help="Let people's feedback count; default: none, so reports compare.")
 @click.option(
-    "--systems", type=FILE, help="TOML file of systems: evaluate each, and compare them; see eval/systems.py."
+    "--systems", type=FILE, help="TOML file of systems: evaluate each, and compare them (docs/evaluation.md)."
 )
 @click.option(
     "--errors",
@@ -252,7 +252,6 @@ def evaluate(
              kbqa eval --questions test.nlpcc --predictions theirs.nlpcc --out score
     """  # noqa: D301 - click's mark
     from cli.evaluation import evaluate_one, evaluate_predictions, evaluate_several
-    from kbqa_agent.qa_data import read_questions
 
     predictions = options.pop("predictions")
     _check_evaluation(systems, fresh, predictions, **options)
@@ -261,11 +260,10 @@ def evaluate(
         return
     if index is None:
         raise click.UsageError("Missing option '--index', or '--predictions' to score a file of them.")
-    examples = read_questions(questions, format_)
     if systems:
-        click.echo(evaluate_several(systems, index, examples, out, fresh, options))
+        evaluate_several(systems, index, (questions, format_), out, fresh, options)
     else:
-        click.echo(evaluate_one(index, examples, out, options))
+        evaluate_one(index, questions, format_, out, options)
 
 
 def _check_evaluation(
@@ -282,8 +280,8 @@ def _check_evaluation(
         (counts and systems, "--feedback is for one system; leave out --systems"),
         (fresh and not systems, "--fresh needs --systems"),
         (
-            predictions and (counts or systems or unanswerable or options["limit"]),
-            "--predictions asks nothing; leave out --systems, --limit, --unanswerable and --feedback",
+            predictions and (counts or systems or unanswerable or options["limit"] or options["errors"]),
+            "--predictions asks nothing; leave out --systems, --limit, --unanswerable, --errors and --feedback",
         ),
     )
     for is_wrong, text in problems:

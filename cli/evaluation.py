@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.agents import open_agent, settled
+import click
+
+from cli.agents import check_options, open_agent, settled
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
-    from kbqa_agent.types import QAExample
 
 __all__ = ["evaluate_one", "evaluate_predictions", "evaluate_several"]
 
 
-def evaluate_one(index: Path, examples: Sequence[QAExample], out: Path, options: dict[str, Any]) -> str:
-    """Evaluate the system that the options of the command describe, and give its report as Markdown."""
+def evaluate_one(index: Path, questions: Path, format_: str, out: Path, options: dict[str, Any]) -> None:
+    """Evaluate the system that the options of the command describe, and print its report as Markdown."""
     from eval.report import SystemInfo, report_markdown
     from eval.runner import EvalOptions, evaluate
     from kbqa_agent.feedback import feedback_for
+    from kbqa_agent.qa_data import read_questions
 
+    examples = read_questions(questions, format_)
     asked, opening = _parted(options)
     feedback = feedback_for(index, opening.pop("feedback") or "none")
     ranker = opening["ranker"]
@@ -29,8 +33,11 @@ def evaluate_one(index: Path, examples: Sequence[QAExample], out: Path, options:
         name = agent.generator.name if agent.generator else "none"
         adapter = getattr(agent.generator, "adapter", None)
         system = SystemInfo(name, adapter, str(index), feedback=str(feedback) if feedback else None, ranker=ranker)
+        system = replace(system, questions=str(questions))
         chosen = EvalOptions(**asked, expected_share=agent.expected_share, system=system)
-        return report_markdown(evaluate(agent, examples, out, chosen).report)
+        report = evaluate(agent, examples, out, chosen).report
+    _tell_place(out)
+    click.echo(report_markdown(report))
 
 
 def evaluate_predictions(questions: Path, predictions: Path, out: Path, format_: str, seed: int) -> str:
@@ -41,11 +48,13 @@ def evaluate_predictions(questions: Path, predictions: Path, out: Path, format_:
 
 
 def evaluate_several(
-    systems: Path, index: Path, examples: Sequence[QAExample], out: Path, fresh: bool, options: dict[str, Any]
-) -> str:
-    """Evaluate the systems of a file, and give their comparison as Markdown; `options` is for what it leaves open.
+    systems: Path, index: Path, questions: tuple[Path, str], out: Path, fresh: bool, options: dict[str, Any]
+) -> None:
+    """Evaluate the systems of a file, and print their comparison as Markdown.
 
-    Raises: InputError; KBQAError of the only reason when none of them could be evaluated.
+    `questions` is their file and its format, `options` is for what the file of systems leaves open.
+
+    Raises: InputError; KBQAError where a system failed, when the others are evaluated.
     """
     from eval.comparison import compare
     from eval.comparison_forms import COMPARISON, comparison_markdown, comparison_tables, write_comparison
@@ -56,9 +65,13 @@ def evaluate_several(
     from kb_index.atomic import check_replaceable
     from kb_index.errors import InputError, KBQAError
     from kb_index.knowledge_base import KnowledgeBase
+    from kbqa_agent.qa_data import read_questions
 
+    examples = read_questions(*questions)
     listed = read_systems(systems)
     asked, opening = _parted(options)
+    for system in listed:  # before the first of them is asked for hours
+        check_options({**opening, **system.options}, f"{systems}: {system.name}")
     if asked["unanswerable"] and any(system.limit for system in listed):
         raise InputError(f"{systems}: a system has a limit, and --unanswerable hides other answers then; leave one out")
     if not (out / SYSTEMS).is_dir():
@@ -70,7 +83,7 @@ def evaluate_several(
         with open_agent(index, **{**opening, **own}) as agent, settled(agent):
             yield agent
 
-    chosen = EvalOptions(**asked, reuse=not fresh, system=SystemInfo(index=str(index)))
+    chosen = EvalOptions(**asked, reuse=not fresh, system=SystemInfo(index=str(index), questions=str(questions[0])))
     results = evaluate_systems(listed, opened, examples, out, chosen)
     if not any(result.report for result in results):
         raise KBQAError(f"{systems}: no system could be evaluated; the first: {results[0].error}")
@@ -78,7 +91,14 @@ def evaluate_several(
         comparison = compare(results, examples, kb, baseline_of(listed).name, seed=chosen.seed)
         write_comparison(comparison, out)
         illustrate_several(results, examples, kb, comparison_tables(comparison), out)
-    return comparison_markdown(comparison)
+    _tell_place(out)
+    click.echo(comparison_markdown(comparison))
+    if failed := [result.name for result in results if result.report is None]:
+        raise KBQAError(f"{len(failed)} of {len(results)} systems failed, the first is {failed[0]!r}; see {out}")
+
+
+def _tell_place(out: Path) -> None:
+    click.echo(f"{out / 'report.html'} shows every answer", err=True)
 
 
 def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -70,9 +70,13 @@ def ask_all(
     if found:
         logger.warning("%s: %d of %d questions were answered before; going on", out, len(found), len(examples))
     with journal.adding():
-        for seconds, row in _asked(agent, examples, len(found)):
-            journal.add(seconds, row)
-            found.append((seconds, row))
+        try:
+            for seconds, row in _asked(agent, examples, len(found)):
+                journal.add(seconds, row)
+                found.append((seconds, row))
+        except KeyboardInterrupt:
+            logger.warning("%s: %d of %d answers are kept; the same command goes on", out, len(found), len(examples))
+            raise
     return [row for _, row in found], sum(seconds for seconds, _ in found)
 
 

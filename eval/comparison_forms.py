@@ -23,6 +23,7 @@ SHOWN = ("mrr", "map", "f1", "exact_match", "hits@5", "bleu", "rouge_l")
 GAPS = ("mrr", "f1", "exact_match")
 COMPARISON = "comparison.json"
 STYLES = {"comparison.txt": "simple", "comparison.md": "github", "comparison.tex": "latex_booktabs"}
+SHOWN_CHARS = 80
 MARKS = ((0.01, "**"), (0.05, "*"))
 
 
@@ -104,12 +105,17 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 def _row(result: SystemResult, gaps: Mapping[str, Difference]) -> list[str]:
     if (report := result.report) is None:
-        return [result.name, f"FAILED: {result.error}", *[""] * (len(SHOWN) + 3)]
+        return [result.name, f"FAILED: {shortened(result.error or '')}", *[""] * (len(SHOWN) + 3)]
     figures = [
         _figure(report.metrics[name], report.confidence_intervals[name]) + _mark(gaps.get(name)) for name in SHOWN
     ]
     ece = _figure(report.risk_coverage["ece"], report.risk_coverage["intervals"].get("ece", (math.nan, math.nan)))
     return [result.name, result.note, str(report.n_questions), *figures, ece, f"{report.questions_per_second:.1f}"]
+
+
+def shortened(reason: str) -> str:
+    """Cut a reason so that it does not make a table's column as wide as itself; comparison.json has all of it."""
+    return reason if len(reason) <= SHOWN_CHARS else f"{reason[: SHOWN_CHARS - 1]}…"
 
 
 def _gaps(name: str, gaps: Mapping[str, Difference]) -> list[str]:
@@ -118,6 +124,9 @@ def _gaps(name: str, gaps: Mapping[str, Difference]) -> list[str]:
 
 
 def _published(results: Sequence[SystemResult]) -> list[list[str]]:
+    """The report's rows, where a system stands beside one."""
+    if not any(result.published for result in results):
+        return []
     return [
         [
             name,

@@ -29,7 +29,7 @@ class SystemInfo:
     """What was measured: names or folders as the caller gave them, and the versions that ran.
 
     `feedback` is the file of people's feedback that counted, None without one. `ranker` is None where it is the
-    index's own, or the shipped one. `key` tells whether another evaluation
+    index's own, or the shipped one. `questions` is the file that they are from. `key` tells whether another evaluation
     asks for the same answers (`eval.identity`), `rows_sha256` whether per_question.jsonl is the one of this report.
     """
 
@@ -40,6 +40,7 @@ class SystemInfo:
     git_commit: str | None = None
     feedback: str | None = None
     ranker: str | None = None
+    questions: str | None = None
     key: str | None = None
     rows_sha256: str | None = None
 
@@ -92,10 +93,11 @@ def report_markdown(report: Report) -> str:
     adapter = f" with adapter {system.adapter}" if system.adapter else ""
     feedback = f" With the feedback in {system.feedback}." if system.feedback else ""
     ranker = f" Ranker: {system.ranker}." if system.ranker else ""
+    asked = f" of {system.questions}" if system.questions else ""
     lines = [
         "# Evaluation",
         "",
-        f"{report.n_questions} questions in {report.seconds:.1f} s ({report.questions_per_second:.1f} a second).",
+        f"{report.n_questions} questions{asked} in {report.seconds:.1f} s, {report.questions_per_second:.1f} a second.",
         f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.{ranker}{feedback}",
         f"Commit: {system.git_commit or 'unknown'}. Versions: {_versions(system.versions)}.",
         *_metrics(report),

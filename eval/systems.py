@@ -84,7 +84,9 @@ def read_systems(path: Path) -> list[System]:
     """Read a file of systems. Raises: InputError, which names the system and the key that are to blame."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); expected a TOML file of systems") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: cannot be read as TOML ({error}); expected [[system]] tables") from error
     listed = tables.get("system")
     if set(tables) != {"system"} or not isinstance(listed, list) or not listed:

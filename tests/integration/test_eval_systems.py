@@ -41,7 +41,8 @@ def test_a_table_of_systems_of_which_one_fails(index: Path, tmp_path: Path) -> N
     systems = tmp_path / "systems.toml"
     systems.write_text(SYSTEMS, encoding="utf-8")
     done = run(index, systems, tmp_path / "out")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1, done.output
+    assert "1 of 3 systems failed, the first is 'broken'" in done.stderr
     assert "FAILED: ranker no-such-folder" in done.stdout
     written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
     ranker, lexical, broken = written["systems"]
@@ -60,9 +61,18 @@ def test_a_table_of_systems_of_which_one_fails(index: Path, tmp_path: Path) -> N
     written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
     assert written["systems"][0]["seconds"] == seconds  # read, not asked
     fresh = run(index, systems, tmp_path / "out", "--fresh")
-    assert fresh.exit_code == 0
+    assert fresh.exit_code == 1
     written = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
     assert written["systems"][0]["seconds"] != seconds
+
+
+def test_values_are_checked_before_the_first_system_is_asked(index: Path, tmp_path: Path) -> None:
+    systems = tmp_path / "systems.toml"
+    systems.write_text(f"{SYSTEMS}\n[[system]]\nname = 'last'\ngenerator = 'sometimes'\n", encoding="utf-8")
+    done = run(index, systems, tmp_path / "out")
+    assert done.exit_code == 1
+    assert f"{systems}: last: generator='sometimes': expected 'always', 'unsure' or 'never'" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_where_no_system_can_be_evaluated_the_command_fails(index: Path, tmp_path: Path) -> None:

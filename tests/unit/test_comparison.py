@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,9 @@ def test_the_written_forms(tmp_path: Path) -> None:
     assert cells[:4] == ["better", "what better was", "40", "1.000 (0.900 to 1.100) **"]
     assert cells[-2:] == ["–", "20.0"]
     assert "FAILED: no such folder" in markdown
-    assert "| Galactica 1.3B" in markdown
+    assert "Galactica 1.3B" not in markdown  # no system stands beside it
+    beside = compare([BASE, replace(BETTER, published="BERT")], EXAMPLES, Names(), "base")
+    assert "| BERT           | better   | 0.70" in comparison_markdown(beside)
     assert r"exact\_match" in (tmp_path / "comparison.tex").read_text(encoding="utf-8")
     written = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(comparison_to_json(comparison)))

@@ -59,7 +59,7 @@ def test_the_keys_that_other_programs_read(tmp_path: Path) -> None:
         "ceiling_intervals",
     ]
     named = ["model", "adapter", "index", "versions", "git_commit", "feedback"]
-    assert list(written["system"]) == [*named, "ranker", "key", "rows_sha256"]
+    assert list(written["system"]) == [*named, "ranker", "questions", "key", "rows_sha256"]
     metrics = {"mrr", "map", "hits@1", "hits@5", "f1", "exact_match", "bleu", "rouge_1", "rouge_2", "rouge_l"}
     assert metrics < set(METRICS)
     assert list(written["metrics"]) == list(written["ceiling"]) == list(written["confidence_intervals"])
