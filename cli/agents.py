@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
+    from kbqa_agent.feedback import FeedbackStore
 
 __all__ = ["open_agent", "settled"]
 
 
 def open_agent(
-    index: Path, model: str | None, adapter: str | None, feedback: Path | None = None, **options: Any
+    index: Path, model: str | None, adapter: str | None, feedback: FeedbackStore | Path | None = None, **options: Any
 ) -> KBQAgent:
-    """Open an index with a model, an adapter and a file of feedback; `options` are those of `generator_options`.
+    """Open an index with a model, an adapter and feedback (a file or a store); `options` are of `generator_options`.
 
     Raises: as `KBQAgent.open`.
     """

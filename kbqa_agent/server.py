@@ -1,4 +1,4 @@
-"""The web application: `create_app(agent, settings)` makes it, `serve` runs it until a signal; needs `[serve]`.
+"""The web application: `create_app(agent, settings)` makes it, `run_server` runs it until a signal; needs `[serve]`.
 
 Each part loads when it is first named, so that nothing of a web framework is needed to import this.
 """
@@ -13,16 +13,20 @@ from kb_index.errors import MissingExtraError
 if TYPE_CHECKING:
     from kbqa_agent.serving.app import create_app
     from kbqa_agent.serving.callers import Keys
+    from kbqa_agent.serving.mcp_stdio import run_mcp
+    from kbqa_agent.serving.running import run_server
     from kbqa_agent.serving.settings import ServeSettings
     from kbqa_agent.serving.systems import System
 
-__all__ = ["Keys", "ServeSettings", "System", "create_app"]
+__all__ = ["Keys", "ServeSettings", "System", "create_app", "run_mcp", "run_server"]
 
 _LAZY = {
     "Keys": "kbqa_agent.serving.callers",
     "ServeSettings": "kbqa_agent.serving.settings",
     "System": "kbqa_agent.serving.systems",
     "create_app": "kbqa_agent.serving.app",
+    "run_mcp": "kbqa_agent.serving.mcp_stdio",
+    "run_server": "kbqa_agent.serving.running",
 }
 _EXTRA = ("fastapi", "starlette", "uvicorn", "mcp", "mcp_types", "prometheus_client", "pydantic")
 

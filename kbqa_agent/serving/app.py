@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -18,17 +19,20 @@ from kb_index.errors import KBQAError
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.serving.ask_routes import ask_routes
 from kbqa_agent.serving.callers import Keys
+from kbqa_agent.serving.compare_routes import compare_routes
 from kbqa_agent.serving.dialogue_routes import dialogue_routes
 from kbqa_agent.serving.failures import failure_of
 from kbqa_agent.serving.feedback_routes import feedback_routes
 from kbqa_agent.serving.guard import Guard, refusal
 from kbqa_agent.serving.lookup_routes import lookup_routes
+from kbqa_agent.serving.mcp_tools import mcp_server
 from kbqa_agent.serving.metrics import Metrics
+from kbqa_agent.serving.openai_routes import openai_routes
 from kbqa_agent.serving.page_routes import add_page
 from kbqa_agent.serving.replies import ErrorReply
 from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.settings import ServeSettings
-from kbqa_agent.serving.status_routes import status_routes
+from kbqa_agent.serving.status_routes import installed_version, status_routes
 from kbqa_agent.serving.systems import Source, System, systems_of
 
 __all__ = ["create_app"]
@@ -53,18 +57,28 @@ def create_app(
     keys = Keys.read(settings.api_key_file) if settings.api_key_file else Keys()
     metrics = Metrics()
     service = Service(Source(agent, systems or systems_of(agent), reopen), settings, metrics)
+    tools = mcp_server(service, installed_version())
+    # Who may call, from which site, and how much, is the guard's to say.
+    mcp_routes = tools.streamable_http_app(
+        stateless_http=True,
+        json_response=True,
+        max_request_body_size=settings.body_bytes,
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    ).routes
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.is_ready = True
-        try:
-            yield
-        finally:
-            service.close()
+        async with tools.session_manager.run():
+            service.is_ready = True
+            try:
+                yield
+            finally:
+                service.close()
 
     needed: list[Any] = [Depends(HTTPBearer(auto_error=False))] if keys.are_needed else []
     app = FastAPI(
         title="kbqa",
+        version=installed_version(),
         description=DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,  # its page loads scripts from elsewhere
@@ -72,10 +86,11 @@ def create_app(
         responses={status: {"model": ErrorReply} for status in REFUSALS},
     )
     app.state.service = service
-    for routes in (ask_routes, dialogue_routes, feedback_routes, lookup_routes):
+    for routes in (ask_routes, dialogue_routes, feedback_routes, lookup_routes, compare_routes, openai_routes):
         app.include_router(routes(service), dependencies=needed)
     app.include_router(status_routes(service, keys))
     add_page(app)
+    app.router.routes.extend(mcp_routes)
     _add_refusals(app)
     app.add_middleware(Guard, settings=settings, keys=keys, metrics=metrics)
     if settings.cors_origins:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from fastapi import APIRouter, Request
@@ -53,9 +53,9 @@ def _asked(body: QuestionBody, request: Request) -> Asked:
 
 
 async def _events(
-    first: Shortlist | Piece | Reply, others: AsyncIterator[Shortlist | Piece | Reply]
+    first: Shortlist | Piece | Reply, others: AsyncGenerator[Shortlist | Piece | Reply, None]
 ) -> AsyncIterator[str]:
-    async with aclosing(others) as events:  # type: ignore[type-var]  # it is a generator function's
+    async with aclosing(others) as events:
         yield _event(first)
         try:
             async for event in events:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -26,12 +26,13 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-async def while_wanted(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def while_wanted(request: Request, work: Awaitable[T]) -> T:
     """Await work, and cancel it when the client goes. Raises: what it raises."""
-    task = asyncio.ensure_future(work)
+    task: asyncio.Future[T] = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
+    either: set[asyncio.Future[Any]] = {task, gone}
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             raise ServingError(CLIENT_GONE, "the client went away")
         return task.result()

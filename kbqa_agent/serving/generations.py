@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from threading import Event as Flag
 
@@ -27,7 +27,7 @@ class Generations:
         self._alone = DaemonExecutor("kbqa-generator")
         self._together = DaemonExecutor("kbqa-endpoint", ASKED_AT_ONCE)
 
-    async def stream(self, fleet: Fleet, looked: Looked) -> AsyncIterator[Piece | Answer]:
+    async def stream(self, fleet: Fleet, looked: Looked) -> AsyncGenerator[Piece | Answer, None]:
         """Give the pieces that the generator writes, as far as it tells them, and the answer."""
         loop, told = asyncio.get_running_loop(), asyncio.Queue[Told]()
         unwanted = Flag()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.serving.dialogue_store import DialogueStore, KeptTurn, new_id
@@ -16,6 +17,8 @@ from kbqa_agent.types import Answer
 
 __all__ = ["GivenAnswer", "GivenAnswers", "OpenDialogues"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 OPEN_AT_ONCE = 1000
 
 
@@ -95,5 +98,5 @@ class OpenDialogues:
             if not self._open[key].turn_lock.locked():
                 del self._open[key]
 
-    async def _do(self, call, *args):  # type: ignore[no-untyped-def]
-        return await asyncio.get_running_loop().run_in_executor(self._disk, call, *args)
+    async def _do(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, partial(call, *args, **kwargs))

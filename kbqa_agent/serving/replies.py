@@ -93,7 +93,7 @@ class AnswerReply(BaseModel):
     timings_ms: dict[str, float]
     choices: list[ChoiceReply] | None = None
     answer_id: str
-    system: str
+    system: str | None
     dialogue: str | None
     understood: str | None
     sentence: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
@@ -36,12 +36,16 @@ LOOKUP_THREADS = 2
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, whose it is, in which of their dialogues, and which system is to answer; None: the first one."""
+    """A question, whose it is, in which of their dialogues, and which system is to answer; None: the first one.
+
+    `context` is a dialogue that is not kept here, for who sends it with each request.
+    """
 
     question: str
     user: str
     dialogue: str | None = None
     system: str | None = None
+    context: Dialogue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ class Service:
                     return event
         raise ServingError(500, "no answer came")
 
-    async def stream(self, asked: Asked, with_shortlist: bool = True) -> AsyncIterator[Shortlist | Piece | Reply]:
+    async def stream(
+        self, asked: Asked, with_shortlist: bool = True
+    ) -> AsyncGenerator[Shortlist | Piece | Reply, None]:
         """Answer a question, and tell what is known earlier. Raises: as `ask`."""
         ends = _Deadline(self.settings.request_seconds)
         async with AsyncExitStack() as stack:
@@ -102,7 +108,7 @@ class Service:
             question = fleet.base.read(asked.question)
             if self.settings.log_questions:
                 logger.info("%s asks %s: %s", asked.user, system.name, question)
-            dialogue = None
+            dialogue = asked.context
             if asked.dialogue is not None:
                 dialogue = await ends.before(stack.enter_async_context(self.dialogues.lent(asked.dialogue, asked.user)))
             looked = await ends.before(self.look(fleet, system.name, question, dialogue))

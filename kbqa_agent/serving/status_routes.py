@@ -15,7 +15,7 @@ from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import InfoReply, ReloadReply, StatusReply, SystemsReply
 from kbqa_agent.serving.service import Service
 
-__all__ = ["status_routes"]
+__all__ = ["installed_version", "status_routes"]
 
 LANGUAGES = ["zh", "en"]
 
@@ -49,7 +49,7 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         return json_reply(
             {
                 "name": "kbqa",
-                "version": _version(),
+                "version": installed_version(),
                 **told,
                 "model": told["systems"][0]["model"],
                 "key_needed": keys.are_needed,
@@ -76,7 +76,8 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
     return routes
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """The version of kbqa that runs."""
     try:
         return version("kbqa")
     except PackageNotFoundError:
