@@ -57,10 +57,10 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
     from kbqa_agent.serving.database import store_beside
 
     names = ("host", "port", "api_key_file", "no_auth", "rate", "burst", "waiting_questions", "request_seconds",
-             "drain_seconds", "log_questions")  # fmt: skip
-    lists = {name: tuple(options.pop(name)) for name in ("allowed_hosts", "cors_origins", "trusted_proxies")}
+             "drain_seconds", "log_questions", "allowed_hosts", "cors_origins", "trusted_proxies")  # fmt: skip
+    chosen: dict[str, Any] = {name: options.pop(name) for name in names}
     kept = None if store == "none" else Path(store) if store else store_beside(index)
-    settings = ServeSettings(**{name: options.pop(name) for name in names}, **lists, store=kept)
+    settings = ServeSettings(**chosen, store=kept)
     if settings.log_questions:
         logging.getLogger("kbqa_agent.serving").setLevel(logging.INFO)
     with ExitStack() as opened:
