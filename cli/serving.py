@@ -13,7 +13,6 @@ from cli.agents import open_agent, settled
 from cli.options import FILE, feedback_option, generator_options, index_option
 
 if TYPE_CHECKING:
-    from kbqa_agent.agent import KBQAgent
     from kbqa_agent.feedback import FeedbackStore
 
 __all__ = ["mcp", "serve"]
@@ -35,6 +34,9 @@ _names = "Name that requests may call the server by; may be repeated. Default on
 @click.option("--burst", type=click.IntRange(1), default=100, show_default=True, help="Requests of a caller at once.")
 @click.option("--queue", "waiting_questions", type=click.IntRange(1), default=128, show_default=True,
               help="Questions under way; more are told to come again.")  # fmt: skip
+@click.option(
+    "--processes", type=click.IntRange(0), help="Processes that rank; 0: the server alone. Default: one a processor."
+)
 @click.option("--request-seconds", type=SECONDS, default=30.0, show_default=True, help="Time for one request.")
 @click.option(
     "--drain-seconds", type=SECONDS, default=30.0, show_default=True, help="Time to end what runs, at the end."
@@ -53,11 +55,12 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
              kbqa serve --index my-index --host 0.0.0.0 --api-key-file keys.txt
              kbqa serve --index my-index --system gpt=openai:URL#gpt-4,closed-book --system tuned=MODEL,ADAPTER
     """  # noqa: D301 - click's mark
-    from kbqa_agent.server import ServeSettings, create_app, run_server
+    from kbqa_agent.server import AgentRecipe, ServeSettings, create_app, run_server
     from kbqa_agent.serving.database import store_beside
 
     names = ("host", "port", "api_key_file", "no_auth", "rate", "burst", "waiting_questions", "request_seconds",
-             "drain_seconds", "log_questions", "allowed_hosts", "cors_origins", "trusted_proxies")  # fmt: skip
+             "drain_seconds", "processes", "log_questions", "allowed_hosts", "cors_origins",
+             "trusted_proxies")  # fmt: skip
     chosen: dict[str, Any] = {name: options.pop(name) for name in names}
     kept = None if store == "none" else Path(store) if store else store_beside(index)
     settings = ServeSettings(**chosen, store=kept)
@@ -69,7 +72,8 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
             options["model"] = "none"
         agent = opened.enter_context(open_agent(index, feedback=people, **options))
         opened.enter_context(settled(agent))
-        app = create_app(agent, settings, _systems(systems), lambda: _reopened(index, people, options))
+        recipe = AgentRecipe(index, agent.config, people.path if people else None, options["ranker"])
+        app = create_app(agent, settings, _systems(systems), recipe)
         run_server(app, settings, lambda text: click.echo(text, err=True))
 
 
@@ -102,8 +106,3 @@ def _systems(specs: tuple[str, ...]) -> Any:
     from kbqa_agent.serving.system_specs import systems_from
 
     return systems_from(specs) if specs else None
-
-
-def _reopened(index: Path, feedback: FeedbackStore | None, options: dict[str, Any]) -> KBQAgent:
-    """The index as it is now; the generators that are loaded stay."""
-    return open_agent(index, feedback=feedback, **{**options, "model": "none", "adapter": None, "closed_book": False})

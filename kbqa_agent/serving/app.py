@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from kb_index.errors import KBQAError
+from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.serving.ask_routes import ask_routes
 from kbqa_agent.serving.callers import Keys
@@ -29,6 +31,8 @@ from kbqa_agent.serving.mcp_tools import mcp_server
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.openai_routes import openai_routes
 from kbqa_agent.serving.page_routes import add_page
+from kbqa_agent.serving.rank_process import AgentRecipe
+from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.replies import ErrorReply
 from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.settings import ServeSettings
@@ -45,18 +49,27 @@ def create_app(
     agent: KBQAgent,
     settings: ServeSettings | None = None,
     systems: Mapping[str, System] | None = None,
-    reopen: Callable[[], KBQAgent] | None = None,
+    recipe: AgentRecipe | None = None,
 ) -> FastAPI:
     """Make the ASGI application that serves an agent, which stays its owner's to close.
 
-    `systems` can answer and be compared, the first by default; None: the agent as it is, and its ranker alone. `reopen`
-    opens the index anew for a reload; without it the agent looks at its folder again. The service that runs is
-    `app.state.service`. Raises: InputError, StorageError.
+    `systems` can answer and be compared, the first by default; None: the agent as it is, and its ranker alone. `recipe`
+    says how the index is opened anew for a reload, and in the processes that rank; without it the agent looks at its
+    folder again, and ranks in this process. The service that runs is `app.state.service`.
+
+    Raises: InputError, StorageError.
     """
     settings = settings or ServeSettings()
     keys = Keys.read(settings.api_key_file) if settings.api_key_file else Keys()
     metrics = Metrics()
-    service = Service(Source(agent, systems or systems_of(agent), reopen), settings, metrics)
+    n_processes = settings.n_processes
+
+    def start(wanted: AgentRecipe, manifest: Manifest) -> RankProcesses | None:
+        if not n_processes:
+            return None
+        return RankProcesses(wanted, manifest, n_processes, settings.gather_seconds, metrics.batch)
+
+    service = Service(Source(agent, systems or systems_of(agent), recipe, start), settings, metrics)
     tools = mcp_server(service, installed_version())
     # Who may call, from which site, and how much, is the guard's to say.
     mcp_routes = tools.streamable_http_app(
@@ -69,6 +82,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with tools.session_manager.run():
+            if service.source.now.processes is not None:
+                await asyncio.to_thread(service.source.now.processes.wait_until_open)
             service.is_ready = True
             try:
                 yield

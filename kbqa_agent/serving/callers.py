@@ -1,4 +1,4 @@
-"""Who calls: the keys of a file, compared in constant time, or the address where nobody needs a key."""
+"""Who calls, by the keys of a file, which are compared in constant time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kb_index.errors import InputError
-from kbqa_agent.serving.settings import is_loopback
 
 __all__ = ["Caller", "Keys"]
 
@@ -81,13 +80,6 @@ class Keys:
             if hmac.compare_digest(known.digest, given):
                 found = known.caller
         return found
-
-    @staticmethod
-    def without(address: str | None) -> Caller:
-        """Who calls where no key is needed: one user on this machine, who may do all, and others by address."""
-        if address is None or is_loopback(address):
-            return Caller("local", is_admin=True)
-        return Caller(f"address {address}")
 
 
 def _digest(key: str) -> bytes:

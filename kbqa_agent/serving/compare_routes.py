@@ -15,7 +15,8 @@ from kbqa_agent.serving.bodies import ComparisonBody, VoteBody
 from kbqa_agent.serving.connection import caller_of, json_reply, while_wanted
 from kbqa_agent.serving.dialogue_store import new_id
 from kbqa_agent.serving.failures import ServingError
-from kbqa_agent.serving.replies import ComparisonReply, VoteReply, VotesReply, reply_to_json
+from kbqa_agent.serving.replies import reply_to_json
+from kbqa_agent.serving.server_replies import ComparisonReply, VoteReply, VotesReply
 from kbqa_agent.serving.service import Asked, Reply, Service
 from kbqa_agent.serving.systems import Fleet
 from kbqa_agent.serving.votes import Vote, VoteStore, win_rates

@@ -15,7 +15,7 @@ from kbqa_agent.types import Turn
 
 __all__ = ["DialogueStore", "DialogueSummary", "KeptTurn", "new_id", "now_iso"]
 
-MAX_DIALOGUES = 100_000
+MAX_DIALOGUES = 10_000
 """So many are kept of all users together."""
 _LIST = """
 SELECT dialogue.id, dialogue.title, dialogue.updated, count(turn.id) AS turns

@@ -8,7 +8,7 @@ from contextlib import closing
 from threading import Event as Flag
 
 from kbqa_agent.daemons import DaemonExecutor
-from kbqa_agent.serving.lookup_batches import Looked
+from kbqa_agent.serving.ranking_alone import Looked
 from kbqa_agent.serving.systems import Fleet
 from kbqa_agent.streaming import Piece, written
 from kbqa_agent.types import Answer, ConcurrentGenerator
@@ -61,7 +61,7 @@ class Generations:
 def _write(fleet: Fleet, looked: Looked, tell: Callable[[Told], None], unwanted: Flag) -> None:
     """Tell what is written, until nobody wants more; the index stays open until then."""
     try:
-        with fleet.in_use(), closing(written(looked.agent, looked.resolved)) as events:
+        with fleet.in_use(), closing(written(looked.agent, looked.alone.resolved)) as events:
             for event in events:
                 if unwanted.is_set():
                     return

@@ -20,7 +20,7 @@ from kbqa_agent.serving.buckets import Buckets
 from kbqa_agent.serving.callers import Caller, Keys
 from kbqa_agent.serving.failures import ServingError, error_body
 from kbqa_agent.serving.metrics import Metrics
-from kbqa_agent.serving.settings import ServeSettings
+from kbqa_agent.serving.settings import ServeSettings, is_loopback
 
 __all__ = ["OPEN_PATHS", "Guard", "refusal"]
 
@@ -29,7 +29,9 @@ logger = logging.getLogger(__name__)
 OPEN_PATHS = frozenset({"/", "/favicon.ico", "/healthz", "/readyz", "/openapi.json", "/api/info"})
 """What needs no key, beside the files of the page."""
 STATIC = "/static/"
+UNROUTED = OPEN_PATHS | {"/mcp"}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -88,7 +90,7 @@ class Guard:
         path = scope["path"]
         if path in OPEN_PATHS or path.startswith(STATIC):
             return self._caller(headers) or Caller("")
-        caller = self._caller(headers) if self._keys.are_needed else Keys.without(address)
+        caller = self._caller(headers) if self._keys.are_needed else self._without_key(headers, address)
         if caller is None:
             if wait := self._strangers.wait(address or ""):
                 raise ServingError.later(429, "too many requests without a right key; wait, and send the key", wait)
@@ -102,6 +104,12 @@ class Guard:
     def _caller(self, headers: Headers) -> Caller | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         return self._keys.caller(key.strip()) if scheme.lower() == "bearer" else None
+
+    def _without_key(self, headers: Headers, address: str | None) -> Caller:
+        """Who calls where nobody needs a key; what a proxy passes on does not come from this machine."""
+        if is_loopback(address or "") and not any(name in headers for name in FORWARDED):
+            return Caller("local", is_admin=self._settings.is_local)
+        return Caller(f"address {address}")
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse what a page of another site lets its reader's browser send."""
@@ -187,6 +195,8 @@ def _name(host: str) -> str:
 
 def _route(scope: Scope) -> str:
     """The path with its parameters unfilled; whatever is no route is one."""
+    if scope["path"] in UNROUTED:
+        return str(scope["path"])
     route = scope.get("route")
     return str(getattr(route, "path", "")) or ("/static" if scope["path"].startswith(STATIC) else "other")
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
@@ -11,15 +14,16 @@ from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.dialogue_file import turns_from_json, turns_to_json
 from kbqa_agent.serving.dialogue_store import DialogueStore, KeptTurn, new_id
 from kbqa_agent.serving.failures import ServingError
-from kbqa_agent.types import Answer
+from kbqa_agent.types import Answer, Turn
 
 __all__ = ["GivenAnswer", "GivenAnswers", "OpenDialogues"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-OPEN_AT_ONCE = 1000
+OPEN_AT_ONCE = 200
 
 
 class GivenAnswer(NamedTuple):
@@ -30,29 +34,64 @@ class GivenAnswer(NamedTuple):
     answer: Answer
 
 
+class _Packed(NamedTuple):
+    """A given answer in a tenth of the memory."""
+
+    user: str
+    system: str
+    answer: bytes
+
+
 class GivenAnswers:
-    """The last answers by their ids; those of dialogues are found on the disk, too."""
+    """The last answers by their ids, whatever many questions one user asks; those of dialogues are on the disk, too.
+
+    Safe between threads.
+    """
 
     def __init__(self, store: DialogueStore, most: int) -> None:
         self._store, self._most = store, most
-        self._given: OrderedDict[str, GivenAnswer] = OrderedDict()
+        self._given: OrderedDict[str, _Packed] = OrderedDict()
+        self._of_user: dict[str, OrderedDict[str, None]] = {}
+        self._lock = threading.Lock()
 
     def keep(self, given: GivenAnswer) -> str:
         """Keep an answer, and give its id."""
-        number = new_id()
-        self._given[number] = given
-        while len(self._given) > self._most:
-            self._given.popitem(last=False)
+        number, packed = new_id(), _pack(given.answer)
+        with self._lock:
+            self._given[number] = _Packed(given.user, given.system, packed)
+            own = self._of_user.setdefault(given.user, OrderedDict())
+            own[number] = None
+            if len(self._given) > self._most:
+                # Who has more than half of all makes room for themselves.
+                self._forget(next(iter(own if 2 * len(own) > self._most else self._given)))
         return number
 
     def find(self, number: str, user: str) -> GivenAnswer:
-        """A user's own answer. Raises: ServingError 404."""
-        given = self._given.get(number)
-        if given is None and (kept := self._store.find(number, user)) is not None:
-            given = GivenAnswer(user, kept.system, kept.turn.answer)
-        if given is None or given.user != user:
+        """A user's own answer; one that is rated is kept longer. Raises: ServingError 404."""
+        with self._lock:
+            packed = self._given.get(number)
+            if packed is not None and packed.user == user:
+                self._given.move_to_end(number)
+                self._of_user[user].move_to_end(number)
+                return GivenAnswer(user, packed.system, _unpack(packed.answer))
+        kept = self._store.find(number, user)
+        if kept is None:
             raise ServingError(404, "no such answer of yours, or it was too long ago; ask again, and rate that one")
-        return given
+        return GivenAnswer(user, kept.system, kept.turn.answer)
+
+    def _forget(self, number: str) -> None:
+        user = self._given.pop(number).user
+        del self._of_user[user][number]
+        if not self._of_user[user]:
+            del self._of_user[user]
+
+
+def _pack(answer: Answer) -> bytes:
+    return zlib.compress(json.dumps(turns_to_json([Turn("", answer)]), ensure_ascii=False).encode(), 1)
+
+
+def _unpack(packed: bytes) -> Answer:
+    return turns_from_json(json.loads(zlib.decompress(packed)))[0].answer
 
 
 class _Open(NamedTuple):

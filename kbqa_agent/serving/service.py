@@ -18,12 +18,14 @@ from kbqa_agent.serving.dialogue_store import DialogueStore
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.gate import Gate
 from kbqa_agent.serving.generations import Generations
-from kbqa_agent.serving.lookup_batches import Looked, LookupBatches
+from kbqa_agent.serving.lookup_batches import LookupBatches, answered_elsewhere
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.open_dialogues import GivenAnswer, GivenAnswers, OpenDialogues
+from kbqa_agent.serving.rank_process import Task
+from kbqa_agent.serving.ranking_alone import Looked
 from kbqa_agent.serving.settings import ServeSettings
-from kbqa_agent.serving.systems import Fleet, Source
-from kbqa_agent.streaming import Piece, Shortlist, shortlist
+from kbqa_agent.serving.systems import Fleet, Source, System
+from kbqa_agent.streaming import Piece, Shortlist
 from kbqa_agent.types import Answer, Rating
 
 __all__ = ["Asked", "Reply", "Service"]
@@ -111,10 +113,10 @@ class Service:
             dialogue = asked.context
             if asked.dialogue is not None:
                 dialogue = await ends.before(stack.enter_async_context(self.dialogues.lent(asked.dialogue, asked.user)))
-            looked = await ends.before(self.look(fleet, system.name, question, dialogue))
-            if with_shortlist and looked.resolved.ranked is not None:
-                yield shortlist(looked.agent, looked.resolved.ranked)
-            answer = looked.answer
+            looked = await ends.before(self._look(fleet, system, question, dialogue, with_shortlist))
+            if looked.alone.shortlist is not None:
+                yield looked.alone.shortlist
+            answer = looked.alone.answer
             if answer is None:
                 stack.enter_context(self.generations.inside())
                 events = await stack.enter_async_context(aclosing(self._generations.stream(fleet, looked)))
@@ -123,19 +125,27 @@ class Service:
                 answer = event
             yield await self._reply(asked, system.name, question, looked, answer, dialogue)
 
-    async def look(self, fleet: Fleet, system: str, question: str, dialogue: Dialogue | None = None) -> Looked:
+    async def _look(
+        self, fleet: Fleet, system: System, question: str, dialogue: Dialogue | None, with_shortlist: bool
+    ) -> Looked:
         """Rank a question together with those of others, and answer it if that needs no generator."""
-        return await asyncio.wrap_future(self._batches.submit(fleet, fleet.system(system), question, dialogue))
+        elsewhere = fleet.processes
+        if elsewhere is not None and elsewhere.is_alive and not system.closed_book:
+            turns = None if dialogue is None else tuple(dialogue.turns)
+            found = await asyncio.wrap_future(elsewhere.submit(Task(question, turns, system.way, with_shortlist)))
+            if found is not None and found.answer is not None:
+                return answered_elsewhere(fleet, system, found)
+        return await asyncio.wrap_future(self._batches.submit(fleet, system, question, dialogue, with_shortlist))
 
     async def _reply(
         self, asked: Asked, system: str, said: str, looked: Looked, answer: Answer, dialogue: Dialogue | None
     ) -> Reply:
-        answer = looked.agent.remember(said, looked.resolved, answer, dialogue)
+        answer = looked.agent.remember(said, looked.alone.resolved, answer, dialogue)
         number = self.given.keep(GivenAnswer(asked.user, system, answer))
         self.metrics.answer(system, answer)
         if dialogue is not None and asked.dialogue is not None:
             await self.dialogues.add_last_turn(asked.dialogue, asked.user, dialogue, system, number)
-        whole = looked.resolved.question
+        whole = looked.alone.resolved.question
         return Reply(answer, number, system, asked.dialogue, whole if whole != said else None)
 
     async def give_feedback(

@@ -43,6 +43,8 @@ class ServeSettings:
     """So many questions may be with the generator, or wait for it."""
     waiting_lookups: int = 256
     """So many look-ups and pieces of feedback may be under way."""
+    processes: int | None = None
+    """So many processes rank beside the server's own, where it knows how to open the index; None: one a processor."""
     request_seconds: float = 30.0
     drain_seconds: float = 30.0
     """How long what runs may take to end when the server stops."""
@@ -65,6 +67,8 @@ class ServeSettings:
         for name in ("request_seconds", "drain_seconds"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name}={getattr(self, name)}: expected seconds, more than 0")
+        if self.processes is not None and self.processes < 0:
+            raise InputError(f"processes={self.processes}: expected 0 or more, or None for one a processor")
         if not 0 <= self.port <= 65_535:
             raise InputError(f"port={self.port}: expected 0 to 65535; 0 takes any that is free")
         if self.rate is not None and self.rate < 0:
@@ -76,6 +80,14 @@ class ServeSettings:
             )
         if "*" in self.cors_origins:
             raise InputError("cors_origins '*': any site could call; name the sites, such as https://example.org")
+
+    @property
+    def n_processes(self) -> int:
+        """How many processes rank beside the server's own; one alone would gain nothing."""
+        from kbqa_agent.parallel import n_processors
+
+        wanted = n_processors() if self.processes is None else self.processes
+        return wanted if wanted > 1 or self.processes else 0
 
     @property
     def is_local(self) -> bool:

@@ -12,7 +12,7 @@ from kbqa_agent.serving.bodies import MAX_QUESTION_CHARS
 from kbqa_agent.serving.callers import Keys
 from kbqa_agent.serving.connection import caller_of, json_reply
 from kbqa_agent.serving.failures import ServingError
-from kbqa_agent.serving.replies import InfoReply, ReloadReply, StatusReply, SystemsReply
+from kbqa_agent.serving.server_replies import InfoReply, ReloadReply, StatusReply, SystemsReply
 from kbqa_agent.serving.service import Service
 
 __all__ = ["installed_version", "status_routes"]

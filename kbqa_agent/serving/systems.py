@@ -11,8 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kb_index.errors import InputError, KBQAError, ModelError
+from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.serving.failures import ServingError
+from kbqa_agent.serving.rank_process import AgentRecipe
+from kbqa_agent.serving.rank_processes import RankProcesses
+from kbqa_agent.serving.ranking_alone import Way, writing
 from kbqa_agent.types import Generator
 
 __all__ = ["RANKER", "Fleet", "Source", "System", "systems_of"]
@@ -38,34 +42,48 @@ class System:
         if self.closed_book and self.generator is None:
             raise ModelError(f"system {self.name!r}: closed-book answers need a generator; name a model")
 
+    @property
+    def way(self) -> Way:
+        """How it answers, for who has no generator at hand."""
+        return Way(self.generator.name if self.generator else None, self.free_text)
+
     def over(self, base: KBQAgent) -> KBQAgent:
         """The agent that answers so over the index, with the ranker and the feedback, of another one."""
         agent = copy(base)
         agent.generator = self.generator
         if self.closed_book:
             agent.config = replace(agent.config, closed_book=True, generator="always")
-        elif self.free_text and self.generator is not None:
-            agent.config = replace(agent.config, free_text=True)
+        else:
+            agent.config = writing(agent.config, self.free_text)
         return agent
 
 
 def systems_of(agent: KBQAgent, name: str = "kbqa") -> dict[str, System]:
     """The systems of an agent as it was opened: with its generator, if it has one, and the ranker alone."""
-    found = {name: System(name, agent.generator, agent.config.closed_book)} if agent.generator is not None else {}
+    config = agent.config
+    has_one = agent.generator is not None and config.generator != "never"
+    found = {name: System(name, agent.generator, config.closed_book, config.free_text)} if has_one else {}
     return found | {RANKER: System(RANKER)}
 
 
 class Fleet:
     """One state of the index and all systems over it; closed when nobody uses it any more."""
 
-    def __init__(self, base: KBQAgent, systems: Mapping[str, System], close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        base: KBQAgent,
+        systems: Mapping[str, System],
+        close: Callable[[], None] | None = None,
+        processes: RankProcesses | None = None,
+    ) -> None:
         if not systems:
             raise InputError("no system to answer with; name one, or leave it to the default")
         plain = copy(base)
         plain.generator = None
         plain.config = replace(base.config, closed_book=False)
         self.base, self.systems = plain, dict(systems)
-        self._close = close or base.close
+        self.processes = processes
+        self._close_base = close or base.close
         self._lock, self._users = threading.Lock(), 0
         self._is_retired = self._is_closed = False
 
@@ -103,21 +121,29 @@ class Fleet:
             ends = self._is_retired and not self._users and not self._is_closed
             self._is_closed = self._is_closed or ends
         if ends:
-            self._close()
+            if self.processes is not None:
+                self.processes.close()
+            self._close_base()
 
 
 class Source:
     """Gives the fleet of now, and swaps it for one over the index as it is now.
 
-    `reopen` opens the index anew; without it the same agent looks again at its folder. Who gave the agent closes it.
+    `recipe` says how the index is opened anew, and in the processes that `start` starts; without it the same agent
+    looks again at its folder, and ranks alone. Who gave the agent closes it.
     """
 
     def __init__(
-        self, agent: KBQAgent, systems: Mapping[str, System], reopen: Callable[[], KBQAgent] | None = None
+        self,
+        agent: KBQAgent,
+        systems: Mapping[str, System],
+        recipe: AgentRecipe | None = None,
+        start: Callable[[AgentRecipe, Manifest], RankProcesses | None] = lambda *_: None,
     ) -> None:
-        self._agent, self._reopen = agent, reopen
+        self._agent, self._recipe, self._start = agent, recipe, start
         self._lock = threading.Lock()
-        self.now = Fleet(agent, systems, close=lambda: None)
+        processes = start(recipe, agent.kb.manifest) if recipe else None
+        self.now = Fleet(agent, systems, lambda: None, processes)
         self.n_reloads = 0
 
     def reload(self) -> bool:
@@ -129,10 +155,10 @@ class Source:
         if not self._lock.acquire(blocking=False):
             raise ServingError(409, "the index is being reloaded already; wait for that")
         try:
-            if self._reopen is None:
+            if self._recipe is None:
                 changed = self._agent.kb.reopen()
             else:
-                old, self.now = self.now, Fleet(self._opened(self._reopen), self.now.systems)
+                old, self.now = self.now, self._opened(self._recipe)
                 old.retire()
                 changed = True
             self.n_reloads += 1
@@ -144,15 +170,18 @@ class Source:
         """Close what was opened by a reload."""
         self.now.retire()
 
-    @staticmethod
-    def _opened(reopen: Callable[[], KBQAgent]) -> KBQAgent:
-        agent = reopen()
+    def _opened(self, recipe: AgentRecipe) -> Fleet:
+        base = self.now.base
+        agent = recipe.open(base.feedback_store if base.keeps_feedback else None)
         try:
             agent.kb.preload()
+            processes = self._start(recipe, agent.kb.manifest)
         except KBQAError:
             agent.close()
             raise
-        return agent
+        if processes is not None:
+            processes.wait_until_open()
+        return Fleet(agent, self.now.systems, None, processes)
 
     def describe(self) -> dict[str, Any]:
         """What is told of the index and the systems."""

@@ -95,6 +95,26 @@ def test_a_signal_ends_it_in_order_and_another_reloads_it(serve, index):
     assert "Traceback" not in process.stderr.read()
 
 
+def test_answers_are_the_same_from_other_processes_and_without_those_that_end(serve):
+    process, client = serve("--processes", "2")
+    answer = client.post("/api/ask", json=CAPITAL).json()
+    number = client.post("/api/dialogues").json()["id"]
+    client.post("/api/ask", json={**CAPITAL, "dialogue": number})
+    follow_up = client.post("/api/ask", json={"question": "那德国呢？", "dialogue": number}).json()
+    assert (follow_up["answer"], follow_up["understood"]) == ("柏林", "德国的首都是哪里？")
+    client.post("/api/feedback", json={"answer_id": answer["answer_id"], "rating": "bad", "correction": "里昂"})
+    judged = client.post("/api/ask", json=CAPITAL).json()
+    assert judged["answer"] == "里昂"  # what people said counts there, too
+    chat = client.post("/api/chat", json=CAPITAL).text
+    assert chat.startswith("event: shortlist")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) == 2
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+        again = client.post("/api/ask", json=CAPITAL).json()
+        assert again["candidates"] == judged["candidates"]
+
+
 def test_a_damaged_index_leaves_the_old_one_in_place(serve, index):
     _, client = serve()
     (index / "manifest.json").write_text("{}", encoding="utf-8")

@@ -178,7 +178,7 @@ def test_langchain_asks_it_as_a_chat_model(url, monkeypatch):
 async def use_tools(client):
     """Goes through all tools as an assistant would, and gives what each told."""
 
-    async def call(name, **arguments):
+    async def call(name, /, **arguments):
         result = await client.call_tool(name, arguments)
         text = result.content[0].text
         return result.is_error, text if result.is_error else json.loads(text)

@@ -244,6 +244,34 @@ def test_strangers_are_told_apart_by_address_and_may_not_reload(agent):
     run(work, agent, settings, client=("192.0.2.1", 1))
 
 
+def test_what_a_proxy_passes_on_is_not_this_machines_user(agent):
+    async def work(client):
+        number = (await client.post("/api/dialogues")).json()["id"]
+        passed_on = {"X-Forwarded-For": "127.0.0.1"}
+        assert (await client.get(f"/api/dialogues/{number}", headers=passed_on)).status_code == 404
+        assert (await client.post("/api/admin/reload", headers=passed_on)).status_code == 403
+        assert (await client.post("/api/admin/reload")).status_code == 200
+
+    run(work, agent)
+
+
+def test_a_user_who_asks_much_does_not_push_out_anothers_answer(agent, keys):
+    async def work(client):
+        async def ask(key):
+            return (await client.post("/api/ask", headers=bearer(key), json=CAPITAL)).json()["answer_id"]
+
+        async def rate(key, number):
+            body = {"answer_id": number, "rating": "good"}
+            return (await client.post("/api/feedback", headers=bearer(key), json=body)).status_code
+
+        first, other = await ask(LI), await ask(WANG)
+        for _ in range(6):
+            await ask(WANG)
+        assert (await rate(LI, first), await rate(WANG, other)) == (200, 404)
+
+    run(work, agent, ServeSettings(api_key_file=keys, answers_kept=4))
+
+
 def test_pages_of_other_sites_are_refused(agent):
     async def work(client):
         foreign = await client.post("/api/ask", json=CAPITAL, headers={"Origin": "https://evil.example"})
