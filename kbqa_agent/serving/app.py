@@ -82,8 +82,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with tools.session_manager.run():
-            if service.source.now.processes is not None:
-                await asyncio.to_thread(service.source.now.processes.wait_until_open)
+            await asyncio.to_thread(service.source.start_processes)
             service.is_ready = True
             try:
                 yield

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event as Flag
 
 from kbqa_agent.daemons import DaemonExecutor
@@ -16,6 +19,7 @@ from kbqa_agent.types import Answer, ConcurrentGenerator
 __all__ = ["Generations"]
 
 Told = Piece | Answer | Exception
+NICENESS = 5
 ASKED_AT_ONCE = 8
 """So many questions go to a model behind a server at once."""
 
@@ -25,6 +29,7 @@ class Generations:
 
     def __init__(self) -> None:
         self._alone = DaemonExecutor("kbqa-generator")
+        self._alone.submit(_let_others_first)
         self._together = DaemonExecutor("kbqa-endpoint", ASKED_AT_ONCE)
 
     async def stream(self, fleet: Fleet, looked: Looked) -> AsyncGenerator[Piece | Answer, None]:
@@ -56,6 +61,13 @@ class Generations:
 
     def _threads(self, looked: Looked) -> DaemonExecutor:
         return self._together if isinstance(looked.agent.generator, ConcurrentGenerator) else self._alone
+
+
+def _let_others_first() -> None:
+    """Let the system prefer look-ups to this thread, and to those that a model's library starts in it."""
+    if sys.platform == "linux":  # elsewhere threads have no priorities of their own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _write(fleet: Fleet, looked: Looked, tell: Callable[[Told], None], unwanted: Flag) -> None:

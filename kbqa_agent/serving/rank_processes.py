@@ -124,6 +124,4 @@ class RankProcesses:
 def _started(descriptor: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "kbqa_agent.serving.rank_process", str(descriptor)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(
-        command, env=environment, pass_fds=[descriptor], stdin=subprocess.DEVNULL, start_new_session=True
-    )
+    return subprocess.Popen(command, env=environment, pass_fds=[descriptor], stdin=subprocess.DEVNULL, process_group=0)

@@ -28,7 +28,12 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
 
     Raises: InputError when nobody can listen there.
     """
-    listening = _listen(settings)
+    service: Service = app.state.service
+    try:
+        listening = _listen(settings)
+    except InputError:
+        service.close()
+        raise
     _allow_files()
     config = uvicorn.Config(
         app,
@@ -45,9 +50,10 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(server, app.state.service, listening))
+            runner.run(_serve(server, service, listening))
     finally:
         listening.close()
+        service.close()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -66,7 +66,7 @@ class Service:
 
     def __init__(self, source: Source, settings: ServeSettings, metrics: Metrics) -> None:
         self.source, self.settings, self.metrics = source, settings, metrics
-        self.is_ready = False
+        self.is_ready = self._is_closed = False
         self.database = ServerDatabase(settings.store)
         self.dialogue_store = DialogueStore(self.database, settings.dialogues_per_user)
         self._disk = DaemonExecutor("kbqa-disk")
@@ -82,7 +82,9 @@ class Service:
 
     def close(self) -> None:
         """End the threads after what they have begun, and close the files."""
-        self.is_ready = False
+        if self._is_closed:
+            return
+        self.is_ready, self._is_closed = False, True
         self._batches.close()
         self._generations.close()
         self._lookup_threads.shutdown(wait=False)
@@ -102,6 +104,7 @@ class Service:
         self, asked: Asked, with_shortlist: bool = True
     ) -> AsyncGenerator[Shortlist | Piece | Reply, None]:
         """Answer a question, and tell what is known earlier. Raises: as `ask`."""
+        self._require_open()
         ends = _Deadline(self.settings.request_seconds)
         async with AsyncExitStack() as stack:
             stack.enter_context(self.questions.inside())
@@ -202,9 +205,14 @@ class Service:
         return await self._bounded(self._disk, call, *args, **kwargs)
 
     async def _bounded(self, threads: DaemonExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._require_open()
         with self.lookups.inside():
             begun = asyncio.wrap_future(threads.submit(call, *args, **kwargs))
             return await _Deadline(self.settings.request_seconds).before(begun)
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ServingError.later(503, "the server is stopping; try again", 5)
 
     async def reload(self) -> bool:
         """Answer from what the index folder holds now. Raises: as `Source.reload`."""

@@ -74,7 +74,6 @@ class Fleet:
         base: KBQAgent,
         systems: Mapping[str, System],
         close: Callable[[], None] | None = None,
-        processes: RankProcesses | None = None,
     ) -> None:
         if not systems:
             raise InputError("no system to answer with; name one, or leave it to the default")
@@ -82,7 +81,7 @@ class Fleet:
         plain.generator = None
         plain.config = replace(base.config, closed_book=False)
         self.base, self.systems = plain, dict(systems)
-        self.processes = processes
+        self.processes: RankProcesses | None = None
         self._close_base = close or base.close
         self._lock, self._users = threading.Lock(), 0
         self._is_retired = self._is_closed = False
@@ -129,7 +128,7 @@ class Fleet:
 class Source:
     """Gives the fleet of now, and swaps it for one over the index as it is now.
 
-    `recipe` says how the index is opened anew, and in the processes that `start` starts; without it the same agent
+    `recipe` says how the index is opened anew, and in the processes that `start` makes; without it the same agent
     looks again at its folder, and ranks alone. Who gave the agent closes it.
     """
 
@@ -142,9 +141,19 @@ class Source:
     ) -> None:
         self._agent, self._recipe, self._start = agent, recipe, start
         self._lock = threading.Lock()
-        processes = start(recipe, agent.kb.manifest) if recipe else None
-        self.now = Fleet(agent, systems, lambda: None, processes)
+        self.now = Fleet(agent, systems, lambda: None)
         self.n_reloads = 0
+
+    def start_processes(self) -> None:
+        """Start the processes that rank, and wait until they can."""
+        if self._recipe is not None:
+            self.now.processes = self._processes(self._recipe, self._agent)
+
+    def _processes(self, recipe: AgentRecipe, agent: KBQAgent) -> RankProcesses | None:
+        processes = self._start(recipe, agent.kb.manifest)
+        if processes is not None:
+            processes.wait_until_open()
+        return processes
 
     def reload(self) -> bool:
         """Answer from what the index folder holds now; says whether that may be something else.
@@ -175,13 +184,12 @@ class Source:
         agent = recipe.open(base.feedback_store if base.keeps_feedback else None)
         try:
             agent.kb.preload()
-            processes = self._start(recipe, agent.kb.manifest)
         except KBQAError:
             agent.close()
             raise
-        if processes is not None:
-            processes.wait_until_open()
-        return Fleet(agent, self.now.systems, None, processes)
+        fleet = Fleet(agent, self.now.systems)
+        fleet.processes = self._processes(recipe, agent)
+        return fleet
 
     def describe(self) -> dict[str, Any]:
         """What is told of the index and the systems."""

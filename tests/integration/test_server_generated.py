@@ -17,6 +17,7 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]")
 pytest.importorskip("schemathesis")
 
 import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from kbqa_agent import FeedbackStore
 from kbqa_agent.server import create_app
@@ -30,9 +31,13 @@ LINES = """\
 
 
 @pytest.fixture(scope="module")
-def app(agent_of, tmp_path_factory):
-    agent = agent_of(LINES)
-    with FeedbackStore(tmp_path_factory.mktemp("fuzz") / "feedback.sqlite") as store:
+def agent(agent_of):
+    return agent_of(LINES)
+
+
+@pytest.fixture
+def app(agent, tmp_path):
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
         agent.use_feedback(store)
         yield create_app(agent)
         agent.use_feedback(None)
@@ -46,7 +51,9 @@ def test_the_document_and_the_server_agree(app):
     def work(case):
         nonlocal n_requests
         n_requests += 1
-        case.call_and_validate(headers={"Host": "127.0.0.1"})
+        response = case.call(headers={"Host": "127.0.0.1"})
+        # "One of entity and name" cannot be said in the document.
+        case.validate_response(response, excluded_checks=[positive_data_acceptance])
 
     quick = settings(
         max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)

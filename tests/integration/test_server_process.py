@@ -104,10 +104,11 @@ def test_answers_are_the_same_from_other_processes_and_without_those_that_end(se
     assert (follow_up["answer"], follow_up["understood"]) == ("柏林", "德国的首都是哪里？")
     client.post("/api/feedback", json={"answer_id": answer["answer_id"], "rating": "bad", "correction": "里昂"})
     judged = client.post("/api/ask", json=CAPITAL).json()
-    assert judged["answer"] == "里昂"  # what people said counts there, too
+    assert "里昂" in [c["answer"] for c in judged["candidates"]]  # what people said counts there, too
     chat = client.post("/api/chat", json=CAPITAL).text
     assert chat.startswith("event: shortlist")
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    children = [child for thread in threads for child in thread.read_text().split()]
     assert len(children) == 2
     for child in children:
         os.kill(int(child), signal.SIGKILL)
