@@ -60,7 +60,7 @@ def main() -> None:
             "rounds_with_a_failed_check": failures,
             "checks": CHECKS.split(","),
             "statuses": dict(sorted(statuses.items())),
-            "routes": dict(routes.most_common()),
+            "routes": {route: n for route, n in routes.most_common() if n > 2},
         },
         f"index {options.index.name}; schemathesis from the server's own /openapi.json",
     )

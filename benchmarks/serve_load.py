@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import psutil
 from plain_http import Connection, Response
 from recording import record
 from served import Served, served
@@ -115,9 +116,24 @@ async def rate(url: str, answer_id: str, n: int, users: int, on: Callable[[int],
 
 
 async def ranker_part(running: Served, questions: Iterator[str], options: argparse.Namespace) -> dict[str, Any]:
-    """Distinct questions, after a second to warm up."""
+    """Distinct questions, after a second to warm up; processor time is the server's and that of its processes."""
     await ask_all(running.url, questions, 4, 1)
-    return await ask_all(running.url, questions, options.connections, options.seconds)
+    before = processor_seconds(running)
+    found = await ask_all(running.url, questions, options.connections, options.seconds)
+    used = [after - then for after, then in zip(processor_seconds(running), before, strict=True)]
+    answered = max(1, found["statuses"].get("200", 0))
+    cost = {
+        name: round(1000 * seconds / answered, 2) for name, seconds in zip(("server", "rankers"), used, strict=True)
+    }
+    return found | {"processor_ms_per_question": cost}
+
+
+def processor_seconds(running: Served) -> tuple[float, float]:
+    """What the server, and the processes that rank for it, have used."""
+    server = psutil.Process(running.process.pid)
+    times = [process.cpu_times() for process in (server, *server.children())]
+    own, *others = [t.user + t.system for t in times]
+    return own, sum(others)
 
 
 async def overload_part(running: Served, questions: Iterator[str], options: argparse.Namespace) -> dict[str, Any]:
