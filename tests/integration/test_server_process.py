@@ -184,3 +184,23 @@ def test_what_cannot_be_served_is_told_in_one_line(index, arguments, text):
     assert told.returncode == 1
     [line] = told.stderr.splitlines()
     assert text in line
+
+
+def test_what_runs_is_answered_before_the_server_ends(serve, server):
+    begun = threading.Event()
+
+    def reply(route, body):
+        begun.set()
+        time.sleep(2)
+        return 200, {"choices": [{"message": {"content": "巴黎"}}]}
+
+    server.reply = reply
+    process, client = serve("--model", f"openai:{server.url}#slow", "--closed-book")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(client.post, "/api/ask", json=CAPITAL)
+        assert begun.wait(60)
+        assert client.post("/api/ask", json={**CAPITAL, "system": "ranker"}).json()["answer"] == "巴黎"
+        process.terminate()
+        told = asked.result()
+    assert (told.json()["answer"], told.json()["supported"]) == ("巴黎", False)
+    assert process.wait(60) == 0
