@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.types import Generator
 
 __all__ = ["open_agent", "settled"]
 
 
 def open_agent(
-    index: Path, model: str | None, adapter: str | None, feedback: FeedbackStore | Path | None = None, **options: Any
+    index: Path,
+    model: str | Generator | None,
+    adapter: str | None,
+    feedback: FeedbackStore | Path | None = None,
+    **options: Any,
 ) -> KBQAgent:
     """Open an index with a model, an adapter and feedback (a file or a store); `options` are of `generator_options`.
 

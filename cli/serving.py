@@ -14,6 +14,7 @@ from cli.options import FILE, feedback_option, generator_options, index_option
 
 if TYPE_CHECKING:
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.types import Generator
 
 __all__ = ["mcp", "serve"]
 
@@ -70,6 +71,9 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
         people = _people(index, feedback, opened)
         if systems:
             options["model"] = "none"
+        elif (own := _generator(options)) is not None:
+            opened.callback(getattr(own, "close", bool))
+            options |= {"model": own, "adapter": None}
         agent = opened.enter_context(open_agent(index, feedback=people, **options))
         opened.enter_context(settled(agent))
         recipe = AgentRecipe(index, agent.config, people.path if people else None, options["ranker"])
@@ -93,6 +97,17 @@ def mcp(index: Path, feedback: str | None, **options: Any) -> None:
         agent = opened.enter_context(open_agent(index, feedback=people, **options))
         opened.enter_context(settled(agent))
         run_mcp(agent)
+
+
+def _generator(options: dict[str, Any]) -> Generator | None:
+    """The generator that the options name, in a process of its own if it is one of this machine."""
+    from kbqa_agent.gguf_cache import embedded_is_installed
+    from kbqa_agent.serving.system_specs import generator_for
+
+    model, is_used = options["model"], options["closed_book"] or options["generator"] != "never"
+    if model == "none" or not is_used or (model is None and not embedded_is_installed()):
+        return None
+    return generator_for(model, options["adapter"])
 
 
 def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackStore | None:

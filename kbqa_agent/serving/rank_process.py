@@ -6,7 +6,6 @@ It is started as a program, so that nothing of the server's threads is copied an
 from __future__ import annotations
 
 import gc
-import signal
 import sys
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -19,6 +18,7 @@ from kbqa_agent.agent import KBQAgent
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.feedback import FeedbackStore
+from kbqa_agent.serving.child import outlive_signals
 from kbqa_agent.serving.ranking_alone import Alone, Way, rank_together
 from kbqa_agent.types import Turn
 
@@ -51,8 +51,7 @@ class Task(NamedTuple):
 
 def serve_ranks(connection: Connection) -> None:
     """Rank what comes until the other end is closed; what cannot be opened is told once."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the server says when it is the end, after what runs
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    outlive_signals()
     recipe, manifest = connection.recv()
     try:
         agent = _opened(recipe, manifest)

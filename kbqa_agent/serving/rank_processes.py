@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from multiprocessing import Pipe
 from typing import NamedTuple
 
 from kb_index.manifest import Manifest
 from kbqa_agent.serving.batch_queue import BatchQueue
+from kbqa_agent.serving.child import end_child, start_child
 from kbqa_agent.serving.rank_process import AgentRecipe, Task
 from kbqa_agent.serving.ranking_alone import Alone
 
 __all__ = ["RankProcesses"]
 
 logger = logging.getLogger(__name__)
-END_SECONDS = 10.0
 
 
 class _Job(NamedTuple):
@@ -73,9 +69,8 @@ class RankProcesses:
 
     def _run(self, opened: threading.Event) -> None:
         try:
-            ours, theirs = Pipe()
-            with ours, _started(theirs.fileno()) as process:
-                theirs.close()
+            process, ours = start_child("kbqa_agent.serving.rank_process")
+            try:
                 ours.send((self._recipe, self._manifest))
                 fault = ours.recv()
                 opened.set()
@@ -83,11 +78,8 @@ class RankProcesses:
                     logger.warning("a process that ranks: %s; the server ranks itself", fault)
                 else:
                     self._hand_out(ours.send, ours.recv)
-                ours.close()
-                try:
-                    process.wait(END_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+            finally:
+                end_child(process, ours)
         except (OSError, EOFError) as error:
             logger.warning("a process that ranks has ended (%s); the others, or the server itself, go on", error)
         finally:
@@ -119,9 +111,3 @@ class RankProcesses:
         for job in self._queue.left():
             if job.result.set_running_or_notify_cancel():
                 job.result.set_result(None)
-
-
-def _started(descriptor: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "kbqa_agent.serving.rank_process", str(descriptor)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(command, env=environment, pass_fds=[descriptor], stdin=subprocess.DEVNULL, process_group=0)

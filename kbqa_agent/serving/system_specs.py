@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from kb_index.errors import InputError
 from kbqa_agent.serving.systems import RANKER, System
+from kbqa_agent.types import Generator
 
-__all__ = ["systems_from"]
+__all__ = ["generator_for", "systems_from"]
 
 USES = ("closed-book", "free-text")
 EXPECTED = "expected NAME=MODEL, NAME=MODEL,ADAPTER, and perhaps ,closed-book or ,free-text"
@@ -36,10 +37,20 @@ def _parsed(spec: str) -> tuple[str, str, str | None, list[str]]:
 
 
 def _loaded(name: str, model: str, adapter: str | None, uses: Sequence[str]) -> System:
-    from kbqa_agent.generation import open_generator
-
     if model == "none":
         if adapter or uses:
             raise InputError(f"system {name!r}: 'none' is the ranker alone, without adapter or use of a model")
         return System(name)
-    return System(name, open_generator(model, adapter), "closed-book" in uses, "free-text" in uses)
+    return System(name, generator_for(model, adapter), "closed-book" in uses, "free-text" in uses)
+
+
+def generator_for(model: str | None, adapter: str | None) -> Generator:
+    """Open a model for a server: one of this machine in a process of its own, one behind a server as it is.
+
+    Raises: ModelError, MissingExtraError.
+    """
+    from kbqa_agent.endpoint_generator import is_endpoint
+    from kbqa_agent.generation import open_generator
+    from kbqa_agent.serving.generator_process import GeneratorProcess
+
+    return open_generator(model, adapter) if is_endpoint(model) else GeneratorProcess(model, adapter)
