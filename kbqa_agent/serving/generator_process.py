@@ -38,7 +38,11 @@ class GeneratorProcess:
         self._model, self._given_adapter = model, adapter
         self._lock = threading.Lock()
         self._process, self._pipe = start_child(MODULE)
-        self.name, self.adapter = self._load()
+        try:
+            self.name, self.adapter = self._load()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the process."""

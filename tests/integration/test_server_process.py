@@ -92,7 +92,9 @@ def test_a_signal_ends_it_in_order_and_another_reloads_it(serve, index):
     assert set(answers) == {"巴黎", "里昂"}
     process.terminate()
     assert process.wait(60) == 0
-    assert "Traceback" not in process.stderr.read()
+    told = process.stderr.read()
+    assert "Traceback" not in told
+    assert "leaked" not in told  # nothing of the index is left open
 
 
 def test_answers_are_the_same_from_other_processes_and_without_those_that_end(serve):

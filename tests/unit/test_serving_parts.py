@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -104,3 +106,18 @@ def test_only_a_key_of_the_file_opens(keys, other):
     assert read.caller(kept).name == "li"
     for wrong in (*out, other, kept[:-1], kept + "x", kept.swapcase() + "1"):
         assert read.caller(wrong) is None or wrong == kept
+
+
+def run_program(text):
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_agent_loads_no_web_framework():
+    program = "import sys, kbqa_agent.server as s, kbqa_agent.agent; s.ServeSettings; print('fastapi' in sys.modules)"
+    assert run_program(program).stdout == "False\n"
+
+
+def test_what_is_not_installed_is_told_with_its_command():
+    program = "import sys; sys.modules['fastapi'] = None; from kbqa_agent.server import create_app"
+    told = run_program(program).stderr.splitlines()[-1]
+    assert "fastapi is not installed, and this needs it; run: pip install 'kbqa[serve]'" in told
