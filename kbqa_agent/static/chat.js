@@ -85,6 +85,9 @@ async function ask(said) {
   isRunning(false);
   if (mine !== opened) return;
   drawTurn(turn);
+  if (turn.element.getBoundingClientRect().bottom > window.innerHeight - $("composer").offsetHeight) {
+    turn.element.scrollIntoView({ block: "start" });
+  }
   announce(turn.reply ? spoken(turn.reply) : trouble(turn));
   loadHistory();
 }

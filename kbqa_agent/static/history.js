@@ -47,8 +47,7 @@ export function drawHistory() {
 
 function row(dialogue) {
   const title = legible(dialogue.title ?? t("untitled"));
-  const day = new Date(dialogue.updated);
-  const when = Number.isNaN(day.getTime()) ? "" : new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "short", timeStyle: "short" }).format(day);
+  const when = dayOf(new Date(dialogue.updated));
   const turns = dialogue.turns === 1 ? t("one_turn") : t("turns", count(dialogue.turns));
   return h("li", {},
     h("button", {
@@ -57,6 +56,12 @@ function row(dialogue) {
     }, value(title), h("span", { class: "muted" }, `${turns} · ${when}`)),
     deleter(dialogue, title),
   );
+}
+
+function dayOf(time) {
+  if (Number.isNaN(time.getTime())) return "";
+  const year = time.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return new Intl.DateTimeFormat(currentLanguage(), { year, month: "short", day: "numeric" }).format(time);
 }
 
 function deleter(dialogue, title) {

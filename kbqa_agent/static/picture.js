@@ -29,10 +29,11 @@ function beside(centre, into, out, width, go) {
   const nodes = [];
   const place = (facts, left, from, to) => facts.forEach((fact, index) => {
     const y = middle + (index - (facts.length - 1) / 2) * ROW;
-    const bend = (from + to) / 2;
-    lines.push(s("path", { class: "edge", d: `M${from} ${middle}C${bend} ${middle} ${bend} ${y} ${to} ${y}` }));
-    const room = Math.abs(to - from) * 0.62;
-    lines.push(label(fact.predicate, to + (from < to ? -1 : 1) * (room / 2 + 8), y + 4, room, "middle"));
+    const elbow = from + (to - from) * 0.3; // beyond it each line has its row to itself, and its label there
+    const bend = (from + elbow) / 2;
+    lines.push(s("path", { class: "edge", d: `M${from} ${middle}C${bend} ${middle} ${bend} ${y} ${elbow} ${y}H${to}` }));
+    const room = Math.abs(to - elbow) - 8;
+    lines.push(label(fact.predicate, (elbow + to) / 2, y + 4, room, "middle"));
     nodes.push(node(fact, left, y - BOX / 2, column, go));
   });
   place(into, 1, coreLeft, column + 1);

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-for package in ("fastapi", "uvicorn", "prometheus_client"):
-    pytest.importorskip(package, reason="needs the extra [serve]")
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+pytest.importorskip("fastapi", reason="needs the extra [serve]")
+pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
 
 import numpy as np
 import uvicorn
+from playwright import sync_api
 
 from kbqa_agent import AgentConfig, FeedbackStore, KBQAgent
 from kbqa_agent.server import ServeSettings, create_app
@@ -102,7 +100,7 @@ def open_site(kb, tmp_path) -> Iterator[Callable[..., SimpleNamespace]]:
             store = opened.enter_context(FeedbackStore(tmp_path / "feedback.sqlite"))
             agent.use_feedback(store)
             app = create_app(agent, ServeSettings(**settings), systems)
-            config = uvicorn.Config(app, port=0, log_level="error", ws="none", lifespan="on", timeout_graceful_shutdown=2)
+            config = uvicorn.Config(app, port=0, log_level="error", ws="none", timeout_graceful_shutdown=2)
             server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run)
             thread.start()
@@ -193,15 +191,3 @@ def check_access() -> Callable[[Any], None]:
         assert bad == []
 
     return check
-
-
-@pytest.fixture
-def picture() -> Callable[[Any, str], None]:
-    """Keeps a picture of a page in the folder that KBQA_PAGE_PICTURES names, if it names one."""
-
-    def take(page, name):
-        if folder := os.environ.get("KBQA_PAGE_PICTURES"):
-            page.mouse.move(0, 0)
-            page.screenshot(path=Path(folder) / f"page-{name}.png")
-
-    return take

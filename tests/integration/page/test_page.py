@@ -15,7 +15,8 @@ def test_a_dialogue_with_a_follow_up_outlives_a_new_visit(open_site, visit, ask,
     expect(first.locator(".said")).to_have_text("曹雪芹")
     expect(first.locator(".sure")).to_have_text("90% sure")
     expect(first.locator(".evidence .card")).to_have_text("红楼梦作者曹雪芹")
-    expect(first.locator(".candidates summary .named")).to_have_text(["曹雪芹", "石头记", "章回体长篇小说", "73万", "1791年"])
+    named = ["曹雪芹", "石头记", "章回体长篇小说", "73万", "1791年"]
+    expect(first.locator(".candidates summary .named")).to_have_text(named)
     expect(first.locator(".candidates summary .share")).to_have_text(["90%", "1.5%", "1.5%", "1.5%", "1.5%"])
     second = ask(page, "他的出生地呢？")
     expect(second.locator(".said")).to_have_text("南京")
@@ -85,7 +86,11 @@ def test_a_thumb_is_on_the_disk_and_undone(open_site, visit, ask, expect):
     turn.locator("[data-rating=good]").click()
     expect(turn.locator(".kept")).to_contain_text("Right ✓")
     [kept] = site.store.records("local")
-    assert (kept.feedback.question, kept.feedback.answer, kept.feedback.rating) == ("红楼梦的作者是谁？", "曹雪芹", "good")
+    assert (kept.feedback.question, kept.feedback.answer, kept.feedback.rating) == (
+        "红楼梦的作者是谁？",
+        "曹雪芹",
+        "good",
+    )
     expect(turn.locator("[data-rating=undo]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(turn.locator("[data-rating=good]")).to_be_focused()
@@ -122,6 +127,22 @@ def test_silence_takes_an_answer_that_somebody_knows(open_site, visit, ask, expe
     turn.locator("[data-rating=unknown]").click()
     expect(turn.locator(".kept")).to_contain_text("Not in the knowledge base ✓")
     assert [record.feedback.rating for record in site.store.records("local")] == ["unknown"]
+
+
+def test_what_may_begin_a_name(open_site, visit):
+    page = visit(open_site())
+    told = {
+        "红楼": ["红楼"],
+        "请问红楼": ["请问红楼", "红楼"],
+        "《红": ["红"],
+        "法国和德": ["法国和德", "德"],
+        "who made jaws of": ["made jaws of", "jaws of", "of"],
+        "jaws, t": [],
+        "": [],
+    }
+    for text, expected in told.items():
+        found = page.evaluate("async (text) => (await import('/static/names.js')).beginnings(text)", text)
+        assert found == expected, text
 
 
 def test_names_are_completed_by_keyboard(open_site, visit, expect):
