@@ -22,7 +22,7 @@ export function answerView(reply, pick = null) {
     headline(reply, told),
     reply.choices && reply.abstained === "ambiguous" && choices(reply.choices, pick),
     reply.sentence && h("p", { class: "muted sentence", lang: /\p{Script=Han}/u.test(reply.sentence) ? "zh" : "en" }, legible(reply.sentence)),
-    reply.answer !== null && told && evidence(told),
+    reply.answer !== null && told && evidence(reply, told),
     candidates(reply.candidates),
   );
 }
@@ -41,8 +41,9 @@ function headline(reply, told) {
 function choices(found, pick) {
   const names = found.map((choice) => choice.entity);
   const rows = found.map((choice, index) => {
-    const isAlone = names.filter((name) => name === choice.entity).length === 1;
-    const shown = [value(choice.entity), isAlone ? null : h("span", { class: "muted" }, " · ", value(choice.answer))];
+    // A name that others begin with picks none of them; its number does.
+    const isAlone = names.filter((name) => name.startsWith(choice.entity)).length === 1;
+    const shown = [`${index + 1}. `, value(choice.entity), isAlone ? null : h("span", { class: "muted" }, " · ", value(choice.answer))];
     if (!pick) return h("li", {}, shown);
     const reply = isAlone ? choice.entity : t("pick_number", index + 1);
     return h("li", {}, h("button", { type: "button", class: "plain", onclick: () => pick(reply) }, shown));
@@ -50,20 +51,23 @@ function choices(found, pick) {
   return h("ul", { class: "choices", "aria-label": t("choices") }, rows);
 }
 
-function evidence(candidate) {
-  if (!candidate.evidence.length) return null;
-  return h("section", { class: "evidence" }, h("h3", {}, t("evidence")), cards(candidate));
+/** What all values that are meant rest on; a triple that several rest on is there once. */
+function evidence(reply, told) {
+  const meant = reply.candidates.filter((candidate) => candidate === told || reply.values.includes(candidate.answer));
+  const triples = new Map(meant.flatMap((candidate) => candidate.evidence).map((triple) => [triple.id, triple]));
+  if (!triples.size) return null;
+  return h("section", { class: "evidence" }, h("h3", {}, t("evidence")), cards([...triples.values()]));
 }
 
-function cards(candidate) {
-  if (!candidate.evidence.length) return h("p", { class: "muted" }, t("no_evidence"));
-  const shown = candidate.evidence.slice(0, SHOWN_EVIDENCE).map(card);
-  const rest = candidate.evidence.slice(SHOWN_EVIDENCE);
+function cards(triples) {
+  if (!triples.length) return h("p", { class: "muted" }, t("no_evidence"));
+  const shown = triples.slice(0, SHOWN_EVIDENCE).map(card);
+  const rest = triples.slice(SHOWN_EVIDENCE);
   const list = h("ul", { class: "cards" }, shown);
   if (rest.length) {
     const more = h("button", {
       type: "button", class: "link", onclick: () => { more.parentElement.remove(); list.append(...rest.map(card)); },
-    }, `${t("show_all")} (${candidate.evidence.length})`);
+    }, `${t("show_all")} (${triples.length})`);
     list.append(h("li", { class: "bare" }, more));
   }
   return list;
@@ -100,5 +104,5 @@ export function candidates(found) {
 function candidateRow(candidate) {
   return h("li", {}, h("details", {},
     h("summary", {}, h("span", { class: "named" }, value(candidate.answer)), bar(candidate.score), h("span", { class: "share" }, percent(candidate.score))),
-    cards(candidate)));
+    cards(candidate.evidence)));
 }

@@ -3,13 +3,13 @@
 import { call } from "./api.js";
 import { $, announce, h, legible } from "./dom.js";
 import { count, t } from "./i18n.js";
-import { picture } from "./picture.js";
+import { drawn, picture } from "./picture.js";
 import { saying } from "./refusals.js";
 
 const LIMIT = 24;
 const MARGIN = 2;
 let path = [];
-let drawn = null;
+let last = null;
 
 /** Show what is around {name} or {entity: id}; with `triple`, of several entities of the name the one that it is about. */
 export async function showAround(place) {
@@ -42,13 +42,14 @@ async function reached(place) {
 }
 
 function draw(found) {
-  drawn = found;
+  last = found;
   const [centre] = found.entities;
   $("around-title").textContent = t("around", legible(centre.name));
   const width = $("around-picture").clientWidth - MARGIN;
   $("around-picture").replaceChildren(picture(found, width, go));
-  const shown = found.triples.length + found.about.length;
-  $("around-note").textContent = t(found.more ? "more_around" : "n_around", count(shown));
+  const shown = drawn(found);
+  const isCut = found.more || shown < found.triples.length + found.about.length;
+  $("around-note").textContent = t(isCut ? "more_around" : "n_around", count(shown));
   announce(`${t("around", legible(centre.name))}. ${$("around-note").textContent}`);
   $("around-which").hidden = found.which.length < 2;
   $("around-entity").replaceChildren(...found.which.map((entity, index) =>
@@ -64,9 +65,9 @@ export function startAround() {
     $("around-close").focus();
   });
   $("around-entity").addEventListener("change", async () => {
-    const { which } = drawn;
+    const { which } = last;
     await go({ entity: Number($("around-entity").value) });
-    draw({ ...drawn, which });
+    draw({ ...last, which });
   });
-  window.addEventListener("resize", () => { if ($("around").open && drawn) draw(drawn); });
+  window.addEventListener("resize", () => { if ($("around").open && last) draw(last); });
 }

@@ -33,10 +33,8 @@ export async function openDialogue(id) {
   running?.abort();
   opened += 1;
   const mine = opened;
-  dialogue = id;
   turns = [];
-  markDialogue(id);
-  history.replaceState(null, "", id ? `#${encodeURIComponent(id)}` : location.pathname + location.search);
+  goOn(id);
   if (id) {
     try {
       const found = await call(`api/dialogues/${encodeURIComponent(id)}`);
@@ -44,13 +42,20 @@ export async function openDialogue(id) {
       turns = found.turns.map(({ said, answer }) => ({ said, reply: answer, kept: {} }));
     } catch (error) {
       if (mine !== opened) return;
-      dialogue = null;
+      goOn(null);
       announce(saying(error));
     }
   }
   drawChat();
   $("question").focus({ preventScroll: turns.length > 0 });
   $("turns").lastElementChild?.scrollIntoView({ block: "start" });
+}
+
+/** The next question belongs to this dialogue, or to a new one for null; the address says so. */
+function goOn(id) {
+  dialogue = id;
+  markDialogue(id);
+  history.replaceState(null, "", id ? `#${encodeURIComponent(id)}` : location.pathname + location.search);
 }
 
 /** Draw all turns, in the language of now. */
@@ -94,9 +99,7 @@ async function ask(said) {
 
 async function answered(turn, signal) {
   if (!dialogue) {
-    dialogue = (await call("api/dialogues", { method: "POST", signal })).id;
-    markDialogue(dialogue);
-    history.replaceState(null, "", `#${encodeURIComponent(dialogue)}`);
+    goOn((await call("api/dialogues", { method: "POST", signal })).id);
   }
   for await (const { name, data } of events("api/chat", { question: turn.said, dialogue }, signal)) {
     if (name === "shortlist") turn.shortlist = data;

@@ -56,7 +56,7 @@ const WORDS = {
   ambiguous: ["Several things have that name. Which one do you mean?", "有多个同名的事物，你指的是哪一个？"],
   low_confidence: ["Nothing is likely enough to be said.", "没有足够可靠的答案。"],
   choices: ["Which one do you mean?", "你指的是哪一个？"],
-  pick_number: ["{0}", "第{0}个"],
+  pick_number: ["#{0}", "第{0}个"],
   evidence: ["Evidence", "依据"],
   candidates: ["Candidates", "候选答案"],
   more_candidates: ["{0} more, less likely", "另有 {0} 个可能性更小的候选"],

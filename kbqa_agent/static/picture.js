@@ -11,6 +11,9 @@ const SHOWN_ABOUT = 10;
 const SHOWN_FACTS = 14;
 const WIDE_CHARACTER = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\u{20000}-\u{3ffff}]/u;
 
+/** How many of the triples are drawn. */
+export const drawn = (found) => Math.min(found.triples.length, SHOWN_FACTS) + Math.min(found.about.length, SHOWN_ABOUT);
+
 /** Draw {entities, triples, about}; `go` is told where a click leads. */
 export function picture(found, width, go) {
   const centre = legible(found.entities[0].name);

@@ -71,12 +71,29 @@ def test_homonyms_are_buttons(open_site, visit, ask, expect):
     page = visit(open_site())
     asked = ask(page, "李明的出生地是哪里？")
     expect(asked.locator(".silence")).to_have_text("Several things have that name. Which one do you mean?")
-    expect(asked.locator(".choices button")).to_have_text(["李明(画家)", "李明(歌手)"])
+    expect(asked.locator(".choices button")).to_have_text(["1. 李明(画家)", "2. 李明(歌手)"])
     asked.locator(".choices button").nth(1).press("Enter")
     picked = page.locator("#turns > li").nth(1)
     expect(picked.locator(".said")).to_have_text("台北")
     expect(picked.locator(".asked")).to_have_text("You asked: 李明(歌手)")
     expect(asked.locator(".choices button").first).to_be_visible()
+
+
+def test_a_homonym_that_others_begin_with_is_picked_by_its_number(open_site, visit, ask, expect):
+    page = visit(open_site())
+    asked = ask(page, "张伟的职业是什么？")
+    expect(asked.locator(".choices button")).to_have_text(["1. 张伟 · 律师", "2. 张伟(演员)"])
+    asked.locator(".choices button").first.click()
+    picked = page.locator("#turns > li").nth(1)
+    expect(picked.locator(".said")).to_have_text("律师")
+    expect(picked.locator(".asked")).to_have_text("You asked: #1")
+
+
+def test_all_values_have_their_evidence(open_site, visit, ask, expect):
+    page = visit(open_site())
+    turn = ask(page, "红高粱的主演有哪些？")
+    expect(turn.locator(".values li")).to_have_text(["姜文", "巩俐"])
+    expect(turn.locator(".evidence .card")).to_have_text(["红高粱主演姜文", "红高粱主演巩俐"])
 
 
 def test_a_thumb_is_on_the_disk_and_undone(open_site, visit, ask, expect):
