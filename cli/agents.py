@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
+    from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.types import Generator
 
 __all__ = ["check_options", "open_agent", "settled"]
 
 
 def open_agent(
-    index: Path, model: str | None, adapter: str | None, feedback: Path | None = None, **options: Any
+    index: Path,
+    model: str | Generator | None,
+    adapter: str | None,
+    feedback: FeedbackStore | Path | None = None,
+    **options: Any,
 ) -> KBQAgent:
-    """Open an index with a model, an adapter and a file of feedback; `options` are those of `generator_options`.
+    """Open an index with a model, an adapter and feedback (a file or a store); `options` are of `generator_options`.
 
     Raises: as `KBQAgent.open`.
     """

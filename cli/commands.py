@@ -27,6 +27,7 @@ from cli.options import (
     index_option,
     questions_option,
 )
+from cli.serving import mcp, serve
 from cli.training import finetune
 
 if TYPE_CHECKING:
@@ -291,6 +292,8 @@ def _check_evaluation(
 
 main.add_command(finetune)
 main.add_command(feedback)
+main.add_command(serve)
+main.add_command(mcp)
 
 
 @main.command()

@@ -125,6 +125,26 @@ def export(index: Path | None, feedback: str | None, user: str | None, out: Path
         click.echo(export_feedback(store.records(user, undone=False), form, out, replace=force))
 
 
+@feedback.command()
+@place_option
+@click.option("--store", type=FILE, help="File of kbqa serve that holds the votes; default: beside the index.")
+@click.option("--out", required=True, type=FILE, help="File to write; one that is there is kept.")
+@click.option("--force", is_flag=True, help="Replace the file that is there.")
+def votes(index: Path | None, store: Path | None, out: Path, force: bool) -> None:
+    """Write people's votes between two answers, from the page of kbqa serve, as pairs for finetune reward.
+
+    Example: kbqa feedback votes --index my-index --out preferences.jsonl
+    """
+    from finetune.vote_rows import export_votes
+    from kbqa_agent.serving.database import ServerDatabase, store_beside
+    from kbqa_agent.serving.votes import VoteStore
+
+    if store is None and index is None:
+        raise click.UsageError("Missing option '--store' or '--index'.")
+    with ServerDatabase(store or store_beside(Path(index or "")), create=False) as database:
+        click.echo(export_votes(VoteStore(database).all(), out, replace=force))
+
+
 def _open(index: Path | None, feedback: str | None) -> FeedbackStore:
     from kbqa_agent.feedback import FeedbackStore, feedback_beside
 

@@ -97,7 +97,8 @@ def report_markdown(report: Report) -> str:
     lines = [
         "# Evaluation",
         "",
-        f"{report.n_questions} questions{asked} in {report.seconds:.1f} s, {report.questions_per_second:.1f} a second.",
+        f"{report.n_questions} questions{asked} in {report.seconds:.1f} s "
+        f"({report.questions_per_second:.1f} a second).",
         f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.{ranker}{feedback}",
         f"Commit: {system.git_commit or 'unknown'}. Versions: {_versions(system.versions)}.",
         *_metrics(report),

@@ -155,6 +155,9 @@ class KnowledgeBase(Closing):
 
     def names_with_prefix(self, prefix: str, limit: int) -> list[str]:
         """List at most `limit` distinct names of entities that have an alias which starts with `prefix`."""
+        return list(dict.fromkeys(entity.name for entity in self.entities_with_prefix(prefix, limit)))
+
+    def entities_with_prefix(self, prefix: str, limit: int) -> list[Entity]:
+        """List at most `limit` entities that have an alias which starts with `prefix`, in ascending order of id."""
         view = self._view
-        entities = view.entities(view.names.with_prefix(normalize_name(prefix), limit))
-        return list(dict.fromkeys(entity.name for entity in entities))
+        return view.entities(view.names.with_prefix(normalize_name(prefix), limit))

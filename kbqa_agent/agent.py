@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -163,7 +164,7 @@ class KBQAgent(AsyncTwins):
 
         Raises: QuestionError when the question is empty, too long or no text.
         """
-        question, now = self._read(question), self.as_of_now()
+        question, now = self.read(question), self.as_of_now()
         resolved = now.resolve(question, dialogue)
         return now.remember(question, resolved, now.answer_to(resolved), dialogue)
 
@@ -183,7 +184,7 @@ class KBQAgent(AsyncTwins):
             raise QuestionError(f"ask_many got one text, {_shown(questions)}; give a list of questions, or use ask")
         if processes is not None and processes < 1:
             raise InputError(f"processes={processes}: expected at least 1, or None to leave it to the agent")
-        wanted = [self._read(question) for question in questions]
+        wanted = [self.read(question) for question in questions]
         return answers_to(self.as_of_now(), wanted, processes)
 
     def stream(self, question: str, dialogue: Dialogue | None = None) -> Iterator[Event]:
@@ -193,7 +194,7 @@ class KBQAgent(AsyncTwins):
         """
         from kbqa_agent.streaming import stream
 
-        return stream(self, self._read(question), dialogue)
+        return stream(self, self.read(question), dialogue)
 
     def explain(self, answer: Answer) -> Explanation:
         """Tell what an answer of this agent rests on, and what put its first candidate before the second.
@@ -219,7 +220,7 @@ class KBQAgent(AsyncTwins):
         Raises: FeedbackError when the agent has no store, or the feedback cannot be taken; FeedbackFileError,
         StorageError.
         """
-        store, now = self._store, self.as_of_now()
+        store, now = self.feedback_store, self.as_of_now()
         prompt = now.prompt(answer.question, now.rank_again(answer))
         question = told_apart(answer.question, answer.meant)
         given = Feedback(question, answer.text, rating, correction, comment)
@@ -235,10 +236,11 @@ class KBQAgent(AsyncTwins):
 
         Raises: FeedbackError when there is none, or it was undone before, or the agent keeps none; FeedbackFileError.
         """
-        self._store.undo(number, user)
+        self.feedback_store.undo(number, user)
 
     @property
-    def _store(self) -> FeedbackStore:
+    def feedback_store(self) -> FeedbackStore:
+        """Where feedback is kept. Raises: FeedbackError when the agent keeps none."""
         if self._feedback is None:
             raise FeedbackError("this agent keeps no feedback; open it with feedback=FILE")
         return self._feedback.store
@@ -264,10 +266,22 @@ class KBQAgent(AsyncTwins):
 
         Without a dialogue it is the question as it stands.
         """
-        readings = dialogue.readings(self.kb, question) if dialogue is not None else [Reading(question, 1.0)]
+        return self.resolve_many([(question, dialogue)])[0]
+
+    def resolve_many(self, asked: Sequence[tuple[str, Dialogue | None]]) -> list[Resolved]:
+        """Do what `resolve` does for the questions of several dialogues, and rank all that they may mean together."""
+        readings = [
+            dialogue.readings(self.kb, question) if dialogue is not None else [Reading(question, 1.0)]
+            for question, dialogue in asked
+        ]
         if self.config.closed_book:
-            return Resolved(max(readings, key=lambda r: r.weight).question, None)
-        ranked = self.rank_many([r.question for r in readings], [r.entity_id for r in readings])
+            return [Resolved(max(of, key=lambda r: r.weight).question, None) for of in readings]
+        every = list(chain.from_iterable(readings))
+        ranked = iter(self.rank_many([r.question for r in every], [r.entity_id for r in every]))
+        return [self._chosen(of, list(islice(ranked, len(of)))) for of in readings]
+
+    def _chosen(self, readings: Sequence[Reading], ranked: Sequence[Ranked]) -> Resolved:
+        """The reading that is worded plainly and answered most probably by the ranker."""
         if len(readings) == 1:
             return Resolved(readings[0].question, ranked[0])
         alone = copy(self)
@@ -387,7 +401,8 @@ class KBQAgent(AsyncTwins):
         best = best_triples(ranked.triples, ranked.probabilities, self.config.prompt_triples)
         return answer_prompt(question, best)
 
-    def _read(self, question: str) -> str:
+    def read(self, question: str) -> str:
+        """Give a question as it is asked: its control characters are blanks. Raises: QuestionError as `check`."""
         self.check(question)
         return CONTROL.sub(" ", question)
 

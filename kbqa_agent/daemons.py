@@ -1,4 +1,4 @@
-"""Work in a thread that a program which ends does not wait for."""
+"""Work in threads that a program which ends does not wait for."""
 
 from __future__ import annotations
 
@@ -17,27 +17,30 @@ Work = Callable[[], None]
 
 
 class DaemonExecutor(Executor):
-    """One daemon thread that does what is submitted, in order, until it is shut down.
+    """Daemon threads (one, if not said otherwise) that do what is submitted, in order, until they are shut down.
 
     Those of `ThreadPoolExecutor` keep the program from ending until their work is done.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, threads: int = 1) -> None:
         self._work: SimpleQueue[Work | None] = SimpleQueue()
-        self._thread = Thread(target=_do_all, args=(self._work,), name=name, daemon=True)
-        self._thread.start()
+        self._threads = [Thread(target=_do_all, args=(self._work,), name=name, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Let the thread call a function after what was submitted before."""
+        """Let a thread call a function after what was submitted before."""
         future: Future[T] = Future()
         self._work.put(partial(_do, future, partial(fn, *args, **kwargs)))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the base class's
-        """Let the thread end after what was submitted."""
-        self._work.put(None)
+        """Let the threads end after what was submitted."""
+        for _ in self._threads:
+            self._work.put(None)
         if wait:
-            self._thread.join()
+            for thread in self._threads:
+                thread.join()
 
 
 def _do_all(work: SimpleQueue[Work | None]) -> None:

@@ -39,13 +39,13 @@ INSERT INTO feedback (created, user, question, answer, rating, correction, comme
 VALUES (:created, :user, :question, :answer, :rating, :correction, :comment, :shown_values, :wording, :attribute,
     :corrected_attribute, :supported, :prompt, :candidates, :mentions, :system)
 """
-_IS_THERE = "SELECT 1 FROM feedback WHERE id = ?"
+_GIVER = "SELECT user FROM feedback WHERE id = ?"
 _UNDO = "INSERT INTO undone (feedback, created, user) VALUES (:feedback, :created, :user)"
 _RECORDS = """
 SELECT feedback.*, undone.user AS undone_user, undone.created AS undone_created
 FROM feedback LEFT JOIN undone ON undone.feedback = feedback.id
 WHERE (:user IS NULL OR feedback.user = :user) AND (:undone OR undone.id IS NULL)
-ORDER BY feedback.id
+ORDER BY feedback.id DESC LIMIT :last
 """
 _JUDGEMENTS = """
 SELECT id, user, question, rating, shown_values, correction, wording, attribute, corrected_attribute
@@ -141,22 +141,31 @@ class FeedbackStore(Closing):
         """
         row = {"feedback": number, "created": _now(), "user": checked_user(user)}
         with self._writing() as connection:
-            found = abs(number) <= MAX_NUMBER and connection.execute(_IS_THERE, (number,)).fetchone()
-            if not found:
+            if _giver(connection, number) is None:
                 raise FeedbackError(f"no feedback has the number {number}; list them: kbqa feedback list")
             try:
                 connection.execute(_UNDO, row)
             except IntegrityError:
                 raise FeedbackError(f"feedback {number} is undone already; list them: kbqa feedback list") from None
 
-    def records(self, user: str | None = None, undone: bool = True) -> list[FeedbackRecord]:
-        """All pieces in the order in which they came, or those of one user; without `undone` those that still count.
+    def giver(self, number: int) -> str | None:
+        """Who gave the piece of feedback of this number; None where there is none.
 
         Raises: FeedbackFileError, StorageError.
         """
         with self._lock, database_errors(self.path):
-            rows = self._connection.execute(_RECORDS, {"user": user, "undone": undone}).fetchall()
-        return [_record(row) for row in rows]
+            return _giver(self._connection, number)
+
+    def records(self, user: str | None = None, undone: bool = True, last: int | None = None) -> list[FeedbackRecord]:
+        """All pieces in the order in which they came, or those of one user; without `undone` those that still count.
+
+        `last` is the most that are given, of which those before the last ones are left out. Raises: FeedbackFileError,
+        StorageError.
+        """
+        wanted = {"user": user, "undone": undone, "last": -1 if last is None else last}
+        with self._lock, database_errors(self.path):
+            rows = self._connection.execute(_RECORDS, wanted).fetchall()
+        return [_record(row) for row in reversed(rows)]
 
     def version(self) -> tuple[int, int]:
         """A value that changes whenever any program adds or undoes a piece of feedback."""
@@ -177,6 +186,11 @@ class FeedbackStore(Closing):
             with database_errors(self.path), transaction(self._connection):
                 yield self._connection
             self._n_written += 1
+
+
+def _giver(connection: Connection, number: int) -> str | None:
+    row = connection.execute(_GIVER, (number,)).fetchone() if abs(number) <= MAX_NUMBER else None
+    return str(row["user"]) if row else None
 
 
 def _candidate(text: str | None, shown: Shown) -> Candidate | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent, Resolved
     from kbqa_agent.dialogue import Dialogue
 
-__all__ = ["Event", "Piece", "Shortlist", "stream"]
+__all__ = ["Event", "Piece", "Shortlist", "shortlist", "stream", "written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +52,18 @@ def stream(agent: KBQAgent, question: str, dialogue: Dialogue | None = None) -> 
     now = agent.as_of_now()
     resolved = now.resolve(question, dialogue)
     if resolved.ranked is not None:
-        yield _shortlist(now, resolved.ranked)
-    for event in _written(now, resolved):
+        yield shortlist(now, resolved.ranked)
+    for event in written(now, resolved):
         yield now.remember(question, resolved, event, dialogue) if isinstance(event, Answer) else event
 
 
-def _shortlist(agent: KBQAgent, ranked: Ranked) -> Shortlist:
+def shortlist(agent: KBQAgent, ranked: Ranked) -> Shortlist:
+    """Tell what was ranked for a question."""
     found = candidates_of(ranked.triples, ranked.probabilities, agent.config.max_candidates)
     return Shortlist(mentions_of(ranked.mentions, found), tuple(found))
 
 
-def _written(agent: KBQAgent, resolved: Resolved) -> Iterator[Piece | Answer]:
+def written(agent: KBQAgent, resolved: Resolved) -> abc.Generator[Piece | Answer, None, None]:
     """Let a thread answer with a generator that tells each piece of what it writes for the question's prompt."""
     if agent.generator is None or not (agent.config.free_text or agent.config.closed_book):
         yield agent.answer_to(resolved)

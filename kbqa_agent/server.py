@@ -1,0 +1,45 @@
+"""The web application: `create_app(agent, settings)` makes it, `run_server` runs it until a signal; needs `[serve]`.
+
+Each part loads when it is first named, so that nothing of a web framework is needed to import this.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kb_index.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from kbqa_agent.serving.app import create_app
+    from kbqa_agent.serving.callers import Keys
+    from kbqa_agent.serving.mcp_stdio import run_mcp
+    from kbqa_agent.serving.rank_process import AgentRecipe
+    from kbqa_agent.serving.running import run_server
+    from kbqa_agent.serving.settings import ServeSettings
+    from kbqa_agent.serving.systems import System
+
+__all__ = ["AgentRecipe", "Keys", "ServeSettings", "System", "create_app", "run_mcp", "run_server"]
+
+_LAZY = {
+    "AgentRecipe": "kbqa_agent.serving.rank_process",
+    "Keys": "kbqa_agent.serving.callers",
+    "ServeSettings": "kbqa_agent.serving.settings",
+    "System": "kbqa_agent.serving.systems",
+    "create_app": "kbqa_agent.serving.app",
+    "run_mcp": "kbqa_agent.serving.mcp_stdio",
+    "run_server": "kbqa_agent.serving.running",
+}
+_EXTRA = ("fastapi", "starlette", "uvicorn", "mcp", "mcp_types", "prometheus_client", "pydantic")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
+            raise
+        raise MissingExtraError("serve", package.replace("_", "-")) from error

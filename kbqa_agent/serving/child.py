@@ -1,0 +1,45 @@
+"""Starts a module of ours as a process that is talked to over a pipe, and ends with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+__all__ = ["end_child", "outlive_signals", "start_child"]
+
+END_SECONDS = 10.0
+
+
+def start_child(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
+    """Start it anew, so that nothing of this process's threads is copied and its main module is not run again.
+
+    It finds the descriptor of its end as its only argument, and gets no signal of the terminal.
+    """
+    ours, theirs = Pipe()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", module, str(theirs.fileno())]
+    with theirs:
+        process = subprocess.Popen(
+            command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, process_group=0
+        )
+    return process, ours
+
+
+def end_child(process: subprocess.Popen[bytes], ours: Connection) -> None:
+    """Close our end, wait until the process has ended, and kill it where it does not."""
+    ours.close()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def outlive_signals() -> None:
+    """In the child: go on when all processes of a service are told to end, until the other end says so."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

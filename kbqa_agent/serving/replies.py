@@ -1,0 +1,196 @@
+"""What callers get, as models that document it; replies are made as plain values, and not checked again."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from kbqa_agent.answer_forms import answer_to_json
+from kbqa_agent.serving.service import Reply
+
+__all__ = [
+    "AnswerReply",
+    "DialogueReply",
+    "DialoguesReply",
+    "EntitiesReply",
+    "ErrorReply",
+    "FeedbackGiven",
+    "FeedbackListReply",
+    "NewDialogueReply",
+    "TriplesReply",
+    "reply_to_json",
+]
+
+
+class ErrorText(BaseModel):
+    """What went wrong, in one line that says what to do."""
+
+    type: str
+    message: str
+
+
+class ErrorReply(BaseModel):
+    """Every refusal."""
+
+    error: ErrorText
+
+
+class TripleReply(BaseModel):
+    """One fact of the knowledge base; `extra` are other columns of its sources."""
+
+    id: int
+    subject: str
+    predicate: str
+    object: str
+    extra: list[dict[str, str]] | None = None
+
+
+class CandidateReply(BaseModel):
+    """A possible answer, its probability, and the triples it rests on, best first."""
+
+    answer: str
+    score: float
+    evidence: list[TripleReply]
+
+
+class MentionReply(BaseModel):
+    """The stretch of the question that names an entity."""
+
+    text: str
+    start: int
+    end: int
+    entity: str | None
+    key: str | None = None
+
+
+class ChoiceReply(BaseModel):
+    """One of several entities that a question may mean; its name, or its number, is a reply that picks it."""
+
+    entity: str
+    entity_id: int
+    answer: str
+
+
+class AnswerReply(BaseModel):
+    """An answer as `kbqa ask --json` prints it, and what a page needs beside it."""
+
+    question: str
+    answer: str | None
+    values: list[str]
+    confidence: float
+    abstained: Literal["no_entity", "no_attribute", "ambiguous", "low_confidence"] | None
+    supported: bool
+    mentions: list[MentionReply]
+    candidates: list[CandidateReply]
+    timings_ms: dict[str, float]
+    choices: list[ChoiceReply] | None = None
+    answer_id: str
+    system: str | None
+    dialogue: str | None
+    understood: str | None
+    sentence: str
+
+
+def reply_to_json(reply: Reply) -> dict[str, Any]:
+    """The plain values of an `AnswerReply`."""
+    return {
+        **answer_to_json(reply.answer),
+        "answer_id": reply.answer_id,
+        "system": reply.system,
+        "dialogue": reply.dialogue,
+        "understood": reply.understood,
+        "sentence": reply.answer.explain().sentence,
+    }
+
+
+class NewDialogueReply(BaseModel):
+    """A dialogue that has begun."""
+
+    id: str
+
+
+class DialogueSummaryReply(BaseModel):
+    """A dialogue in a list; its title is its first question."""
+
+    id: str
+    title: str | None
+    turns: int
+    updated: str
+
+
+class DialoguesReply(BaseModel):
+    """Your dialogues, the one used last first."""
+
+    dialogues: list[DialogueSummaryReply]
+
+
+class TurnReply(BaseModel):
+    """A question as it was asked, and the answer."""
+
+    said: str
+    answer: AnswerReply
+
+
+class DialogueReply(BaseModel):
+    """A dialogue with its turns, the oldest first."""
+
+    id: str
+    turns: list[TurnReply]
+
+
+class FeedbackGiven(BaseModel):
+    """The number of a piece of feedback that is on the disk."""
+
+    id: int
+
+
+class FeedbackReply(BaseModel):
+    """A piece of feedback of yours."""
+
+    id: int
+    created: str
+    question: str
+    answer: str | None
+    rating: Literal["good", "bad", "unknown"]
+    correction: str | None
+    comment: str | None
+    undone: bool
+
+
+class FeedbackListReply(BaseModel):
+    """Your last pieces of feedback, in the order in which they came."""
+
+    feedback: list[FeedbackReply]
+
+
+class EntityReply(BaseModel):
+    """An entity; several may share a name."""
+
+    id: int
+    name: str
+
+
+class EntitiesReply(BaseModel):
+    """Entities."""
+
+    entities: list[EntityReply]
+
+
+class FactReply(BaseModel):
+    """A triple and the id of its subject."""
+
+    id: int
+    subject_id: int
+    subject: str
+    predicate: str
+    object: str
+
+
+class TriplesReply(BaseModel):
+    """The neighbourhood of entities: what is said of them, and what says something with them as object."""
+
+    entities: list[EntityReply]
+    triples: list[FactReply]
+    about: list[FactReply]
+    more: bool

@@ -1,0 +1,118 @@
+"""Runs an application under uvicorn until SIGTERM or Ctrl-C, which let what runs end; SIGHUP reloads the index."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from kb_index.errors import InputError, KBQAError
+from kbqa_agent.serving.service import Service
+from kbqa_agent.serving.settings import ServeSettings
+
+__all__ = ["run_server"]
+
+logger = logging.getLogger(__name__)
+WAITING_CONNECTIONS = 2048
+MOST_FILES = 65_536
+
+
+def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None] = logger.info) -> None:
+    """Serve until a signal; `tell` is told the address as soon as requests are taken.
+
+    Raises: InputError when nobody can listen there.
+    """
+    service: Service = app.state.service
+    try:
+        listening = _listen(settings)
+    except InputError:
+        service.close()
+        raise
+    _allow_files()
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # it would write what people ask for into the log
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=round(settings.drain_seconds) or 1,
+        lifespan="on",
+    )
+    server = _Server(config, lambda: tell(f"{_url(listening)} answers; Ctrl-C ends it"))
+    # uvicorn repeats the signal when it has ended, so that its caller may end, too: we end in order, with status 0.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_serve(server, service, listening))
+    finally:
+        listening.close()
+        service.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """Tells when it has started."""
+
+    def __init__(self, config: uvicorn.Config, tell: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = tell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to take requests."""
+        await super().startup(sockets)
+        self._tell()
+
+
+async def _serve(server: uvicorn.Server, service: Service, listening: socket.socket) -> None:
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(_reload(service))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    await server.serve(sockets=[listening])
+
+
+async def _reload(service: Service) -> None:
+    try:
+        await service.reload()
+    except KBQAError as error:
+        logger.error("reload: %s; the index that was open goes on serving", error)
+    except Exception:
+        logger.exception("reload failed; the index that was open goes on serving")
+
+
+def _listen(settings: ServeSettings) -> socket.socket:
+    host = settings.host.strip("[]")
+    try:
+        family, *_ = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server((host, settings.port), family=family, backlog=WAITING_CONNECTIONS)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"host {settings.host!r}, port {settings.port}: cannot listen there ({reason}); take another --port"
+        ) from None
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _allow_files() -> None:
+    """Let the process have as many connections as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

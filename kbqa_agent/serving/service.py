@@ -1,0 +1,237 @@
+"""What a server does for its users, whatever the protocol: ask, rate, look up; bounded, and each user apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from kb_index.errors import FeedbackError
+from kb_index.knowledge_base import KnowledgeBase
+from kbqa_agent.daemons import DaemonExecutor
+from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.serving.database import ServerDatabase
+from kbqa_agent.serving.dialogue_store import DialogueStore
+from kbqa_agent.serving.failures import ServingError
+from kbqa_agent.serving.gate import Gate
+from kbqa_agent.serving.generations import Generations
+from kbqa_agent.serving.lookup_batches import LookupBatches, answered_elsewhere
+from kbqa_agent.serving.metrics import Metrics
+from kbqa_agent.serving.open_dialogues import GivenAnswer, GivenAnswers, OpenDialogues
+from kbqa_agent.serving.rank_process import Task
+from kbqa_agent.serving.ranking_alone import Looked
+from kbqa_agent.serving.settings import ServeSettings
+from kbqa_agent.serving.systems import Fleet, Source, System
+from kbqa_agent.streaming import Piece, Shortlist
+from kbqa_agent.types import Answer, Rating
+
+__all__ = ["Asked", "Reply", "Service"]
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+LOOKUP_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, whose it is, in which of their dialogues, and which system is to answer; None: the first one.
+
+    `context` is a dialogue that is not kept here, for who sends it with each request.
+    """
+
+    question: str
+    user: str
+    dialogue: str | None = None
+    system: str | None = None
+    context: Dialogue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, its id, the system that gave it, and the whole question if a follow-up was made whole."""
+
+    answer: Answer
+    answer_id: str
+    system: str
+    dialogue: str | None = None
+    understood: str | None = None
+
+
+class Service:
+    """One of these serves all users; its methods are for one event loop."""
+
+    def __init__(self, source: Source, settings: ServeSettings, metrics: Metrics) -> None:
+        self.source, self.settings, self.metrics = source, settings, metrics
+        self.is_ready = self._is_closed = False
+        self.database = ServerDatabase(settings.store)
+        self.dialogue_store = DialogueStore(self.database, settings.dialogues_per_user)
+        self._disk = DaemonExecutor("kbqa-disk")
+        self._lookup_threads = DaemonExecutor("kbqa-look-ups", LOOKUP_THREADS)
+        self.dialogues = OpenDialogues(self.dialogue_store, self._disk)
+        self.given = GivenAnswers(self.dialogue_store, settings.answers_kept)
+        self._batches = LookupBatches(settings.gather_seconds, metrics.batch)
+        self._generations = Generations()
+        self.questions = Gate("questions", settings.waiting_questions)
+        self.generations = Gate("questions that need the generator", settings.waiting_generations, 3.0)
+        self.lookups = Gate("look-ups", settings.waiting_lookups)
+        metrics.watch((self.questions, self.generations, self.lookups))
+
+    def close(self) -> None:
+        """End the threads after what they have begun, and close the files."""
+        if self._is_closed:
+            return
+        self.is_ready, self._is_closed = False, True
+        self._batches.close()
+        self._generations.close()
+        self._lookup_threads.shutdown(wait=False)
+        self._disk.shutdown(wait=True)
+        self.database.close()
+        self.source.close()
+
+    async def ask(self, asked: Asked) -> Reply:
+        """Answer a question. Raises: ServingError, QuestionError, ModelError."""
+        async with aclosing(self.stream(asked, with_shortlist=False)) as events:
+            async for event in events:
+                if isinstance(event, Reply):
+                    return event
+        raise ServingError(500, "no answer came")
+
+    async def stream(
+        self, asked: Asked, with_shortlist: bool = True
+    ) -> AsyncGenerator[Shortlist | Piece | Reply, None]:
+        """Answer a question, and tell what is known earlier. Raises: as `ask`."""
+        self._require_open()
+        ends = _Deadline(self.settings.request_seconds)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self.questions.inside())
+            fleet = stack.enter_context(self.source.now.in_use())
+            system = fleet.system(asked.system)
+            question = fleet.base.read(asked.question)
+            if self.settings.log_questions:
+                logger.info("%s asks %s: %s", asked.user, system.name, question)
+            dialogue = asked.context
+            if asked.dialogue is not None:
+                dialogue = await ends.before(stack.enter_async_context(self.dialogues.lent(asked.dialogue, asked.user)))
+            looked = await ends.before(self._look(fleet, system, question, dialogue, with_shortlist))
+            if looked.alone.shortlist is not None:
+                yield looked.alone.shortlist
+            answer = looked.alone.answer
+            if answer is None:
+                stack.enter_context(self.generations.inside())
+                events = await stack.enter_async_context(aclosing(self._generations.stream(fleet, looked)))
+                while not isinstance(event := await ends.before(anext(events)), Answer):
+                    yield event
+                answer = event
+            yield await self._reply(asked, system.name, question, looked, answer, dialogue)
+
+    async def _look(
+        self, fleet: Fleet, system: System, question: str, dialogue: Dialogue | None, with_shortlist: bool
+    ) -> Looked:
+        """Rank a question together with those of others, and answer it if that needs no generator."""
+        elsewhere = fleet.processes
+        if elsewhere is not None and elsewhere.is_alive and not system.closed_book:
+            turns = None if dialogue is None else tuple(dialogue.turns)
+            found = await asyncio.wrap_future(elsewhere.submit(Task(question, turns, system.way, with_shortlist)))
+            if found is not None and found.answer is not None:
+                return answered_elsewhere(fleet, system, found)
+        return await asyncio.wrap_future(self._batches.submit(fleet, system, question, dialogue, with_shortlist))
+
+    async def _reply(
+        self, asked: Asked, system: str, said: str, looked: Looked, answer: Answer, dialogue: Dialogue | None
+    ) -> Reply:
+        answer = looked.agent.remember(said, looked.alone.resolved, answer, dialogue)
+        number = self.given.keep(GivenAnswer(asked.user, system, answer))
+        self.metrics.answer(system, answer)
+        if dialogue is not None and asked.dialogue is not None:
+            await self.dialogues.add_last_turn(asked.dialogue, asked.user, dialogue, system, number)
+        whole = looked.alone.resolved.question
+        return Reply(answer, number, system, asked.dialogue, whole if whole != said else None)
+
+    async def give_feedback(
+        self, user: str, answer_id: str, rating: Rating, correction: str | None = None, comment: str | None = None
+    ) -> int:
+        """Keep what a user thinks of an answer of theirs; it is on the disk when this returns.
+
+        Raises: ServingError, FeedbackError, FeedbackFileError, StorageError.
+        """
+        given = await self.on_disk(self.given.find, answer_id, user)
+
+        def give(fleet: Fleet) -> int:
+            system = fleet.systems.get(given.system) or fleet.system(None)
+            return system.over(fleet.base).give_feedback(given.answer, rating, correction, comment, user)
+
+        number = await self.with_fleet(give)
+        self.metrics.feedback(rating)
+        return number
+
+    async def take_back(self, user: str, number: int) -> None:
+        """Let a piece of a user's own feedback count no longer. Raises: ServingError, FeedbackError, StorageError."""
+
+        def undo(fleet: Fleet) -> None:
+            store = fleet.base.feedback_store
+            if store.giver(number) != user:
+                raise ServingError(404, f"feedback {number} is none of yours; GET /api/feedback lists it")
+            try:
+                store.undo(number, user)
+            except FeedbackError as error:
+                raise ServingError(409, str(error)) from None
+
+        await self.with_fleet(undo)
+
+    async def with_fleet(self, call: Callable[[Fleet], T]) -> T:
+        """Do something short with the index as it is now in a thread, beside the ranker.
+
+        Raises: what it raises, and ServingError.
+        """
+        fleet = self.source.now
+
+        def held() -> T:
+            with fleet.in_use():
+                return call(fleet)
+
+        with fleet.in_use():
+            return await self._bounded(self._lookup_threads, held)
+
+    async def with_kb(self, call: Callable[[KnowledgeBase], T]) -> T:
+        """Look something up in the index as it is now. Raises: as `with_fleet`."""
+        return await self.with_fleet(lambda fleet: call(fleet.base.kb.pinned()))
+
+    async def on_disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something with the server's own file, one after the other. Raises: what it raises, and ServingError."""
+        return await self._bounded(self._disk, call, *args, **kwargs)
+
+    async def _bounded(self, threads: DaemonExecutor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._require_open()
+        with self.lookups.inside():
+            begun = asyncio.wrap_future(threads.submit(call, *args, **kwargs))
+            return await _Deadline(self.settings.request_seconds).before(begun)
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ServingError.later(503, "the server is stopping; try again", 5)
+
+    async def reload(self) -> bool:
+        """Answer from what the index folder holds now. Raises: as `Source.reload`."""
+        changed = await asyncio.to_thread(self.source.reload)
+        logger.warning("reload %d: the index of %s", self.source.n_reloads, self.source.now.base.kb.manifest.created)
+        return changed
+
+
+class _Deadline:
+    """The time by which a request has to be answered."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._at = seconds, asyncio.get_running_loop().time() + seconds
+
+    async def before(self, work: Awaitable[T]) -> T:
+        """Await something. Raises: ServingError 504 when it is too late."""
+        try:
+            async with asyncio.timeout_at(self._at):
+                return await work
+        except TimeoutError:
+            text = f"no answer within {self._seconds:g} seconds; ask again, or something simpler"
+            raise ServingError.later(504, text, 1) from None

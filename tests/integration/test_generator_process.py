@@ -1,0 +1,42 @@
+"""A model in a process of its own gives what it gives here, stops when nobody listens, and is started again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kb_index.errors import ModelError
+from kbqa_agent.generation import open_generator
+from kbqa_agent.serving.generator_process import GeneratorProcess
+
+PROMPT = "【坛经】\n作者：惠能\n问：《坛经》的作者是谁？\n答："
+
+
+@pytest.mark.slow
+def test_a_model_elsewhere_gives_the_same(tiny_models):
+    here, there = open_generator(tiny_models["gpt2"]), GeneratorProcess(tiny_models["gpt2"])
+    try:
+        assert (there.name, there.adapter) == (here.name, None)
+        answers = ["惠能", "唐"]
+        np.testing.assert_allclose(there.score(PROMPT, answers), here.score(PROMPT, answers), rtol=1e-5)
+        written = here.generate([PROMPT], 12)
+        assert there.generate([PROMPT], 12) == written
+        assert there.generate([PROMPT], among=[answers])[0] in answers
+        assert "".join(there.stream(PROMPT, 12)) == "".join(here.stream(PROMPT, 12))
+        for n_heard in (0, 1, 2):
+            events = there.stream(PROMPT, 200)
+            heard = [next(events) for _ in range(n_heard)]
+            events.close()
+            assert len(heard) == n_heard
+            assert there.generate([PROMPT], 12) == written
+        there._process.kill()
+        there._process.wait()
+        assert there.generate([PROMPT], 12) == written
+    finally:
+        there.close()
+
+
+@pytest.mark.slow
+def test_a_model_that_cannot_be_loaded_is_told_of():
+    with pytest.raises(ModelError, match="nothing-there"):
+        GeneratorProcess("nothing-there")
