@@ -46,6 +46,7 @@ class DaemonExecutor(Executor):
 def _do_all(work: SimpleQueue[Work | None]) -> None:
     for do in iter(work.get, None):
         do()
+        del do  # while it waits for more, it holds nothing of what is done
 
 
 def _do(future: Future[Any], call: Callable[[], Any]) -> None:

@@ -9,7 +9,7 @@ import sys
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
-__all__ = ["end_child", "outlive_signals", "start_child"]
+__all__ = ["END_SECONDS", "end_child", "outlive_signals", "start_child"]
 
 END_SECONDS = 10.0
 

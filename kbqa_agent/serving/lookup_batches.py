@@ -20,6 +20,9 @@ from kbqa_agent.serving.systems import Fleet, System
 __all__ = ["LookupBatches"]
 
 
+END_SECONDS = 5.0
+
+
 class _Job(NamedTuple):
     fleet: Fleet
     system: System
@@ -35,7 +38,8 @@ class LookupBatches:
     def __init__(self, gather_seconds: float, observe: Callable[[int], None]) -> None:
         self._observe = observe
         self._queue = BatchQueue[_Job](gather_seconds, kind=lambda job: (id(job.fleet), job.system.closed_book))
-        threading.Thread(target=self._run, name="kbqa-lookups", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="kbqa-lookups", daemon=True)
+        self._thread.start()
 
     def submit(
         self, fleet: Fleet, system: System, question: str, dialogue: Dialogue | None, with_shortlist: bool
@@ -48,14 +52,22 @@ class LookupBatches:
     def close(self) -> None:
         """End the thread after what it has begun."""
         self._queue.close()
+        self._thread.join(END_SECONDS)
 
     def _run(self) -> None:
-        while jobs := self._queue.take():
-            with jobs[0].fleet.in_use():  # who asked may be gone before the end
-                wanted = [job for job in jobs if job.result.set_running_or_notify_cancel()]
-                if wanted:
-                    self._observe(len(wanted))
-                    _look(wanted)
+        while self._look_at(self._queue.take()):
+            pass  # while it waits for more, it holds nothing of what is done
+
+    def _look_at(self, jobs: Sequence[_Job]) -> bool:
+        """Do what was taken; says whether there was anything, as there is until the queue is closed."""
+        if not jobs:
+            return False
+        with jobs[0].fleet.in_use():  # who asked may be gone before the end
+            wanted = [job for job in jobs if job.result.set_running_or_notify_cancel()]
+            if wanted:
+                self._observe(len(wanted))
+                _look(wanted)
+        return True
 
 
 def _look(jobs: Sequence[_Job]) -> None:

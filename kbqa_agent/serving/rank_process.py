@@ -5,6 +5,7 @@ It is started as a program, so that nothing of the server's threads is copied an
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ def serve_ranks(connection: Connection) -> None:
         connection.send(str(error))
         return
     gc.freeze()  # garbage collections would go through all of it again and again
+    atexit.register(gc.unfreeze)  # what is held at the end is freed in order only if it can be collected
     connection.send(None)
     while True:
         tasks: list[Task] = connection.recv()

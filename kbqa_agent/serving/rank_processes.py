@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kb_index.manifest import Manifest
 from kbqa_agent.serving.batch_queue import BatchQueue
-from kbqa_agent.serving.child import end_child, start_child
+from kbqa_agent.serving.child import END_SECONDS, end_child, start_child
 from kbqa_agent.serving.rank_process import AgentRecipe, Task
 from kbqa_agent.serving.ranking_alone import Alone
 
@@ -42,8 +42,12 @@ class RankProcesses:
         self._queue = BatchQueue[_Job](gather_seconds, processes)
         self._lock, self._n_alive = threading.Lock(), processes
         self._are_open = [threading.Event() for _ in range(processes)]
-        for opened in self._are_open:
-            threading.Thread(target=self._run, args=(opened,), name="kbqa-rank-process", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._run, args=(opened,), name="kbqa-rank-process", daemon=True)
+            for opened in self._are_open
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_alive(self) -> bool:
@@ -66,6 +70,11 @@ class RankProcesses:
     def close(self) -> None:
         """End the processes after what they have begun."""
         self._queue.close()
+
+    def join(self) -> None:
+        """Wait until those that were closed have ended."""
+        for thread in self._threads:
+            thread.join(2 * END_SECONDS)
 
     def _run(self, opened: threading.Event) -> None:
         try:

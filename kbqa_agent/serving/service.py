@@ -87,7 +87,7 @@ class Service:
         self.is_ready, self._is_closed = False, True
         self._batches.close()
         self._generations.close()
-        self._lookup_threads.shutdown(wait=False)
+        self._lookup_threads.shutdown(wait=True)
         self._disk.shutdown(wait=True)
         self.database.close()
         self.source.close()

@@ -176,8 +176,10 @@ class Source:
             self._lock.release()
 
     def close(self) -> None:
-        """Close what was opened by a reload."""
+        """Close what was opened by a reload, and end the processes."""
         self.now.retire()
+        if self.now.processes is not None:
+            self.now.processes.join()
 
     def _opened(self, recipe: AgentRecipe) -> Fleet:
         base = self.now.base
