@@ -221,7 +221,7 @@ def test_a_cancelled_task_waits_no_longer_and_the_generator_stops(agent):
     wait_for_the_thread("kbqa-async")  # it takes the second character, and then closes
     generator.steps.release(100)
     wait_for_the_thread("kbqa-stream")
-    assert generator.n_written == 3
+    assert generator.n_written in (2, 3)  # of a hundred: what its thread had begun, and at most one more
 
 
 def test_async_with_closes_the_index(tmp_path, monkeypatch):
