@@ -96,3 +96,26 @@ def test_options_that_do_not_go_together(index: Path, tmp_path: Path, more: list
     done = CliRunner().invoke(main, [*words, *named, *(w for w in more if w not in ("--systems", ""))])
     assert done.exit_code == 2
     assert told in done.stderr
+
+
+def test_a_model_behind_a_server_is_a_system(index: Path, tmp_path: Path, server) -> None:
+    server.reply = lambda route, body: (200, {"choices": [{"message": {"content": "巴黎"}}]})
+    systems = tmp_path / "systems.toml"
+    systems.write_text(
+        f"""
+        [[system]]
+        name = "GPT-4 class"
+        model = "openai:{server.url}#gpt-4"
+        generator = "always"
+        free_text = true
+        limit = 3
+        """,
+        encoding="utf-8",
+    )
+    done = run(index, systems, tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    rows = (tmp_path / "out" / "systems" / "GPT-4-class" / "per_question.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(row)["answer"] for row in rows.splitlines()] == ["巴黎"] * 3
+    n_asked = len(server.requests)
+    run(index, systems, tmp_path / "out")
+    assert len(server.requests) == n_asked  # the same address and name: read, not asked again
