@@ -17,12 +17,21 @@ from eval.uncertainty import Interval
 from kb_index.atomic import replacing_text
 from kb_index.errors import MissingExtraError
 
-__all__ = ["COMPARISON", "Table", "comparison_markdown", "comparison_tables", "comparison_to_json", "write_comparison"]
+__all__ = [
+    "COMPARISON",
+    "NOTE",
+    "Table",
+    "comparison_markdown",
+    "comparison_tables",
+    "comparison_to_json",
+    "write_comparison",
+]
 
 SHOWN = ("mrr", "map", "f1", "exact_match", "hits@5", "bleu", "rouge_l")
 GAPS = ("mrr", "f1", "exact_match")
 COMPARISON = "comparison.json"
 STYLES = {"comparison.txt": "simple", "comparison.md": "github", "comparison.tex": "latex_booktabs"}
+NOTE = "what it was"
 SHOWN_CHARS = 80
 MARKS = ((0.01, "**"), (0.05, "*"))
 
@@ -82,7 +91,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
     return [
         Table(
             f"Each metric with its 95 % interval.{marked}",
-            ["system", "what it was", "questions", *SHOWN, "ece", "questions a second"],
+            ["system", NOTE, "questions", *SHOWN, "ece", "questions a second"],
             [_row(result, comparison.differences.get(result.name, {})) for result in comparison.results],
         ),
         Table(

@@ -15,7 +15,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from eval.comparison_forms import Table
+from eval.comparison_forms import NOTE, Table
 from eval.errors import GROUPS
 from eval.inline_svg import inline_svg
 from eval.page_data import page_data, script_json
@@ -92,7 +92,18 @@ def _summary(results: Sequence[SystemResult], examples: Sequence[QAExample]) -> 
 
 def _tables(results: Sequence[SystemResult], compared: Sequence[Table]) -> list[Table]:
     scores = list(compared) or [_scores(r.report) for r in results if r.report is not None]
-    return [*scores[:1], _systems(results), *scores[1:]]
+    return [*map(_without_notes, scores[:1]), _systems(results), *scores[1:]]
+
+
+def _without_notes(table: Table) -> Table:
+    """Leave out what each system was, which the table after it says: the figures are to be seen at a glance."""
+    if NOTE not in table.header:
+        return table
+    at = list(table.header).index(NOTE)
+    return table._replace(
+        header=[*table.header[:at], *table.header[at + 1 :]],
+        rows=[[*row[:at], row[at + 1] or "failed", *row[at + 2 :]] for row in table.rows],
+    )
 
 
 def _scores(report: Report) -> Table:
