@@ -119,7 +119,7 @@ def open_site(kb, tmp_path) -> Iterator[Callable[..., SimpleNamespace]]:
         yield serve
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium: the one on the PATH, or Playwright's own (`playwright install chromium`)."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
