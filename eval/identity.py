@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb_index.manifest import RANKER_FOLDER, describe_file
@@ -58,4 +59,7 @@ def ranker_name(agent: KBQAgent) -> str | None:
     source: RankerSource | None = getattr(agent.ranker, "source", None)
     own = agent.kb.path / RANKER_FOLDER
     by_default = own if own.is_dir() else DEFAULT_RANKER
-    return None if source is None or source.folder == by_default.resolve() else str(source.folder)
+    if source is None or source.folder == by_default.resolve():
+        return None
+    here = Path.cwd()
+    return str(source.folder.relative_to(here) if source.folder.is_relative_to(here) else source.folder)

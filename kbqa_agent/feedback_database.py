@@ -15,7 +15,7 @@ from pathlib import Path
 from kb_index.atomic import locked, storage_errors
 from kb_index.errors import FeedbackFileError, StorageError
 
-__all__ = ["SCHEMA_VERSION", "connect", "database_errors", "no_such_file", "transaction"]
+__all__ = ["SCHEMA_VERSION", "connect", "database_errors", "make_tables", "no_such_file", "transaction"]
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x6B627161
@@ -74,7 +74,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         if not _is_made(connection, path):
             with locked(path):  # several programs may make it at once
                 if not _is_made(connection, path):
-                    _make(connection)
+                    make_tables(connection, _SCHEMA, APPLICATION_ID, SCHEMA_VERSION)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
@@ -100,14 +100,15 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
     return bool(n_tables)
 
 
-def _make(connection: sqlite3.Connection) -> None:
+def make_tables(connection: sqlite3.Connection, schema: str, application: int, version: int) -> None:
+    """Make the tables of a new database, and mark whose it is; many may write to it, and a commit is synced."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     with transaction(connection):
-        for statement in filter(str.strip, _SCHEMA.split(";")):
+        for statement in filter(str.strip, schema.split(";")):
             connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute(f"PRAGMA application_id = {application}")
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 @contextmanager

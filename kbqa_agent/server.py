@@ -5,10 +5,9 @@ Each part loads when it is first named, so that nothing of a web framework is ne
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kb_index.errors import MissingExtraError
+from kbqa_agent.lazy_parts import load_part
 
 if TYPE_CHECKING:
     from kbqa_agent.serving.app import create_app
@@ -34,12 +33,4 @@ _EXTRA = ("fastapi", "starlette", "uvicorn", "mcp", "mcp_types", "prometheus_cli
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_LAZY[name]), name)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
-            raise
-        raise MissingExtraError("serve", package.replace("_", "-")) from error
+    return load_part(__name__, name, _LAZY, "serve", _EXTRA)

@@ -5,10 +5,9 @@ Each part loads when it is first named, so that a retriever loads no agent frame
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kb_index.errors import MissingExtraError
+from kbqa_agent.lazy_parts import load_part
 
 if TYPE_CHECKING:
     from kbqa_agent.langchain.chat_model import KBQAChatModel
@@ -42,12 +41,4 @@ _EXTRA = ("langchain", "langchain_core", "langgraph")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(_LAZY[name]), name)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
-            raise
-        raise MissingExtraError("langchain", package.replace("_", "-")) from error
+    return load_part(__name__, name, _LAZY, "langchain", _EXTRA)

@@ -14,17 +14,12 @@ from pydantic import BaseModel, Field, ValidationError
 
 from kb_index.errors import KBQAError
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.answer_forms import REASONS, answer_to_json
-from kbqa_agent.langchain.shown import as_json, shown, triple_fields
+from kbqa_agent.answer_forms import answer_to_json
+from kbqa_agent.langchain.shown import answer_fields, as_json
 from kbqa_agent.prompts import escape
-from kbqa_agent.silence import choices_of
-from kbqa_agent.types import Answer
 
 __all__ = ["Told", "kbqa_tool", "make_tool"]
 
-MAX_EVIDENCE = 5
-MAX_VALUES = 20
-MAX_OTHERS = 3
 MAX_ERROR_CHARS = 1000
 WORTH_TELLING = 0.005
 """An answer that is less probable is not told beside the first."""
@@ -45,7 +40,7 @@ def kbqa_tool(agent: KBQAgent) -> BaseTool:
 
     def ask(question: str) -> Told:
         answer = agent.ask(question)
-        return as_json(_told(answer)), answer_to_json(answer)
+        return as_json(answer_fields(answer, WORTH_TELLING)), answer_to_json(answer)
 
     return make_tool(
         "ask_knowledge_base",
@@ -79,21 +74,3 @@ def make_tool(name: str, description: str, arguments: type[BaseModel], call: Cal
         handle_tool_error=True,
         handle_validation_error=wrong_arguments,
     )
-
-
-def _told(answer: Answer) -> dict[str, Any]:
-    """What a model is told of an answer."""
-    if answer.abstained is not None:
-        choices = [{"entity": shown(c.triple.subject), "answer": shown(c.answer)} for c in choices_of(answer)]
-        told = {"answer": None, "reason": f"{answer.abstained}: {REASONS[answer.abstained]}"}
-        return told | {"choices": choices} if choices else told
-    said = (answer.text, *answer.values)
-    others = [c for c in answer.candidates if c.answer not in said and c.score >= WORTH_TELLING]
-    return {
-        "answer": shown(answer.text or ""),
-        "all_answers": [shown(value) for value in answer.values[:MAX_VALUES]],
-        "probability": round(answer.confidence, 3),
-        "supported": answer.supported,
-        "evidence": [triple_fields(t) for t in answer.told.evidence[:MAX_EVIDENCE]] if answer.told else [],
-        "others": [{"answer": shown(c.answer), "probability": round(c.score, 3)} for c in others[:MAX_OTHERS]],
-    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from kb_index.atomic import locked, storage_errors
 from kb_index.closing import Closing
 from kb_index.errors import InputError, StorageError
-from kbqa_agent.feedback_database import transaction
+from kbqa_agent.feedback_database import make_tables, transaction
 
 __all__ = ["ServerDatabase", "store_beside"]
 
@@ -114,12 +114,7 @@ def _open(place: str, shown: str) -> sqlite3.Connection:
     try:
         made = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if not made:
-            connection.execute("PRAGMA journal_mode = WAL")
-            with transaction(connection):
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            make_tables(connection, _SCHEMA, APPLICATION_ID, SCHEMA_VERSION)
         if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise InputError(f"store '{shown}': another program's database; name a file of kbqa serve, or a new one")
         if (version := connection.execute("PRAGMA user_version").fetchone()[0]) != SCHEMA_VERSION:

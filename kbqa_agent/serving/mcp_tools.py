@@ -17,19 +17,16 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from kb_index.errors import KBQAError
-from kbqa_agent.answer_forms import REASONS
-from kbqa_agent.langchain.shown import shown, triple_fields
+from kbqa_agent.langchain.shown import answer_fields, shown, triple_fields
 from kbqa_agent.lookups import find_entity, get_triples, list_attributes, reverse_lookup
 from kbqa_agent.prompts import escape
 from kbqa_agent.serving.service import Asked, Reply, Service
-from kbqa_agent.silence import choices_of
 from kbqa_agent.types import Rating
 
 __all__ = ["mcp_server"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-MAX_EVIDENCE, MAX_VALUES, MAX_OTHERS = 5, 20, 3
 MAX_ERROR_CHARS = 1000
 MAX_ID = 2**53 - 1
 INSTRUCTIONS = (
@@ -125,24 +122,9 @@ def _user(ctx: Context[Any, Any]) -> str:
 
 
 def _told(reply: Reply) -> dict[str, Any]:
-    """What a model is told of an answer."""
-    answer = reply.answer
-    about = {"answer_id": reply.answer_id, "sentence": escape(answer.explain().sentence, MAX_ERROR_CHARS)}
-    if answer.abstained is not None:
-        choices = [{"entity": shown(c.triple.subject), "answer": shown(c.answer)} for c in choices_of(answer)]
-        reason = {"answer": None, "reason": f"{answer.abstained}: {REASONS[answer.abstained]}"}
-        return {**reason, **({"choices": choices} if choices else {}), **about}
-    said = (answer.text, *answer.values)
-    others = [c for c in answer.candidates if c.answer not in said]
-    return {
-        "answer": shown(answer.text or ""),
-        "all_answers": [shown(value) for value in answer.values[:MAX_VALUES]],
-        "probability": round(answer.confidence, 3),
-        "supported": answer.supported,
-        "evidence": [triple_fields(t) for t in answer.told.evidence[:MAX_EVIDENCE]] if answer.told else [],
-        "others": [{"answer": shown(c.answer), "probability": round(c.score, 3)} for c in others[:MAX_OTHERS]],
-        **about,
-    }
+    """What a model is told of an answer, with what it can be rated by."""
+    sentence = escape(reply.answer.explain().sentence, MAX_ERROR_CHARS)
+    return answer_fields(reply.answer) | {"answer_id": reply.answer_id, "sentence": sentence}
 
 
 def _telling_errors(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

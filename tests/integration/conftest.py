@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -218,3 +219,21 @@ def run_with_small_files() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium: the one on the PATH, or Playwright's own; of a module, since its event loop runs in what follows."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    sync_api.expect.set_options(timeout=60_000)  # milliseconds, for a busy machine
+    with sync_api.sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium on the PATH and none of Playwright's: {str(error).splitlines()[0]}")
+        yield opened
+        opened.close()

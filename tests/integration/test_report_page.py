@@ -6,7 +6,6 @@ Chromium is the one on the PATH, or Playwright's own (`playwright install chromi
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +26,6 @@ from kbqa_agent.types import QAExample
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\"><!--"
 N = 120
 PATIENCE = 60_000  # milliseconds, for a busy machine
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 class Kb:
@@ -87,19 +85,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     ]
     illustrate_several(SYSTEMS, asked, Kb(), [WIDE], out)
     return (out / "report.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    sync_api.expect.set_options(timeout=PATIENCE)
-    with sync_api.sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium on the PATH and none of Playwright's: {str(error).splitlines()[0]}")
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ from kbqa_agent import AgentConfig, FeedbackStore, KBQAgent
 from kbqa_agent.server import ServeSettings, create_app
 
 PATIENCE = 60_000  # milliseconds, for a busy machine
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 HOSTILE = "</script><img src=x onerror=\"document.title='hacked'\"><!--"
 LINES = f"""\
 红楼梦 ||| 别名 ||| 石头记
@@ -117,20 +115,6 @@ def open_site(kb, tmp_path) -> Iterator[Callable[..., SimpleNamespace]]:
             return SimpleNamespace(url=f"http://127.0.0.1:{port}/", store=store)
 
         yield serve
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium: the one on the PATH, or Playwright's own (`playwright install chromium`)."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    sync_api.expect.set_options(timeout=PATIENCE)
-    with sync_api.sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        except sync_api.Error as error:
-            pytest.skip(f"no Chromium on the PATH and none of Playwright's: {str(error).splitlines()[0]}")
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
