@@ -190,6 +190,7 @@ def test_the_neighbourhood_of_an_entity_leads_on_and_back(open_site, visit, ask,
     turn.locator(".evidence .subject").press("Enter")
     around = page.locator("#around")
     expect(around.locator("h2")).to_have_text("Around 红楼梦")
+    expect(around.locator(".node")).to_have_count(6)  # the heading comes first, and `all` does not wait
     assert [node.get_attribute("aria-label") for node in around.locator(".node").all()] == [
         "曹雪芹, 代表作品: 红楼梦", "红楼梦, 别名: 石头记", "红楼梦, 作者: 曹雪芹", "红楼梦, 体裁: 章回体长篇小说",
         "红楼梦, 字数: 73万", "红楼梦, 首版时间: 1791年",
