@@ -77,16 +77,19 @@ class Figures:
 async def ask_all(
     url: str, questions: Iterator[str], connections: int, seconds: float, system: str | None = None
 ) -> dict[str, Any]:
-    """Keep so many connections busy with questions, each asked once, for so long."""
+    """Keep so many connections busy for so long, each with the next question until it is answered."""
     figures, end = Figures(), time.perf_counter() + seconds
 
     async def user() -> None:
         async with Connection(url) as connection:
-            while time.perf_counter() < end and (question := next(questions, None)) is not None:
+            question = next(questions, None)
+            while time.perf_counter() < end and question is not None:
                 body = {"question": question} | ({"system": system} if system else {})
                 reply = await figures.timed(connection.post("/api/ask", body))
                 if reply is None or reply.status == 503:
                     await asyncio.sleep(min(1.0, float(reply.headers.get("retry-after", "1")) if reply else 1.0))
+                else:
+                    question = next(questions, None)
 
     await asyncio.gather(*(user() for _ in range(connections)))
     return figures.summary() | {"connections": connections, "503_without_retry_after": figures.n_without_retry_after}
@@ -210,9 +213,9 @@ def main() -> None:
     parser.add_argument("--sorted", type=int, default=600, help="questions that are sorted into sure and unsure")
     options = parser.parse_args()
     distinct = list(dict.fromkeys(example.question for example in read_questions(options.questions)))
-    questions = iter(distinct)
     figures: dict[str, Any] = {}
     for part in options.parts.split(","):
+        questions = iter(distinct)  # each part has a server of its own
         with (
             tempfile.TemporaryDirectory() as folder,
             served(options.index, Path(folder), [] if part == "generator" else NO_MODEL) as running,
