@@ -142,6 +142,8 @@ def save_full(model: Any, tokenizer: Any, folder: Path, weights: dict[str, Any] 
 
     `weights` are as in `save_adapter`.
     """
+    if weights is not None:  # put together, tied ones are no longer seen to be the same
+        weights = {name: tensor for name, tensor in weights.items() if name not in model.all_tied_weights_keys}
     with filling_folder(folder, ("config.json",)) as part:
         model.save_pretrained(part, state_dict=weights)
         tokenizer.save_pretrained(part)

@@ -42,7 +42,8 @@ if "FSDP_VERSION" in os.environ:
 
     def connect_as_gpus(self, *args, **kwargs):
         connect(self, *args, **kwargs)
-        self._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+        if self.distributed_type is DistributedType.MULTI_CPU:
+            self._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
     PartialState.__init__ = connect_as_gpus
 
