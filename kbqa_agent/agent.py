@@ -46,6 +46,7 @@ from kbqa_agent.types import (
     Ranker,
     Rating,
     Turn,
+    Workers,
 )
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class KBQAgent(AsyncTwins):
         self._told_once = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._feedback: FeedbackEffect | None = None
+        self.workers: Workers | None = None
+        """Who answers what `ask_many` is asked, in place of processes; stays its owner's to close."""
 
     @classmethod
     def open(
@@ -173,7 +176,7 @@ class KBQAgent(AsyncTwins):
 
         They are linked, retrieved and ranked together, in several processes where there are many (`processes`; None:
         one for each processor from some hundred questions on), and the generator judges some while others are ranked.
-        What is asked twice is answered once. All see the index as it is now.
+        What is asked twice is answered once. All see the index as it is now. With `workers`, these answer.
 
         Raises: QuestionError, before any is asked, when one of them is empty, too long or no text; InputError when
         `processes` is less than one.

@@ -30,6 +30,7 @@ __all__ = [
     "Rating",
     "StreamingGenerator",
     "Turn",
+    "Workers",
 ]
 
 Rating = Literal["good", "bad", "unknown"]
@@ -183,3 +184,10 @@ class StreamingGenerator(Generator, Protocol):
 
     def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
         """Give what `generate` writes for one prompt, each piece as soon as it is there."""
+
+
+class Workers(Protocol):
+    """Agents elsewhere, each of which answers as the one here."""
+
+    def answers(self, questions: Sequence[str]) -> Iterator[Answer]:
+        """Answer the questions, in their order."""
