@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -34,15 +35,23 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
-    except (ConnectionError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"Ray cluster {address or os.environ.get('RAY_ADDRESS')!r}: not reached ({reason}); "
-            "expected the HOST:PORT of a running one, or no --ray-address for a new one here"
-        ) from error
+    _check_reachable(address or os.environ.get("RAY_ADDRESS"))
+    ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Ask for a connection first: Ray itself tries for minutes before it gives up."""
+    host, _, port = (address or "").rpartition("/")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(
+            f"Ray cluster {address!r}: not reached ({error.strerror or error}); expected the HOST:PORT of a running "
+            "one, or no --ray-address for a new one here"
+        ) from error
