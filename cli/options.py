@@ -11,6 +11,7 @@ __all__ = [
     "FILE",
     "QUESTION_FORMATS",
     "TRIPLE_FORMATS",
+    "engine_options",
     "feedback_option",
     "generator_options",
     "index_option",
@@ -33,6 +34,23 @@ feedback_option = click.option(
     envvar="KBQA_FEEDBACK",
     help="People's feedback; default: the file beside the index, if there; 'none': without.",
 )
+
+
+def engine_options(command: Any) -> Any:
+    """Add the options that say where the work is done."""
+    engines = click.Choice(["local", "ray"])
+    options = (
+        click.option("--engine", type=engines, default="local", show_default=True, help="Where the work is done."),
+        click.option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            envvar="RAY_ADDRESS",
+            help="With --engine ray: the cluster; 'auto': the one on this machine. Default: a new one here.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def generator_options(command: Any) -> Any:
