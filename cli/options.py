@@ -17,6 +17,7 @@ __all__ = [
     "index_option",
     "questions_option",
     "training_options",
+    "worker_options",
 ]
 
 FILE = click.Path(path_type=Path)
@@ -46,6 +47,23 @@ def engine_options(command: Any) -> Any:
             metavar="HOST:PORT",
             envvar="RAY_ADDRESS",
             help="With --engine ray: the cluster; 'auto': the one on this machine. Default: a new one here.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def worker_options(command: Any) -> Any:
+    """Add the options that say how many agents Ray is to run, and on what."""
+    options = (
+        click.option("--workers", type=click.IntRange(1), help="With --engine ray: agents. Default: as many as fit."),
+        click.option(
+            "--gpus-per-worker",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="With --engine ray: what each agent reserves; 0.25: four share a GPU.",
         ),
     )
     for option in reversed(options):

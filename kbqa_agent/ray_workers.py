@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import inf
 from typing import Any
 
 from kb_index.closing import Closing
@@ -47,16 +48,16 @@ class _Worker:
 
 
 class RayWorkers(Closing):
-    """So many actors of the Ray that this process is connected to; `cpus` and `gpus` are what each reserves.
+    """So many actors of the Ray that this process is connected to, as many as find a place if not said.
 
-    With 0.25 of a GPU four of them share one. They answer from the state of the index that the manifest is of. For one
-    `answers` at a time.
+    `cpus` and `gpus` are what each reserves; with 0.25 of a GPU four of them share one. They answer from the state of
+    the index that the manifest is of. For one `answers` at a time.
 
     Raises: as `AgentRecipe.open`; ModelError where they would not answer alike; WorkerError where none stays alive.
     """
 
     def __init__(
-        self, recipe: AgentRecipe, manifest: Manifest, workers: int, cpus: float = 1.0, gpus: float = 0.0
+        self, recipe: AgentRecipe, manifest: Manifest, workers: int | None = None, cpus: float = 1.0, gpus: float = 0.0
     ) -> None:
         import ray
 
@@ -65,7 +66,7 @@ class RayWorkers(Closing):
         self._actor: Any = ray.remote(AskedActor).options(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")
         self._needs = f"{cpus:g} CPUs, {gpus:g} GPUs"
         self._identity: Identity | None = None
-        self._workers = [self._started() for _ in range(workers)]
+        self._workers = [self._started() for _ in range(workers or self._places(cpus, gpus))]
 
     def identity(self) -> Identity:
         """What all workers are, as soon as one of them is open."""
@@ -108,6 +109,10 @@ class RayWorkers(Closing):
                         )
                     left.appendleft(number)
             yield done.pop(wanted)
+
+    def _places(self, cpus: float, gpus: float) -> int:
+        there = self._ray.cluster_resources()
+        return max(1, int(min(there.get("CPU", 0) / cpus, there.get("GPU", 0) / gpus if gpus else inf)))
 
     def _free(self, under_way: dict[Any, tuple[int, _Worker]]) -> _Worker | None:
         """The worker with the fewest batches, None where all that are open have enough."""
@@ -176,7 +181,7 @@ class RayWorkers(Closing):
 
 
 @contextmanager
-def open_over_ray(recipe: AgentRecipe, workers: int, gpus: float = 0.0) -> Iterator[KBQAgent]:
+def open_over_ray(recipe: AgentRecipe, workers: int | None = None, gpus: float = 0.0) -> Iterator[KBQAgent]:
     """Open an agent whose `ask_many` asks workers of the Ray that this process is connected to; here it has no model.
 
     Raises: as `RayWorkers`.
@@ -188,6 +193,9 @@ def open_over_ray(recipe: AgentRecipe, workers: int, gpus: float = 0.0) -> Itera
                 f"Ray's workers have kbqa and ranker {there[:2]}, and here are {here[:2]}; install the same"
             )
         agent.config = replace(agent.config, closed_book=recipe.config.closed_book)
-        agent.generator = ElsewhereGenerator(there) if there.generator else None
+        if there.generator:
+            # A report names an adapter as its user did, not by the path that it has for the workers.
+            is_given = there.adapter is not None and there.adapter == recipe.from_anywhere().adapter
+            agent.generator = ElsewhereGenerator(there._replace(adapter=str(recipe.adapter)) if is_given else there)
         agent.workers = asked
         yield agent
