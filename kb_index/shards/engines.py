@@ -6,12 +6,14 @@ a cluster must see under the same path. A task can be done again at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from kb_index.errors import KBQAError, WorkerError
+from kb_index.ray_session import ray_session
 
-__all__ = ["Engine", "LocalEngine", "RayEngine"]
+__all__ = ["Engine", "LocalEngine", "RayEngine", "open_engine"]
 
 T = TypeVar("T")
 
@@ -32,6 +34,21 @@ class Engine(Protocol):
 
         Raises: what the function raises.
         """
+
+
+@contextmanager
+def open_engine(name: str, address: str | None = None) -> Iterator[Engine]:
+    """Lend the engine `local`, or `ray` on the cluster at an address or on one of this machine alone.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        InputError: there is no cluster at the address.
+    """
+    if name == "local":
+        yield LocalEngine()
+        return
+    with ray_session(address) as ray:
+        yield RayEngine(ray)
 
 
 class LocalEngine:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_index.array_tables import registered
-from kb_index.shards.layout import SHARDS_FOLDER, shard_name
+from kb_index.shards.layout import shard_folder, shard_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +51,7 @@ class Work:
 
     def shard(self, shard: int) -> Path:
         """The shard's own index, which lies outside."""
-        return self.index / SHARDS_FOLDER / shard_name(shard)
+        return shard_folder(self.index, shard_name(shard))
 
     @property
     def merged(self) -> Path:
