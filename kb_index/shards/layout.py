@@ -18,7 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NUMBERING_FOLDER", "SHARDS_FOLDER", "Numbering", "open_numbering", "save_numbering", "shard_name"]
+__all__ = [
+    "NUMBERING_FOLDER",
+    "SHARDS_FOLDER",
+    "Numbering",
+    "open_numbering",
+    "save_numbering",
+    "shard_folder",
+    "shard_name",
+]
 
 SHARDS_FOLDER = "shards"
 NUMBERING_FOLDER = "numbering"
@@ -38,6 +46,11 @@ def shard_name(number: int) -> str:
     '0003'
     """
     return f"{number:04}"
+
+
+def shard_folder(index: Path, shard: str) -> Path:
+    """Give the folder of a shard by its name."""
+    return index / SHARDS_FOLDER / shard
 
 
 def save_numbering(index: Path, shard: str, numbering: Numbering) -> None:

@@ -5,24 +5,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kb_index import KnowledgeBase, build_index
-from kb_index.manifest import describe_files, read_manifest, write_manifest
-from kb_index.shards.layout import Numbering, save_numbering, shard_name
+from kb_index.shards.build import ShardedBuild
 from kbqa_agent.sample import sample_triples
 
 N_EXAMPLES = int(os.environ.get("KBQA_EXAMPLES", "8"))
@@ -61,34 +56,12 @@ statements = st.builds(
 )
 
 
-def build_shards(whole: Path, lines: Sequence[Statement], shard_of: Callable[[str], int], out: Path) -> Path:
-    """Build an index of the same lines as `whole` has, whose subjects are in the shards that `shard_of` says."""
-    with KnowledgeBase.open(whole) as kb:
-        id_of = {entity.name: entity.id for entity in kb.entities(range(len(lines)))}
-        first = {t.subject_id: t.id for t in reversed(kb.triples_of(id_of.values()))}
-    shards = {}
-    for number in sorted({shard_of(line.subject) for line in lines}):
-        name, rows = shard_name(number), [line for line in lines if shard_of(line.subject) == number]
-        folder = out / "shards" / name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        build_index([[row._asdict() for row in rows]], folder, encoder=str(whole / "encoder"), progress=False)
-        ids = np.array([id_of[subject] for subject in dict.fromkeys(row.subject for row in rows)])
-        save_numbering(out, name, Numbering(ids, np.array([first[i] for i in ids])))
-        shards[name] = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-    shutil.copytree(whole / "encoder", out / "encoder")
-    files = {name: info for name, info in describe_files(out).items() if not name.startswith("shards/")}
-    write_manifest(replace(read_manifest(whole), files=files, shards=shards), out)
-    return out
-
-
-def build_both(lines: Sequence[Statement], n_shards: int, folder: Path, salt: str = "") -> tuple[Path, Path]:
+def build_both(lines: Sequence[Statement], n_shards: int, folder: Path) -> tuple[Path, Path]:
     """Build an index of lines in one folder and in shards."""
-    build_index([[line._asdict() for line in lines]], folder / "whole", progress=False)
-
-    def shard_of(subject: str) -> int:
-        return hashlib.sha256(f"{salt}{subject}".encode()).digest()[0] % n_shards
-
-    return folder / "whole", build_shards(folder / "whole", lines, shard_of, folder / "sharded")
+    rows = [line._asdict() for line in lines]
+    build_index([rows], folder / "whole", progress=False)
+    ShardedBuild(n_shards, progress=False).run([rows], folder / "sharded")
+    return folder / "whole", folder / "sharded"
 
 
 def answers(kb: KnowledgeBase, names: Sequence[str], texts: Sequence[str], attributes: Sequence[str]) -> dict[str, Any]:
@@ -133,14 +106,10 @@ def assert_equal(sharded: KnowledgeBase, whole: KnowledgeBase, names=MISSPELT, t
 
 @pytest.mark.slow
 @settings(max_examples=N_EXAMPLES, deadline=None)
-@given(
-    lines=st.lists(statements, min_size=1, max_size=40),
-    n_shards=st.integers(1, 5),
-    salt=st.sampled_from(["", "a", "b"]),
-)
-def test_shards_say_what_one_folder_says(lines, n_shards, salt):
+@given(lines=st.lists(statements, min_size=1, max_size=40), n_shards=st.integers(1, 5))
+def test_shards_say_what_one_folder_says(lines, n_shards):
     with tempfile.TemporaryDirectory() as folder:
-        whole, sharded = build_both(lines, n_shards, Path(folder), salt)
+        whole, sharded = build_both(lines, n_shards, Path(folder))
         with KnowledgeBase.open(sharded) as found, KnowledgeBase.open(whole) as expected:
             assert_equal(found, expected)
 
