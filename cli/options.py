@@ -92,6 +92,7 @@ def generator_options(command: Any) -> Any:
             show_default=True,
             help="What --free-text writes: anything, or a candidate.",
         ),
+        click.option("--partial", is_flag=True, help="Do without shards that are missing, and mark the answers."),
         click.option("--answerable", type=RISK, help="Share of the questions thought to have an answer; default: 0.9."),
         click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )

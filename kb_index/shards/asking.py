@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from kb_index.errors import IndexFolderError, KBQAError
+from kb_index.errors import IndexFolderError
 from kb_index.manifest import Manifest
 from kb_index.shards.shard_view import ShardView, open_shard
 
@@ -56,16 +56,20 @@ class Missing:
         """Their names, in the order of shards."""
         return tuple(self._missing[number] for number in sorted(self._missing))
 
-    def add(self, number: int, error: KBQAError) -> None:
-        """Go on without a shard. Raises: the error, where that may not be or no other is left."""
-        name = self._shards[number]
+    def add(self, number: int, reason: str, cause: Exception) -> None:
+        """Go on without a shard.
+
+        Raises:
+            IndexFolderError: that may not be, or no other shard is left.
+        """
+        what = f"index '{self._index}': shard {self._shards[number]} cannot be asked ({_shortened(reason)})"
         if not self._partial:
-            raise error
+            raise IndexFolderError(f"{what}; copy it there again, or do without it: --partial") from cause
         if number not in self._missing:
-            self._missing = {**self._missing, number: name}
-            logger.warning("index '%s': goes on without shard %s (%s); answers are partial", self._index, name, error)
+            self._missing = {**self._missing, number: self._shards[number]}
+            logger.warning("%s; the index goes on without it, and answers are partial", what)
         if len(self._missing) == len(self._shards):
-            raise IndexFolderError(f"index '{self._index}': none of its {len(self._shards)} shards is there") from error
+            raise IndexFolderError(f"{what}, nor can the others; copy them there again") from cause
 
 
 class LocalShards:
@@ -78,8 +82,8 @@ class LocalShards:
             for number, (name, sha256) in enumerate(manifest.shards.items()):
                 try:
                     self._shards[number] = opened.enter_context(open_shard(index, name, sha256))
-                except KBQAError as error:
-                    self._missing.add(number, error)
+                except IndexFolderError as error:
+                    self._missing.add(number, str(error), error)
             self._threads = opened.enter_context(ThreadPoolExecutor(len(self._shards), "shard"))
             self._opened = opened.pop_all()
 
@@ -99,3 +103,8 @@ class LocalShards:
     def close(self) -> None:
         """Close the shards."""
         self._opened.close()
+
+
+def _shortened(reason: str) -> str:
+    """What happened, without what to do where it happens to an index that stands for itself."""
+    return reason.partition(";")[0]

@@ -142,7 +142,7 @@ def open_shard(index: Path, name: str, sha256: str) -> ShardView:
     view = open_view(folder)
     try:
         if hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest() != sha256:
-            raise IndexFolderError(f"index '{folder}': not the shard that was built; copy it again, or build again")
+            raise IndexFolderError(f"'{folder}' is not the shard that was built; copy it there again, or build again")
         return ShardView(view, open_numbering(index, name))
     except BaseException:
         view.close()
