@@ -87,13 +87,13 @@ class RayShards:
             for number, of in arguments.items()
             if number not in self._missing
         ]
-        found = []
+        found, errors = [], self._ray.exceptions
         for number, answer in asked:
             try:
                 said = self._ray.get(answer, timeout=seconds)
-            except self._ray.exceptions.GetTimeoutError as error:
+            except errors.GetTimeoutError as error:
                 self._missing.add(number, f"no answer in {seconds:.0f} seconds", error)
-            except self._ray.exceptions.RayActorError as error:
+            except (errors.RayActorError, errors.NodeDiedError, errors.ObjectLostError) as error:
                 self._missing.add(number, "its actor has died", error)
             else:
                 if not isinstance(said, KBQAError):

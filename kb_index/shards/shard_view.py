@@ -17,7 +17,7 @@ from kb_index.closing import Closing
 from kb_index.errors import IndexFolderError
 from kb_index.look_ups import AttributePairs, Called, Listed
 from kb_index.manifest import MANIFEST_FILE
-from kb_index.shards.layout import SHARDS_FOLDER, Numbering, open_numbering
+from kb_index.shards.layout import Numbering, open_numbering, shard_folder
 from kb_index.types import Entity, Triple
 from kb_index.view import View, open_view
 
@@ -138,7 +138,7 @@ def open_shard(index: Path, name: str, sha256: str) -> ShardView:
     Raises:
         IndexFolderError: it is missing, damaged, or of another index.
     """
-    folder = index / SHARDS_FOLDER / name
+    folder = shard_folder(index, name)
     view = open_view(folder)
     try:
         if hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest() != sha256:

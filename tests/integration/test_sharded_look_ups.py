@@ -24,6 +24,7 @@ from cli import main
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import IndexFolderError
 from kb_index.shards.build import ShardedBuild
+from kb_index.stats.numbers import index_stats
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
 from kbqa_agent.answer_forms import answer_to_json, answer_to_text
 from kbqa_agent.dialogue_file import turns_from_json, turns_to_json
@@ -153,6 +154,11 @@ def test_the_agent_answers_the_same_from_four_shards(sample):
         assert [replace(a, timings={}) for a in found] == [replace(a, timings={}) for a in expected]
         assert replace(many.ask(questions[0]), timings={}) == replace(expected[0], timings={})
         assert sum(answer.text is not None for answer in found) > 30
+
+
+def test_the_numbers_of_four_shards_are_those_of_one_folder(sample):
+    whole, sharded = map(index_stats, sample)
+    assert replace(sharded, path=whole.path, manifest=whole.manifest) == whole
 
 
 @pytest.fixture
