@@ -35,6 +35,7 @@ from kb_index.shards.build import ShardedBuild
 from kb_index.shards.engines import LocalEngine
 from kb_index.shards.layout import open_numbering, shard_folder
 from kb_index.view import open_view
+from kbqa_agent.sample import sample_triples
 
 ROWS = [
     ("坛经(佛教经典)", "别名", "六祖坛经、Platform Sutra"),
@@ -136,11 +137,11 @@ def test_all_is_there_under_the_same_numbers(tmp_path: Path, shards: int) -> Non
 
 @pytest.mark.parametrize(("flat", "scan"), [(20_000, 300_000), (4, 300_000), (4, 5)], ids=["flat", "bytes", "lists"])
 def test_vectors_of_every_kind_are_those_of_the_whole(
-    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: int, scan: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flat: int, scan: int
 ) -> None:
     monkeypatch.setattr(kb_index.vectors, "FLAT_ROWS", flat)
     monkeypatch.setattr(kb_index.vectors, "SCAN_ROWS", scan)
-    assert_equal(*both([sample], tmp_path, 3), ["法国", "慧能", "首 都"])
+    assert_equal(*both([sample_triples()], tmp_path, 3), ["法国", "慧能", "首 都"])
 
 
 SUBJECTS = ["坛经", "坛经(电影)", "《坛经》", "惠 能", "Java", "java", "JAVA (岛)", "鳞", "六祖", "六祖(人)"]
@@ -215,7 +216,7 @@ def test_a_source_that_is_wrong_leaves_nothing(tmp_path: Path) -> None:
     source = many_lines(tmp_path / "kb")
     (tmp_path / "bad").write_text("半行\n" * 10, encoding="utf-8")
     with pytest.raises(TripleFileError, match="10 of the first 10 lines"):
-        ShardedBuild(2, chunk_bytes=100, progress=False).run([source, tmp_path / "bad"], tmp_path / "index")
+        ShardedBuild(2, chunk_bytes=40_000, progress=False).run([source, tmp_path / "bad"], tmp_path / "index")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad", "kb"]
 
 
