@@ -22,10 +22,12 @@ from cli.indexing import index
 from cli.options import (
     FILE,
     QUESTION_FORMATS,
+    engine_options,
     feedback_option,
     generator_options,
     index_option,
     questions_option,
+    worker_options,
 )
 from cli.serving import mcp, serve
 from cli.training import finetune
@@ -118,6 +120,8 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
     help="Group what was not answered right by where it went wrong, with N (5) examples of each group.",
 )
 @click.option("--fresh", is_flag=True, help="With --systems: ask again what an earlier evaluation has answers to.")
+@engine_options
+@worker_options
 @generator_options
 def evaluate(
     index: Path | None,
@@ -135,6 +139,7 @@ def evaluate(
     \b
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
              kbqa eval --index my-index --questions test.nlpcc --out table --systems systems.toml
+             kbqa eval --index my-index --questions test.nlpcc --out report --engine ray --workers 8
              kbqa eval --questions test.nlpcc --predictions theirs.nlpcc --out score
     """  # noqa: D301 - click's mark
     from cli.evaluation import evaluate_one, evaluate_predictions, evaluate_several
@@ -168,6 +173,14 @@ def _check_evaluation(
         (
             predictions and (counts or systems or unanswerable or options["limit"] or options["errors"]),
             "--predictions asks nothing; leave out --systems, --limit, --unanswerable, --errors and --feedback",
+        ),
+        (
+            options["engine"] == "local" and (options["workers"] or options["gpus_per_worker"]),
+            "--workers and --gpus-per-worker are for --engine ray",
+        ),
+        (
+            options["engine"] == "ray" and unanswerable and options["model"] != "none",
+            "--unanswerable asks a model in this process; with --engine ray add --model none",
         ),
     )
     for is_wrong, text in problems:

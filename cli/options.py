@@ -17,6 +17,7 @@ __all__ = [
     "index_option",
     "questions_option",
     "training_options",
+    "worker_options",
 ]
 
 FILE = click.Path(path_type=Path)
@@ -53,6 +54,23 @@ def engine_options(command: Any) -> Any:
     return command
 
 
+def worker_options(command: Any) -> Any:
+    """Add the options that say how many agents Ray is to run, and on what."""
+    options = (
+        click.option("--workers", type=click.IntRange(1), help="With --engine ray: agents. Default: as many as fit."),
+        click.option(
+            "--gpus-per-worker",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="With --engine ray: what each agent reserves; 0.25: four share a GPU.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def generator_options(command: Any) -> Any:
     """Add the options that say which generator answers, and when."""
     uses = click.Choice(["always", "unsure", "never"])
@@ -74,6 +92,7 @@ def generator_options(command: Any) -> Any:
             show_default=True,
             help="What --free-text writes: anything, or a candidate.",
         ),
+        click.option("--partial", is_flag=True, help="Do without shards that are missing, and mark the answers."),
         click.option("--answerable", type=RISK, help="Share of the questions thought to have an answer; default: 0.9."),
         click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from kbqa_agent.lazy_parts import load_part
 
 if TYPE_CHECKING:
+    from kbqa_agent.recipe import AgentRecipe
     from kbqa_agent.serving.app import create_app
     from kbqa_agent.serving.callers import Keys
     from kbqa_agent.serving.mcp_stdio import run_mcp
-    from kbqa_agent.serving.rank_process import AgentRecipe
     from kbqa_agent.serving.running import run_server
     from kbqa_agent.serving.settings import ServeSettings
     from kbqa_agent.serving.systems import System
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["AgentRecipe", "Keys", "ServeSettings", "System", "create_app", "run_mcp", "run_server"]
 
 _LAZY = {
-    "AgentRecipe": "kbqa_agent.serving.rank_process",
+    "AgentRecipe": "kbqa_agent.recipe",
     "Keys": "kbqa_agent.serving.callers",
     "ServeSettings": "kbqa_agent.serving.settings",
     "System": "kbqa_agent.serving.systems",

@@ -64,4 +64,4 @@ def save_numbering(index: Path, shard: str, numbering: Numbering) -> None:
 def open_numbering(index: Path, shard: str) -> Numbering:
     """Map the numbers of a shard into memory."""
     folder = index / NUMBERING_FOLDER
-    return Numbering(*(np.load(folder / f"{shard}.{part}.npy", mmap_mode="r") for part in Numbering._fields))
+    return Numbering(*(np.asarray(np.load(folder / f"{shard}.{of}.npy", mmap_mode="r")) for of in Numbering._fields))

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from kb_index.errors import KBQAError
 from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.ask_routes import ask_routes
 from kbqa_agent.serving.callers import Keys
 from kbqa_agent.serving.compare_routes import compare_routes
@@ -31,7 +32,6 @@ from kbqa_agent.serving.mcp_tools import mcp_server
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.openai_routes import openai_routes
 from kbqa_agent.serving.page_routes import add_page
-from kbqa_agent.serving.rank_process import AgentRecipe
 from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.replies import ErrorReply
 from kbqa_agent.serving.service import Service

@@ -13,8 +13,8 @@ from typing import Any
 from kb_index.errors import InputError, KBQAError, ModelError
 from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.failures import ServingError
-from kbqa_agent.serving.rank_process import AgentRecipe
 from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.ranking_alone import Way, writing
 from kbqa_agent.types import Generator
