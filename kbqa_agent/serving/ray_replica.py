@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -45,11 +45,10 @@ class Replica:
         if settings.processes is None:
             settings = replace(settings, processes=0)
         self._open = ExitStack()
-        app = self._open.enter_context(open_app(recipe, settings, systems, _Peers()))
+        app: Any = self._open.enter_context(cast(Any, open_app(recipe, settings, systems, _Peers())))
         self._service: Service = app.state.service
-        self._app: Any = app
-        if proxies := list(settings.trusted_proxies):
-            self._app = ProxyHeadersMiddleware(self._app, proxies)
+        proxies = list(settings.trusted_proxies)
+        self._app: ASGIApp = cast(ASGIApp, ProxyHeadersMiddleware(app, proxies)) if proxies else app
         self._is_new = True
         self._service.source.now.base.kb.preload()
         gc.freeze()  # garbage collections would go through all of it again and again
@@ -57,8 +56,7 @@ class Replica:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """The application, as Ray Serve asks for it."""
-        app: ASGIApp = self._app
-        return app
+        return self._app
 
     def __del__(self) -> None:
         if hasattr(self, "_open"):

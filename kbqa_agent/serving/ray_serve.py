@@ -64,10 +64,10 @@ def run_replicas(
     Raises: as `open_app`; InputError when nobody can listen there, Ray Serve runs there already, or several replicas
     would have no dialogues in common; WorkerError when no replica can start.
     """
-    from ray import serve
-
     if replicas.are_several and settings.store is None:
         raise InputError("store 'none': each replica would have dialogues of its own; name a file, or --replicas 1")
+    from ray import serve
+
     if settings.api_key_file is not None:
         Keys.read(settings.api_key_file)
     recipe.without_model().open().close()  # what is wrong with the index is told here, in one line
