@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.recipe import AgentRecipe
     from kbqa_agent.types import Generator
 
-__all__ = ["agents_of", "check_options", "open_agent", "settled"]
+__all__ = ["agents_of", "check_options", "open_agent", "recipe_of", "settled"]
 
 
 def open_agent(
@@ -67,12 +68,17 @@ def _settled_agent(index: Path, **opening: Any) -> Iterator[KBQAgent]:
 @contextmanager
 def _agent_over_ray(index: Path, workers: int | None, gpus_per_worker: float, **opening: Any) -> Iterator[KBQAgent]:
     from kbqa_agent.ray_workers import open_over_ray
+
+    with open_over_ray(recipe_of(index, **opening), workers, gpus_per_worker) as agent, settled(agent):
+        yield agent
+
+
+def recipe_of(index: Path, **opening: Any) -> AgentRecipe:
+    """What opens an agent elsewhere; options are those of `open_agent`, feedback is a file. Raises: InputError."""
     from kbqa_agent.recipe import AgentRecipe
 
-    places = {name: opening.pop(name) for name in ("feedback", "ranker", "model", "adapter") if name in opening}
-    recipe = AgentRecipe(index, _config(**opening), **places)
-    with open_over_ray(recipe, workers, gpus_per_worker) as agent, settled(agent):
-        yield agent
+    places = {name: opening.pop(name, None) for name in ("feedback", "ranker", "model", "adapter")}
+    return AgentRecipe(index, _config(**opening), **places)
 
 
 def check_options(options: Mapping[str, Any], where: str) -> None:

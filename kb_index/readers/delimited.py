@@ -8,6 +8,7 @@ header; a TSV line may have fewer, as long as the three are there, or more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from kb_index.readers.line_formats import LINES, literal_path
@@ -64,7 +65,8 @@ def tsv_header(lines: Iterable[bytes], columns: tuple[str, str, str] | None) -> 
     >>> tsv_header([b"\xe5\x9d\x9b\xe7\xbb\x8f\tlanguage\tChinese\n"], None)
     b'subject\tpredicate\tobject\n'
     """
-    first = next((line for line in lines if clean(line.decode("utf-8", "replace"))), b"")
+    each = chain.from_iterable(line.splitlines(keepends=True) for line in lines)  # some end with a \r alone
+    first = next((line for line in each if clean(line.decode("utf-8", "replace"))), b"")
     names = [clean(part) for part in first.decode("utf-8", "replace").split("\t")]
     if columns or find_columns(names, None):
         return first

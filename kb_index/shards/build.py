@@ -119,6 +119,7 @@ class _Building:
             bar.update(1)
         encoder = self._encoder()
         self._add_vectors(encoder, sources)
+        self._remove_leftovers()
         with self._stages.stage("checksum", 1, "step") as bar:
             files, shards = self._files(), self._shard_manifests()
             bar.update(1)
@@ -181,6 +182,11 @@ class _Building:
         with self._stages.stage("vectors", n_shards, "shard") as bar:
             bar.update(n_shards - len(tasks))
             self._build.engine.run(add_vectors, tasks, bar.update, self._build.gpus)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what tasks left that ended with their worker amid their work."""
+        for path in (*self._folder.glob(f"{SHARDS_FOLDER}/.*"), *self._folder.glob(f"{SHARDS_FOLDER}/*/.*")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _files(self) -> dict[str, FileInfo]:
         """Describe what is no shard's."""
