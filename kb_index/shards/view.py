@@ -43,6 +43,7 @@ class ShardedView(Closing):
         self._encoder = OwnEncoder(folder, manifest)
         self._numbering = [open_numbering(folder, name) for name in manifest.shards]
         self._shards = open_shards(folder, manifest)
+        self._counts: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the files."""
@@ -99,7 +100,12 @@ class ShardedView(Closing):
 
     def attribute_triples(self, names: Sequence[str]) -> list[int]:
         """Count the triples with each normalised attribute, 0 for an unknown one."""
-        return list(map(sum, zip(*self._of_all(ShardView.attribute_triples, names), strict=True)))
+        # Every question asks for the same few; what is no attribute may be any text of a question, and is not kept.
+        new = [name for name in dict.fromkeys(names) if name not in self._counts]
+        if new:
+            counts = map(sum, zip(*self._of_all(ShardView.attribute_triples, new), strict=True))
+            self._counts.update({name: n for name, n in zip(new, counts, strict=True) if n})
+        return [self._counts.get(name, 0) for name in names]
 
     def some_entities(self, most: int) -> list[int]:
         """Draw at most `most` entities, or all, evenly."""
