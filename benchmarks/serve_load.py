@@ -177,6 +177,8 @@ async def generator_part(running: Served, questions: Iterator[str], options: arg
             scores = [c["score"] for c in told["candidates"]]
             if told["abstained"] is None and scores:
                 (sure if scores[0] >= SURE_ABOVE * sum(scores) else unsure).append(question)
+        asked = [(q, (await connection.post("/api/ask", {"question": q})).json()) for q in sure[: options.look_ups]]
+    sure = [question for question, told in asked if "score" not in told["timings_ms"]]  # no generator was asked
     alone = await beside(running.url, sure, options.seconds)
     end = asyncio.ensure_future(ask_all(running.url, iter(unsure), options.generating, options.seconds))
     meanwhile = await beside(running.url, sure, options.seconds)
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("--feedback", type=int, default=1000)
     parser.add_argument("--generating", type=int, default=4, help="connections that ask what needs the generator")
     parser.add_argument("--sorted", type=int, default=600, help="questions that are sorted into sure and unsure")
+    parser.add_argument("--look-ups", type=int, default=150, help="sure questions that are asked again and again")
     options = parser.parse_args()
     distinct = list(dict.fromkeys(example.question for example in read_questions(options.questions)))
     figures: dict[str, Any] = {}

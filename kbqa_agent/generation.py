@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,8 @@ from kbqa_agent.types import Generator
 __all__ = ["HuggingFaceGenerator", "load_generator", "open_generator", "shipped_adapter"]
 
 EMBEDDED_NAME = "smollm2-135m-instruct"
+P = ParamSpec("P")
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -72,16 +76,14 @@ class HuggingFaceGenerator:
     def executor(self) -> Iterator[Executor]:
         """Open threads that may ask it: on processors one for each, which shares the work better than torch's own.
 
-        Their numbers are those of one thread that has all processors.
+        Their numbers are those of one thread that has all processors, as one has that is alone.
         """
         import torch
 
         on_processors = self._model.device.type == "cpu"
         n_threads = torch.get_num_threads()
         try:
-            with ThreadPoolExecutor(
-                n_threads if on_processors else 1, "generator", torch.set_num_threads, (1,)
-            ) as pool:
+            with _SharedProcessors(n_threads if on_processors else 1, torch.set_num_threads) as pool:
                 yield pool
         finally:
             torch.set_num_threads(n_threads)  # what a thread sets for itself, torch takes as the default of new ones
@@ -113,6 +115,30 @@ class HuggingFaceGenerator:
         """Draw `k` answers for each prompt, whose text goes through the model once; see `sample_answers`."""
         options = SamplingOptions(k, temperature, top_p, max_new_tokens, seed)
         return sample_answers(self._model, self._tokenizer, prompts, options)
+
+
+class _SharedProcessors(ThreadPoolExecutor):
+    """As many threads as processors; what is begun gets its share of these among all that is under way."""
+
+    def __init__(self, n_processors: int, set_processors: Callable[[int], None]) -> None:
+        super().__init__(n_processors, "generator")
+        self._n_processors, self._set_processors = n_processors, set_processors
+        self._under_way = 0
+        self._counting = Lock()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(self._do, partial(fn, *args, **kwargs))
+
+    def _do(self, call: Callable[[], T]) -> T:
+        with self._counting:
+            self._under_way += 1
+            share = self._n_processors // self._under_way
+        try:
+            self._set_processors(share)
+            return call()
+        finally:
+            with self._counting:
+                self._under_way -= 1
 
 
 def open_generator(model: str | Path | Generator | None = None, adapter: str | Path | None = None) -> Generator:

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
-__all__ = ["END_SECONDS", "end_child", "outlive_signals", "start_child"]
+__all__ = ["END_SECONDS", "end_child", "outlive_signals", "start_child", "start_child_with"]
 
 END_SECONDS = 10.0
 
@@ -19,19 +20,27 @@ def start_child(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
 
     It finds the descriptor of its end as its only argument, and gets no signal of the terminal.
     """
-    ours, theirs = Pipe()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", module, str(theirs.fileno())]
-    with theirs:
-        process = subprocess.Popen(
-            command, env=environment, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, process_group=0
-        )
+    process, (ours,) = start_child_with(module, 1)
     return process, ours
 
 
-def end_child(process: subprocess.Popen[bytes], ours: Connection) -> None:
-    """Close our end, wait until the process has ended, and kill it where it does not."""
-    ours.close()
+def start_child_with(module: str, pipes: int) -> tuple[subprocess.Popen[bytes], list[Connection]]:
+    """Start it with several pipes, whose descriptors are its arguments."""
+    pairs = [Pipe() for _ in range(pipes)]
+    theirs = [end.fileno() for _, end in pairs]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", module, *map(str, theirs)]
+    with ExitStack() as ends:
+        for _, end in pairs:
+            ends.enter_context(end)
+        process = subprocess.Popen(command, env=environment, pass_fds=theirs, stdin=subprocess.DEVNULL, process_group=0)
+    return process, [ours for ours, _ in pairs]
+
+
+def end_child(process: subprocess.Popen[bytes], *ours: Connection) -> None:
+    """Close our ends, wait until the process has ended, and kill it where it does not."""
+    for end in ours:
+        end.close()
     try:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Answers that need a generator, in threads of their own: one for a model of this process, several for servers."""
+"""Answers that need a generator, in threads of their own: one for a model of this process, several for others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import closing, suppress
 from threading import Event as Flag
 
 from kbqa_agent.daemons import DaemonExecutor
+from kbqa_agent.parallel import n_processors
+from kbqa_agent.serving.generator_process import GeneratorProcess
 from kbqa_agent.serving.ranking_alone import Looked
 from kbqa_agent.serving.systems import Fleet
 from kbqa_agent.streaming import Piece, written
@@ -30,6 +32,7 @@ class Generations:
     def __init__(self) -> None:
         self._alone = DaemonExecutor("kbqa-generator")
         self._alone.submit(_let_others_first)
+        self._elsewhere = DaemonExecutor("kbqa-generators", n_processors())
         self._together = DaemonExecutor("kbqa-endpoint", ASKED_AT_ONCE)
 
     async def stream(self, fleet: Fleet, looked: Looked) -> AsyncGenerator[Piece | Answer, None]:
@@ -56,11 +59,14 @@ class Generations:
 
     def close(self) -> None:
         """Let the threads end after what they have begun."""
-        self._alone.shutdown(wait=False)
-        self._together.shutdown(wait=False)
+        for threads in (self._alone, self._elsewhere, self._together):
+            threads.shutdown(wait=False)
 
     def _threads(self, looked: Looked) -> DaemonExecutor:
-        return self._together if isinstance(looked.agent.generator, ConcurrentGenerator) else self._alone
+        generator = looked.agent.generator
+        if isinstance(generator, GeneratorProcess):
+            return self._elsewhere
+        return self._together if isinstance(generator, ConcurrentGenerator) else self._alone
 
 
 def _let_others_first() -> None:

@@ -1,6 +1,7 @@
 """A model in a process of its own, which has no lock of Python's in common with look-ups and gives way to them.
 
-This module is both ends: `GeneratorProcess` is a `Generator` here, and what is run as a program has the model.
+This module is both ends: `GeneratorProcess` is a `Generator` here, and what is run as a program has the model. Each
+pipe between them is for one request at a time, and has a thread at the other end.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.errors import KBQAError, ModelError
-from kbqa_agent.serving.child import end_child, outlive_signals, start_child
-from kbqa_agent.types import Generator, StreamingGenerator
+from kbqa_agent.parallel import n_processors
+from kbqa_agent.serving.child import end_child, outlive_signals, start_child_with
+from kbqa_agent.types import ConcurrentGenerator, Generator, StreamingGenerator
 
 __all__ = ["GeneratorProcess"]
 
@@ -28,25 +32,48 @@ MODULE = "kbqa_agent.serving.generator_process"
 ENDED = (OSError, EOFError)
 
 
+class _Child:
+    """The process, and the pipes that nobody uses at the moment."""
+
+    def __init__(self, pipes: int) -> None:
+        self.process, self._pipes = start_child_with(MODULE, pipes)
+        self._idle: SimpleQueue[Connection] = SimpleQueue()
+        for pipe in self._pipes:
+            self._idle.put(pipe)
+
+    @contextmanager
+    def pipe(self) -> Iterator[Connection]:
+        """Lend a pipe, once there is one."""
+        pipe = self._idle.get()
+        try:
+            yield pipe
+        finally:
+            self._idle.put(pipe)
+
+    def end(self) -> None:
+        """End it."""
+        end_child(self.process, *self._pipes)
+
+
 class GeneratorProcess:
-    """A `StreamingGenerator` whose model is loaded elsewhere; asked by one thread at a time, started again if it ends.
+    """A `StreamingGenerator` whose model is loaded elsewhere, and which several threads may ask; it is started again.
 
     Raises: ModelError when the model cannot be loaded, or when its process ends.
     """
 
     def __init__(self, model: str | Path | None, adapter: str | Path | None = None) -> None:
         self._model, self._given_adapter = model, adapter
-        self._lock = threading.Lock()
-        self._process, self._pipe = start_child(MODULE)
-        try:
-            self.name, self.adapter = self._load()
-        except BaseException:
-            self.close()
-            raise
+        self._starting = threading.Lock()
+        self.at_once = n_processors()
+        self.name, self.adapter = self._start()
 
     def close(self) -> None:
         """End the process."""
-        end_child(self._process, self._pipe)
+        self._child.end()
+
+    def executor(self) -> AbstractContextManager[Executor]:
+        """Open as many threads as it answers at once."""
+        return ThreadPoolExecutor(self.at_once)
 
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
         """Natural-log likelihood of each answer, summed over its tokens and the end token, (n_answers,)."""
@@ -62,13 +89,13 @@ class GeneratorProcess:
 
     def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
         """Give what `generate` writes for one prompt, each piece as soon as it is there."""
-        with self._lock:
-            self._send("stream", prompt, max_new_tokens)
+        with self._alive().pipe() as pipe:
+            _send(pipe, "stream", prompt, max_new_tokens)
             is_done = False
             try:
                 while True:
                     is_done = True  # so it is where this raises
-                    kind, value = self._receive()
+                    kind, value = _receive(pipe)
                     is_done = kind != "piece"
                     if is_done:
                         return
@@ -76,64 +103,92 @@ class GeneratorProcess:
             finally:
                 if not is_done:  # nobody wants more
                     with suppress(*ENDED):
-                        self._pipe.send(None)
-                        while self._pipe.recv()[0] == "piece":
+                        pipe.send(None)
+                        while pipe.recv()[0] == "piece":
                             pass
 
     def _ask(self, method: str, *arguments: Any) -> Any:
-        with self._lock:
-            self._send(method, *arguments)
-            return self._receive()[1]
+        with self._alive().pipe() as pipe:
+            _send(pipe, method, *arguments)
+            return _receive(pipe)[1]
 
-    def _load(self) -> tuple[str, str | None]:
-        self._pipe.send((self._model, self._given_adapter))
-        loaded: tuple[str, str | None] = self._receive()[1]
+    def _alive(self) -> _Child:
+        with self._starting:
+            if self._child.process.poll() is not None:
+                self._child.end()
+                self._start()
+            return self._child
+
+    def _start(self) -> tuple[str, str | None]:
+        self._child = _Child(self.at_once)
+        try:
+            with self._child.pipe() as pipe:
+                _send(pipe, self._model, self._given_adapter)
+                loaded: tuple[str, str | None] = _receive(pipe)[1]
+        except BaseException:
+            self._child.end()
+            raise
         return loaded
 
-    def _send(self, *request: Any) -> None:
-        if self._process.poll() is not None:
-            self._pipe.close()
-            self._process, self._pipe = start_child(MODULE)
-            self._load()
-        self._pipe.send(request)
 
-    def _receive(self) -> tuple[str, Any]:
-        try:
-            kind, value = self._pipe.recv()
-        except ENDED:
-            end_child(self._process, self._pipe)
-            raise ModelError(
-                "the process of the generator has ended, perhaps as memory was full; it is started again: ask again"
-            ) from None
-        if kind == "failed":
-            raise value
-        return kind, value
+def _send(pipe: Connection, *request: Any) -> None:
+    try:
+        pipe.send(request)
+    except ENDED:
+        raise _ended() from None
 
 
-def serve_generator(connection: Connection) -> None:
-    """Load the model that the other end names, and do what it asks until it is closed."""
+def _receive(pipe: Connection) -> tuple[str, Any]:
+    try:
+        kind, value = pipe.recv()
+    except ENDED:
+        raise _ended() from None
+    if kind == "failed":
+        raise value
+    return kind, value
+
+
+def _ended() -> ModelError:
+    return ModelError(
+        "the process of the generator has ended, perhaps as memory was full; it is started again: ask again"
+    )
+
+
+def serve_generator(connections: Sequence[Connection]) -> None:
+    """Load the model that the other end names by the first pipe, and do what is asked until that end closes them."""
     outlive_signals()
     with suppress(OSError, AttributeError):
         os.nice(NICENESS)
     from kbqa_agent.generation import open_generator
 
     try:
-        generator = open_generator(*connection.recv())
+        generator = open_generator(*connections[0].recv())
     except KBQAError as error:
-        connection.send(("failed", ModelError(str(error))))
+        connections[0].send(("failed", ModelError(str(error))))
         return
     adapter = getattr(generator, "adapter", None)
-    connection.send(("done", (generator.name, str(adapter) if adapter else None)))
-    while True:
-        request = connection.recv()
-        if request is None:  # a stream had ended already when it was stopped
-            continue
-        try:
-            connection.send(("done", _do(connection, generator, *request)))
-        except ModelError as error:
-            connection.send(("failed", error))
-        except (RuntimeError, ValueError, MemoryError) as error:
-            connection.send(("failed", ModelError(f"the generator failed ({type(error).__name__}); ask again")))
+    connections[0].send(("done", (generator.name, str(adapter) if adapter else None)))
+    opened = generator.executor() if isinstance(generator, ConcurrentGenerator) else nullcontext(ThreadPoolExecutor(1))
+    with opened as pool, ThreadPoolExecutor(len(connections)) as listeners:
+        for connection in connections:
+            listeners.submit(_listen, connection, generator, pool)
+
+
+def _listen(connection: Connection, generator: Generator, pool: Executor) -> None:
+    with suppress(*ENDED):
+        while True:
+            request = connection.recv()
+            if request is not None:  # else a stream had ended already when it was stopped
+                connection.send(pool.submit(_done, connection, generator, *request).result())
+
+
+def _done(connection: Connection, generator: Generator, method: str, *arguments: Any) -> tuple[str, Any]:
+    try:
+        return "done", _do(connection, generator, method, *arguments)
+    except ModelError as error:
+        return "failed", error
+    except (RuntimeError, ValueError, MemoryError) as error:
+        return "failed", ModelError(f"the generator failed ({type(error).__name__}); ask again")
 
 
 def _do(connection: Connection, generator: Generator, method: str, *arguments: Any) -> Any:
@@ -155,4 +210,4 @@ def _do(connection: Connection, generator: Generator, method: str, *arguments: A
 
 if __name__ == "__main__":
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        serve_generator(Connection(int(sys.argv[1])))
+        serve_generator([Connection(int(descriptor)) for descriptor in sys.argv[1:]])

@@ -46,11 +46,6 @@ class Replicas:
         if self.most is not None and self.most < self.least:
             raise InputError(f"replicas={self.least}, at most {self.most}: expected no more than the most")
 
-    @property
-    def are_several(self) -> bool:
-        """Whether more than one may answer."""
-        return max(self.least, self.most or 0) > 1
-
 
 def run_replicas(
     recipe: AgentRecipe,
@@ -61,11 +56,9 @@ def run_replicas(
 ) -> None:
     """Serve from the Ray that this process is connected to, until a signal; `tell` is told the address.
 
-    Raises: as `open_app`; InputError when nobody can listen there, Ray Serve runs there already, or several replicas
-    would have no dialogues in common; WorkerError when no replica can start.
+    Raises: as `open_app`; InputError when nobody can listen there, or Ray Serve runs there already; WorkerError when no
+    replica can start.
     """
-    if replicas.are_several and settings.store is None:
-        raise InputError("store 'none': each replica would have dialogues of its own; name a file, or --replicas 1")
     from ray import serve
 
     if settings.api_key_file is not None:
@@ -138,8 +131,8 @@ def _warn_of_several_machines(recipe: AgentRecipe, settings: ServeSettings) -> N
     machines = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
     if len(machines) > 1 and (settings.store or recipe.feedback):
         logger.warning(
-            "%d machines: SQLite's files of dialogues and feedback are safe on one machine alone; "
-            "leave them out (--store none --feedback none --replicas 1), or keep replicas on one (docs/serving.md)",
+            "%d machines: SQLite's files of dialogues and feedback are safe on one alone; leave them out: "
+            "--store none --feedback none (docs/serving.md has what then is missing)",
             len(machines),
         )
 

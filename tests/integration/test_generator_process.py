@@ -29,8 +29,11 @@ def test_a_model_elsewhere_gives_the_same(tiny_models):
             events.close()
             assert len(heard) == n_heard
             assert there.generate([PROMPT], 12) == written
-        there._process.kill()
-        there._process.wait()
+        with there.executor() as pool:
+            several = list(pool.map(lambda _: there.score(PROMPT, answers), range(8)))
+        np.testing.assert_allclose(several, [here.score(PROMPT, answers)] * 8, rtol=1e-5)
+        there._child.process.kill()
+        there._child.process.wait()
         assert there.generate([PROMPT], 12) == written
     finally:
         there.close()

@@ -143,7 +143,6 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
         (["--replicas", "2"], "are for --engine ray"),
         (["--engine", "ray", "--host", "0.0.0.0"], "nobody would need a key"),
         (["--engine", "ray", "--replicas", "3", "--max-replicas", "2"], "expected no more than the most"),
-        (["--engine", "ray", "--replicas", "2", "--store", "none"], "dialogues of its own"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_a_line(ray_cluster, index, words, expected):

@@ -43,7 +43,7 @@ class Peers:
 def with_two(agent_of, tmp_path):
     """Runs a test's coroutine with clients of two servers that are peers."""
 
-    def run(work):
+    def run(work, store=tmp_path / "serve.sqlite"):
         async def main():
             agent, peers = agent_of(LINES), Peers()
             agent.use_feedback(tmp_path / "feedback.sqlite")
@@ -51,7 +51,7 @@ def with_two(agent_of, tmp_path):
                 opened.callback(agent.use_feedback, None)
                 clients = []
                 for _ in range(2):
-                    app = create_app(agent, ServeSettings(store=tmp_path / "serve.sqlite"), peers=peers)
+                    app = create_app(agent, ServeSettings(store=store), peers=peers)
                     await opened.enter_async_context(app.router.lifespan_context(app))
                     peers.services.append(app.state.service)
                     transport = httpx.ASGITransport(app, client=("127.0.0.1", 50000))
@@ -97,3 +97,13 @@ def test_an_answer_of_one_server_is_rated_at_another(with_two):
         return client._transport.app.state.service.peers.services
 
     with_two(work)
+
+
+def test_servers_without_a_file_in_common_begin_no_dialogue(with_two):
+    async def work(here, there):
+        refused = await there.post("/api/dialogues")
+        assert (refused.status_code, refused.json()["error"]["type"]) == (409, "conflict")
+        assert "without a file in common" in refused.json()["error"]["message"]
+        assert (await here.post("/api/ask", json=CAPITAL)).json()["answer"] == "巴黎"
+
+    with_two(work, None)
