@@ -26,15 +26,20 @@ def open_agent(
     feedback: FeedbackStore | Path | None = None,
     **options: Any,
 ) -> KBQAgent:
-    """Open an index with a model, an adapter and feedback (a file or a store); `options` are of `generator_options`.
+    """Open an index with a model, an adapter and feedback (a file or a store).
 
-    Raises: as `KBQAgent.open`.
+    `options` are those of `generator_options`, and of `engine_options` where Ray is to ask the shards of the index.
+
+    Raises: as `KBQAgent.open` and `KnowledgeBase.open`.
     """
+    from kb_index.knowledge_base import KnowledgeBase
     from kbqa_agent.agent import KBQAgent
 
-    ranker = options.pop("ranker", None)
-    config = _config(**options)
-    return KBQAgent.open(index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
+    ranker, engine, address = (options.pop(name, None) for name in ("ranker", "engine", "ray_address"))
+    config, opened = _config(**options), None
+    if engine == "ray":
+        opened = KnowledgeBase.open(index, partial=config.partial, engine="ray", ray_address=address)
+    return KBQAgent.open(opened or index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ def main(verbose: bool) -> None:
 @click.argument("question", nargs=-1, required=True)
 @index_option
 @feedback_option
+@engine_options
 @generator_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--why", is_flag=True, help="Explain it, and what put the first candidate before the next.")
@@ -74,6 +75,7 @@ def ask(question: tuple[str, ...], index: Path, feedback: str | None, as_json: b
 @feedback_option
 @click.option("--history", metavar="FILE", envvar="KBQA_HISTORY", help="Lines typed before; 'none': keep none.")
 @click.option("--user", default="local", show_default=True, help="Who gives feedback.")
+@engine_options
 @generator_options
 def chat(index: Path, feedback: str | None, history: str | None, user: str, **options: Any) -> None:
     """Talk with the knowledge base: follow-ups such as 那人口呢？ are understood, and /help lists commands.

@@ -6,6 +6,7 @@ Look-ups only: which of the entities a question means, and which triple answers 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from copy import copy
 from pathlib import Path
 from typing import Self
@@ -33,21 +34,28 @@ class KnowledgeBase(Closing):
 
     def __init__(self, path: Path, view: LookUps, opening: Opening = AS_USUAL) -> None:
         self.path, self.opening = path, opening
-        self._view = view
+        self._view, self._held = view, ExitStack()
 
     @classmethod
-    def open(cls, path: str | Path, *, partial: bool = False, engine: Engine = "local") -> KnowledgeBase:
+    def open(
+        cls, path: str | Path, *, partial: bool = False, engine: Engine = "local", ray_address: str | None = None
+    ) -> KnowledgeBase:
         """Open an index folder; vectors and encoder are loaded when they are first asked for.
 
-        An index in shards is opened here, or with `engine="ray"` by one actor for each shard. With `partial`, shards
-        that cannot be opened, or are lost later, are gone without; `missing_shards` lists them.
+        An index in shards is opened here, or with `engine="ray"` by an actor for each shard, on the cluster that this
+        process is connected to, or else on that of `ray_session`. With `partial`, shards that cannot be opened, or are
+        lost later, are done without; `missing_shards` lists them.
 
         Raises:
             IndexFolderError: the folder is no index, is damaged, or is of another schema version.
+            InputError: Ray is to ask the shards of an index that has none, or there is no cluster at the address.
             MissingExtraError: Ray is not installed.
         """
-        opening = Opening(partial, engine)
-        return cls(Path(path), opening.open(Path(path)), opening)
+        opening = Opening(partial, engine, ray_address)
+        with ExitStack() as held:
+            opened = cls(Path(path), opening.open(Path(path), held), opening)
+            opened._held = held.pop_all()
+        return opened
 
     def reopen(self) -> bool:
         """Show what the folder holds now; says whether that has changed since it was opened, or shards were missing.
@@ -59,7 +67,7 @@ class KnowledgeBase(Closing):
         """
         if read_manifest(self.path) == self.manifest and not self.missing_shards:
             return False
-        self._view = self.opening.open(self.path)
+        self._view = self.opening.open(self.path, self._held)
         return True
 
     def pinned(self) -> Self:
@@ -72,6 +80,7 @@ class KnowledgeBase(Closing):
     def close(self) -> None:
         """Close the files; the object cannot be used after that."""
         self._view.close()
+        self._held.close()
 
     def preload(self) -> None:
         """Load the vectors of names and the encoder, for which the first look-up of a similar name would wait.

@@ -105,7 +105,7 @@ class KBQAgent(AsyncTwins):
     ) -> KBQAgent:
         """Open an index folder with a ranker, a generator, and people's feedback.
 
-        A knowledge base that is open already is closed with the agent, or when this fails.
+        A knowledge base that is open already is closed with the agent.
 
         `model` is a Hugging Face name, a folder, a GGUF file, a model behind a server as `openai:URL#NAME`, or a
         generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no

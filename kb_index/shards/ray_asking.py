@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from kb_index.errors import KBQAError
 from kb_index.manifest import Manifest
-from kb_index.ray_session import ray_session
 from kb_index.shards.asking import Missing
 from kb_index.shards.shard_view import ShardView, open_shard
 
@@ -47,18 +46,17 @@ class _ShardActor:
 
 
 class RayShards:
-    """The shards of an index, each opened by an actor.
+    """The shards of an index, each opened by an actor of the cluster that `ray` is connected to.
 
     Raises:
-        MissingExtraError: Ray is not installed.
         IndexFolderError: a shard cannot be opened, or none can.
     """
 
-    def __init__(self, index: Path, manifest: Manifest, partial: bool) -> None:
+    def __init__(self, ray: Any, index: Path, manifest: Manifest, partial: bool) -> None:
         self._missing = Missing(index, manifest, partial)
+        self._ray = ray
         with ExitStack() as opened:
-            self._ray = opened.enter_context(ray_session())
-            actor = self._ray.remote(_ShardActor).options(
+            actor = ray.remote(_ShardActor).options(
                 max_restarts=RESTARTS, max_task_retries=-1, max_concurrency=AT_ONCE, scheduling_strategy="SPREAD"
             )
             self._actors = [actor.remote(index.resolve(), *shard) for shard in manifest.shards.items()]

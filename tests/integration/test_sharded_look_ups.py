@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 
 from cli import main
 from kb_index import KnowledgeBase, build_index
-from kb_index.errors import IndexFolderError
+from kb_index.errors import IndexFolderError, InputError
 from kb_index.shards.build import ShardedBuild
 from kb_index.stats.numbers import index_stats
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
@@ -267,3 +268,25 @@ def test_an_actor_that_is_lost_for_good_is_gone_without_where_that_may_be(ray_cl
         assert agent.kb.reopen()
         assert agent.kb.missing_shards == ()
         assert replace(agent.ask(question), timings={}) == replace(expected.ask(question), timings={})
+
+
+@pytest.mark.slow
+def test_a_connection_to_ray_lasts_until_the_knowledge_base_is_closed(ray_cluster, broken, sample):
+    import ray
+
+    ray.shutdown()
+    try:
+        with KnowledgeBase.open(broken, partial=True, engine="ray", ray_address=ray_cluster.address) as kb:
+            shutil.rmtree(broken / "shards")
+            shutil.copytree(sample[1] / "shards", broken / "shards")
+            assert kb.reopen()
+            gc.collect()
+            assert kb.entities([0, 1, 2, 3]) == KnowledgeBase.open(sample[0]).entities([0, 1, 2, 3])
+        assert not ray.is_initialized()
+    finally:
+        ray.init(ray_cluster.address, log_to_driver=False)
+
+
+def test_ray_asks_no_index_without_shards(sample):
+    with pytest.raises(InputError, match="in no shards"):
+        KnowledgeBase.open(sample[0], engine="ray")
