@@ -87,7 +87,7 @@ class ShardedBuild:
         name = self._fingerprint(chunks)
         with (
             storage_errors(Path(out), "choose another --out"),
-            replaced_folder(Path(out).resolve(), resumed=name) as folder,
+            replaced_folder(Path(out), resumed=name) as folder,
         ):
             if not (folder / MANIFEST_FILE).is_file():
                 _Building(self, folder, chunks).run()
@@ -100,7 +100,7 @@ class ShardedBuild:
         if any(part.is_only_here for part in parts):
             return None
         options = [package_version(), SCHEMA_VERSION, self.shards, self.seed, self.encoder, self.options.columns]
-        content = [*options, [[part.name, part.format, part.stamp, part.span and part.span[:2]] for part in parts]]
+        content = [*options, [[p.name, p.path, p.format, p.stamp, p.span and p.span[:2]] for p in parts]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
