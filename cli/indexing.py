@@ -31,8 +31,7 @@ __all__ = ["index"]
 @click.option(
     "--gpus-per-task",
     type=click.FloatRange(0),
-    default=0.0,
-    help="With --engine ray: GPUs, or a part of one, for each task that encodes names.",
+    help="With --engine ray: GPUs, or a part of one, for each task that encodes names. Default: one, if there are any.",
 )
 @click.option("--update", is_flag=True, help="Add the triples to the index that is there.")
 @click.option(

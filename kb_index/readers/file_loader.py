@@ -37,7 +37,7 @@ _EXPECTED = {"nlpcc": NLPCC_EXPECTED, "tsv": TSV_EXPECTED, "jsonl": JSON_EXPECTE
 
 
 class Stretch(NamedTuple):
-    """A copy of some lines of a file; those at its start tell whether it is a file of triples at all."""
+    """Where to find a file, or a copy of some of its lines; those at its start tell whether it is one of triples."""
 
     path: Path
     is_start: bool
@@ -46,7 +46,7 @@ class Stretch(NamedTuple):
 class FileLoader:
     """Loads the source number `number`, a file that the user calls `name`; `spill` takes copies while it does.
 
-    Given a stretch of the file, it loads that alone, with line numbers of its own.
+    Given a stretch of the file, it loads that alone, with line numbers of its own; no path is asked of the name then.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from kb_index.atomic import storage_errors
 from kb_index.build import package_version
+from kb_index.encoder import CHAR_STATIC
 from kb_index.errors import InputError
 from kb_index.layer_build import ENCODER_FOLDER, REJECTS_FILE
 from kb_index.manifest import (
@@ -53,8 +54,9 @@ MAX_SHARDS = 9999
 class ShardedBuild:
     """How to build an index of so many shards; the other fields are those of `build_index`.
 
-    `gpus` is what each task that encodes is given on a Ray cluster, perhaps a fraction; `chunk_bytes` about how much
-    of the sources one task reads (None: 16 MiB, or a thousandth).
+    `gpus` is what each task that encodes is given on a Ray cluster, perhaps a fraction (None: one, if the cluster has
+    any and the encoder is not the default); `chunk_bytes` about how much of the sources one task reads (None: 16 MiB,
+    or a thousandth).
     """
 
     shards: int
@@ -62,7 +64,7 @@ class ShardedBuild:
     options: ReadOptions = field(default_factory=ReadOptions)
     encoder: str | None = None
     seed: int = 0
-    gpus: float = 0
+    gpus: float | None = None
     chunk_bytes: int | None = None
     progress: bool = True
 
@@ -85,7 +87,7 @@ class ShardedBuild:
         name = self._fingerprint(chunks)
         with (
             storage_errors(Path(out), "choose another --out"),
-            replaced_folder(Path(out).resolve(), resumed=name) as folder,
+            replaced_folder(Path(out), resumed=name) as folder,
         ):
             if not (folder / MANIFEST_FILE).is_file():
                 _Building(self, folder, chunks).run()
@@ -98,7 +100,7 @@ class ShardedBuild:
         if any(part.is_only_here for part in parts):
             return None
         options = [package_version(), SCHEMA_VERSION, self.shards, self.seed, self.encoder, self.options.columns]
-        content = [*options, [[part.name, part.format, part.stamp, part.span and part.span[:2]] for part in parts]]
+        content = [*options, [[p.name, p.path, p.format, p.stamp, p.span and p.span[:2]] for p in parts]]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -109,6 +111,10 @@ class _Building:
         self._build, self._folder, self._chunks = build, folder, chunks
         self._stages = Stages(shown=build.progress)
         self._options = replace(build.options, threads=build.engine.threads)
+
+    @property
+    def _gpus(self) -> float | None:
+        return 0 if self._build.encoder in (None, CHAR_STATIC) else self._build.gpus
 
     def run(self) -> None:
         self._folder.joinpath(SHARDS_FOLDER).mkdir(exist_ok=True)
@@ -171,8 +177,8 @@ class _Building:
         build = self._build
         task = WholeTask(self._folder, build.shards, build.seed, build.encoder, self._options)
         with self._stages.stage("encoder", 1, "step") as bar:
-            engine = build.engine if build.gpus else LocalEngine()
-            engine.run(write_whole, [task], bar.update, build.gpus)
+            engine = LocalEngine() if self._gpus == 0 else build.engine
+            engine.run(write_whole, [task], bar.update, self._gpus)
         return made_encoder(self._folder)
 
     def _add_vectors(self, encoder: EncoderInfo, sources: tuple[SourceFile, ...]) -> None:
@@ -181,7 +187,7 @@ class _Building:
         tasks = [task for task in tasks if not (Work(self._folder).shard(task.shard) / MANIFEST_FILE).is_file()]
         with self._stages.stage("vectors", n_shards, "shard") as bar:
             bar.update(n_shards - len(tasks))
-            self._build.engine.run(add_vectors, tasks, bar.update, self._build.gpus)
+            self._build.engine.run(add_vectors, tasks, bar.update, self._gpus)
 
     def _remove_leftovers(self) -> None:
         """Remove what tasks left that ended with their worker amid their work."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from kb_index.errors import KBQAError, WorkerError
+from kb_index.errors import InputError, KBQAError, WorkerError
 from kb_index.ray_session import ray_session
 
 __all__ = ["Engine", "LocalEngine", "RayEngine", "open_engine"]
@@ -20,6 +20,8 @@ T = TypeVar("T")
 RETRIES = 5
 """So often a task is done again that ended with its worker or its machine."""
 
+CANCEL_SECONDS = 30
+
 
 class Engine(Protocol):
     """Does tasks."""
@@ -28,11 +30,15 @@ class Engine(Protocol):
     """How many threads a task may use; None: one for each processor."""
 
     def run(
-        self, function: Callable[[T], None], tasks: Sequence[T], on_done: Callable[[int], object], gpus: float = 0
+        self,
+        function: Callable[[T], None],
+        tasks: Sequence[T],
+        on_done: Callable[[int], object],
+        gpus: float | None = 0,
     ) -> None:
         """Do a function with each task, on so many GPUs each; `on_done` is told 1 for each that is done.
 
-        Raises: what the function raises.
+        None is one GPU where the machines have some. Raises: what the function raises.
         """
 
 
@@ -61,7 +67,7 @@ class LocalEngine:
         function: Callable[[T], None],
         tasks: Sequence[T],
         on_done: Callable[[int], object],
-        gpus: float = 0,  # noqa: ARG002 - the encoder finds those of this machine by itself
+        gpus: float | None = 0,  # noqa: ARG002 - an encoder finds those of this machine by itself
     ) -> None:
         """Do a function with each task."""
         for task in tasks:
@@ -78,14 +84,20 @@ class RayEngine:
         self._ray = ray
 
     def run(
-        self, function: Callable[[T], None], tasks: Sequence[T], on_done: Callable[[int], object], gpus: float = 0
+        self,
+        function: Callable[[T], None],
+        tasks: Sequence[T],
+        on_done: Callable[[int], object],
+        gpus: float | None = 0,
     ) -> None:
         """Do a function with each task, as many at a time as the cluster has processors.
 
         Raises:
+            InputError: the cluster has not so many GPUs.
             WorkerError: a task ended with its worker again and again.
         """
-        remote = self._ray.remote(_outcome).options(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)
+        num_gpus = self._granted(gpus)
+        remote = self._ray.remote(_outcome).options(num_cpus=1, num_gpus=num_gpus, max_retries=RETRIES)
         waiting = [remote.remote(function, task) for task in tasks]
         try:
             while waiting:
@@ -103,6 +115,17 @@ class RayEngine:
         finally:
             for task in waiting:
                 self._ray.cancel(task)
+            if waiting:  # the caller may remove the folder that they write to
+                self._ray.wait(waiting, num_returns=len(waiting), timeout=CANCEL_SECONDS)
+
+    def _granted(self, gpus: float | None) -> float:
+        """How many GPUs a task gets: Ray would wait for ever for one that there is not."""
+        there: float = self._ray.cluster_resources().get("GPU", 0.0)
+        if gpus is None:
+            return min(1.0, there)
+        if gpus > there:
+            raise InputError(f"{gpus:g} GPUs for a task: the cluster has {there:g}; ask for less: --gpus-per-task 0")
+        return gpus
 
 
 def _outcome(function: Callable[[T], None], task: T) -> KBQAError | None:

@@ -9,8 +9,9 @@ of a TSV file is given the header of the whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from kb_index.errors import TripleFileError
@@ -19,6 +20,7 @@ from kb_index.readers.delimited import tsv_header
 from kb_index.readers.formats import FORMAT_BYTES, check_format_name, format_of
 from kb_index.readers.line_formats import NLPCC_EXPECTED
 from kb_index.readers.raw_table import SAMPLE_LINES
+from kb_index.readers.remote import is_url
 from kb_index.readers.sources import STDIN, NamedFile, NamedRows, ReadOptions, Source, resolve
 from kb_index.shards.files import FileStamp, file_stamp, opened
 
@@ -48,13 +50,15 @@ class Span(NamedTuple):
 class Part:
     """A source, or a stretch of one, called `name` by the user; `number` is its place among all parts.
 
-    A file was as its stamp says when it was divided. Rows from Python have neither stamp nor span.
+    A file is at `path` (absolute, or a URL) and was as its stamp says when it was divided. Rows from Python and
+    standard input have neither, and no span.
     """
 
     number: int
     source: int
     name: str
     format: str = "auto"
+    path: str = ""
     stamp: FileStamp | None = None
     span: Span | None = None
     rows: Any = None
@@ -98,10 +102,7 @@ def partition(sources: Sequence[Source], options: ReadOptions, chunk_bytes: int 
     if chunk_bytes is None:
         chunk_bytes = max(CHUNK_BYTES, sum(part.bytes for part in whole) // MAX_CHUNKS)
     spans = [(part, span) for part in whole for span in _spans(part, options, chunk_bytes)]
-    parts = [
-        Part(number, part.source, part.name, part.format, part.stamp, span, part.rows)
-        for number, (part, span) in enumerate(spans)
-    ]
+    parts = [replace(part, number=number, span=span) for number, (part, span) in enumerate(spans)]
     return [Chunk(number, group) for number, group in enumerate(_groups(parts, chunk_bytes))]
 
 
@@ -118,14 +119,15 @@ def _whole(number: int, source: NamedFile | NamedRows, options: ReadOptions) -> 
         with opened(source.path) as file:
             start = unpacked_start(file.read(FORMAT_BYTES), FORMAT_BYTES)
         kind = format_of(source.path, start, options.columns)
-    return Part(number, number, source.path, kind, stamp)
+    path = source.path if is_url(source.path) else str(Path(source.path).absolute())
+    return Part(number, number, source.path, kind, path, stamp)
 
 
 def _spans(part: Part, options: ReadOptions, chunk_bytes: int) -> list[Span | None]:
     """Divide a file of lines that is larger than a chunk; None stands for the whole."""
     if part.format not in _LINE_FORMATS or part.bytes <= chunk_bytes:
         return [None]
-    with opened(part.name) as file:
+    with opened(part.path) as file:
         if compression_of(file.read(START_BYTES)):
             return [None]
         file.seek(0)

@@ -20,6 +20,7 @@ from kb_index.readers.byte_pass import CHUNK_BYTES
 from kb_index.readers.file_loader import FileLoader, Stretch
 from kb_index.readers.load import load_all
 from kb_index.readers.raw_table import create_raw_table
+from kb_index.readers.remote import is_url
 from kb_index.readers.row_sources import RowLoader
 from kb_index.readers.sources import ReadOptions, SourceFile
 from kb_index.shards.files import describe_source, file_stamp, opened
@@ -109,7 +110,7 @@ class _Chunk:
         loaders = [self._loader(part) for part in parts]
         read = load_all(self._connection, loaders, lambda _: None)
         sources = {
-            part.source: describe_source(part.name) if part.span else source
+            part.source: describe_source(part.path)._replace(path=part.name) if part.span else source
             for part, source in zip(parts, read, strict=True)
             if not (part.span and part.span.start)
         }
@@ -124,12 +125,12 @@ class _Chunk:
         if part.rows is not None:
             return RowLoader(part.number, part.name, part.rows, self._task.options)
         options, spill = replace(self._task.options, format=part.format), self._folder / "spill"
-        stretch = self._copied(part, part.span) if part.span else None
+        stretch = self._copied(part, part.span) if part.span else _where_it_lies(part)
         return FileLoader(part.number, part.name, options, spill, stretch)
 
     def _copied(self, part: Part, span: Span) -> Stretch:
         path = self._stretch(part.number)
-        with opened(part.name) as file, path.open("wb") as copy:
+        with opened(part.path) as file, path.open("wb") as copy:
             copy.write(span.header)
             file.seek(span.start)
             self._stretch_lines[part.number] = 0
@@ -152,6 +153,11 @@ class _Chunk:
         self._connection.execute(_REJECTS.format(quoted(self._folder / REJECTS)))
 
 
+def _where_it_lies(part: Part) -> Stretch | None:
+    """Give the path of a whole file: what the user called it may be seen from another folder."""
+    return Stretch(Path(part.path), is_start=True) if part.stamp and not is_url(part.path) else None
+
+
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     while size > 0 and (piece := file.read(min(size, CHUNK_BYTES))):
         if piece.endswith(b"\r") and len(piece) < size:
@@ -162,5 +168,5 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 def _check_unchanged(parts: tuple[Part, ...]) -> None:
     for part in parts:
-        if part.stamp and file_stamp(part.name) != part.stamp:
+        if part.stamp and file_stamp(part.path) != part.stamp:
             raise TripleFileError(f"{part.name}: changed while it was read; wait until it is written, then run again")

@@ -15,6 +15,7 @@ from struct import unpack
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -34,6 +35,8 @@ from kb_index.readers.sources import ReadOptions, Source
 from kb_index.shards.build import ShardedBuild
 from kb_index.shards.engines import LocalEngine
 from kb_index.shards.layout import open_numbering, shard_folder
+from kb_index.shards.shard import add_vectors
+from kb_index.shards.work import Work
 from kb_index.view import open_view
 from kbqa_agent.sample import sample_triples
 
@@ -119,7 +122,8 @@ def assert_equal(whole: Path, sharded: Path, texts: Sequence[str]) -> None:
 
 
 def both(sources: Sequence[Source], folder: Path, shards: int, **options: Any) -> tuple[Path, Path]:
-    build_index(sources, folder / "whole", options=options.get("options"), progress=False)
+    of_both = {name: options[name] for name in ("options", "encoder") if name in options}
+    build_index(sources, folder / "whole", progress=False, **of_both)
     ShardedBuild(shards, progress=False, **options).run(sources, folder / "sharded")
     assert sorted(path.name for path in folder.iterdir() if path.name != "kb") == ["sharded", "whole"]
     return folder / "whole", folder / "sharded"
@@ -142,6 +146,35 @@ def test_vectors_of_every_kind_are_those_of_the_whole(
     monkeypatch.setattr(kb_index.vectors, "FLAT_ROWS", flat)
     monkeypatch.setattr(kb_index.vectors, "SCAN_ROWS", scan)
     assert_equal(*both([sample_triples()], tmp_path, 3), ["法国", "慧能", "首 都"])
+
+
+def test_an_encoder_that_the_user_names_is_taken_in(tmp_path: Path) -> None:
+    build_index([sample_triples()], tmp_path / "kb", progress=False)
+    whole, sharded = both([ROWS], tmp_path, 3, encoder=str(tmp_path / "kb" / "encoder"))
+    assert_equal(whole, sharded, ["坛经", "慧能"])
+    assert read_manifest(sharded).encoder.name == str(tmp_path / "kb" / "encoder")
+
+
+def test_a_name_is_encoded_as_its_first_entity_writes_it(tmp_path: Path) -> None:
+    found: list[str] = []
+
+    class Looking(LocalEngine):
+        def run(self, function: Any, tasks: Any, on_done: Any, gpus: float | None = 0) -> None:
+            if function is add_vectors:
+                paths = [str(Work(task.folder).names(task.shard)) for task in tasks]
+                found.extend(
+                    text for (text,) in duckdb.sql("SELECT text FROM read_parquet($1)", params=[paths]).fetchall()
+                )
+            super().run(function, tasks, on_done)
+
+    rows = [
+        ("Java (语言)", "作者", "James Gosling"),
+        *((f"JAVA ({i})", "首都", "雅加达") for i in range(9)),
+        ("java", "是", "岛"),
+    ]
+    ShardedBuild(5, Looking(), progress=False).run([rows], tmp_path / "index")
+    assert len(found) > 2
+    assert set(found) == {"Java"}
 
 
 SUBJECTS = ["坛经", "坛经(电影)", "《坛经》", "惠 能", "Java", "java", "JAVA (岛)", "鳞", "六祖", "六祖(人)"]

@@ -102,9 +102,12 @@ def _end_worker(task: object) -> None:
     os._exit(1)
 
 
-def test_the_command_line_uses_the_cluster(ray_cluster: Any, tmp_path: Path) -> None:
-    out = str(tmp_path / "index")
-    command = ["index", str(sample_triples()), "--out", out, "--shards", "2", "--engine", "ray"]
+def test_the_command_line_uses_the_cluster(ray_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where the cluster's processes are not
+    Path("kb").write_bytes(sample_triples().read_bytes())
+    out = "index"
+    command = ["index", "kb", "--out", out, "--shards", "2", "--engine", "ray"]
     ended = CliRunner().invoke(main, [*command, "--ray-address", ray_cluster.address])
     assert ended.exit_code == 0, ended.output
-    assert ended.output.startswith(f"{out}: 12,952 triples of ")
+    assert ended.output.startswith("index: 12,952 triples of ")
+    assert [source.path for source in read_manifest(Path(out)).sources] == ["kb"]
