@@ -107,8 +107,10 @@ def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, 
     try:
         return serve.run(deployment.bind(recipe, settings, tuple(systems)), name=NAME, route_prefix="/")
     except RuntimeError as error:
-        found = _OURS.search(str(error))
-        reason = found[1] if found else " ".join(str(error).split())[-300:]
+        deployments = serve.status().applications[NAME].deployments
+        told = "\n".join([str(error), *(deployment.message for deployment in deployments.values())])
+        found = _OURS.search(told)
+        reason = found[1] if found else " ".join(told.split())[-300:]
         raise WorkerError(f"no replica of Ray Serve could start: {reason}") from error
 
 
