@@ -39,11 +39,7 @@ Task = Answer | Callable[[], Answer]
 def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None) -> Iterator[Answer]:
     """Answer the questions in their order, each distinct one once; `processes` as in `KBQAgent.ask_many`."""
     distinct = list(dict.fromkeys(questions))
-    wanted = processes if processes is not None else n_processors() if len(distinct) >= WORTH_PROCESSES else 1
-    recipe = recipe_of(agent) if wanted > 1 else None
-    if recipe is None and (processes or 1) > 1:
-        logger.warning("%d processes: none but this one can answer as this agent does; it answers alone", processes)
-    found = _in_order(_tasks(agent, distinct, recipe, wanted), agent)
+    found = agent.workers.answers(distinct) if agent.workers else _answers_here(agent, distinct, processes)
     left, known = Counter(questions), dict[str, Answer]()
     for question in questions:
         answer = known[question] if question in known else next(found)
@@ -53,6 +49,14 @@ def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None)
         else:
             known.pop(question, None)
         yield answer
+
+
+def _answers_here(agent: KBQAgent, distinct: Sequence[str], processes: int | None) -> Iterator[Answer]:
+    wanted = processes if processes is not None else n_processors() if len(distinct) >= WORTH_PROCESSES else 1
+    recipe = recipe_of(agent) if wanted > 1 else None
+    if recipe is None and (processes or 1) > 1:
+        logger.warning("%d processes: none but this one can answer as this agent does; it answers alone", processes)
+    return _in_order(_tasks(agent, distinct, recipe, wanted), agent)
 
 
 def _tasks(agent: KBQAgent, questions: Sequence[str], recipe: Recipe | None, processes: int) -> Iterator[Task]:

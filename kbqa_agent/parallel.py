@@ -63,19 +63,21 @@ def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ..
     from joblib import Parallel, delayed
 
     parallel = Parallel(processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS)
-    path, manifest = kb.path.resolve(), kb.manifest
+    path, manifest, partial = kb.path.resolve(), kb.manifest, kb.opening.partial
     # A thread of joblib's warns, at any time: filters that were put back would be so between two answers.
     warnings.filterwarnings("ignore", RESTARTED)
     try:
-        yield from chain.from_iterable(parallel(delayed(_elsewhere)(path, manifest, work, task) for task in tasks))
+        yield from chain.from_iterable(
+            parallel(delayed(_elsewhere)(path, partial, manifest, work, task) for task in tasks)
+        )
     except BrokenProcessPool as error:
         raise WorkerError(
             f"one of {processes} processes was ended, perhaps as memory was full; use fewer: --processes 1"
         ) from error
 
 
-def _elsewhere(path: Path, manifest: Manifest, work: Work[T], task: tuple[Any, ...]) -> list[T]:
-    kb = _opened(path)
+def _elsewhere(path: Path, partial: bool, manifest: Manifest, work: Work[T], task: tuple[Any, ...]) -> list[T]:
+    kb = _opened(path, partial)
     if kb.manifest != manifest:
         kb.reopen()
     if kb.manifest != manifest:
@@ -84,5 +86,5 @@ def _elsewhere(path: Path, manifest: Manifest, work: Work[T], task: tuple[Any, .
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path) -> KnowledgeBase:
-    return KnowledgeBase.open(path)
+def _opened(path: Path, partial: bool) -> KnowledgeBase:
+    return KnowledgeBase.open(path, partial=partial)

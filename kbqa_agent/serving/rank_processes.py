@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from kb_index.manifest import Manifest
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.batch_queue import BatchQueue
 from kbqa_agent.serving.child import END_SECONDS, end_child, start_child
-from kbqa_agent.serving.rank_process import AgentRecipe, Task
+from kbqa_agent.serving.rank_process import Task
 from kbqa_agent.serving.ranking_alone import Alone
 
 __all__ = ["RankProcesses"]

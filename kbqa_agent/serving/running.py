@@ -16,7 +16,7 @@ from kb_index.errors import InputError, KBQAError
 from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.settings import ServeSettings
 
-__all__ = ["run_server"]
+__all__ = ["listen", "run_server", "url_of"]
 
 logger = logging.getLogger(__name__)
 WAITING_CONNECTIONS = 2048
@@ -30,7 +30,7 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
     """
     service: Service = app.state.service
     try:
-        listening = _listen(settings)
+        listening = listen(settings)
     except InputError:
         service.close()
         raise
@@ -45,7 +45,7 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
         timeout_graceful_shutdown=round(settings.drain_seconds) or 1,
         lifespan="on",
     )
-    server = _Server(config, lambda: tell(f"{_url(listening)} answers; Ctrl-C ends it"))
+    server = _Server(config, lambda: tell(f"{url_of(listening)} answers; Ctrl-C ends it"))
     # uvicorn repeats the signal when it has ended, so that its caller may end, too: we end in order, with status 0.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -93,7 +93,8 @@ async def _reload(service: Service) -> None:
         logger.exception("reload failed; the index that was open goes on serving")
 
 
-def _listen(settings: ServeSettings) -> socket.socket:
+def listen(settings: ServeSettings) -> socket.socket:
+    """Listen where the settings say. Raises: InputError."""
     host = settings.host.strip("[]")
     try:
         family, *_ = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -105,7 +106,8 @@ def _listen(settings: ServeSettings) -> socket.socket:
         ) from None
 
 
-def _url(listening: socket.socket) -> str:
+def url_of(listening: socket.socket) -> str:
+    """How a browser calls who listens there."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -69,7 +69,7 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         """Answer from what the index folder holds now; what runs ends on the old state."""
         if not caller_of(request).is_admin:
             raise ServingError(403, "only a key marked admin may do this; the file of keys says so behind the key")
-        changed = await service.reload()
+        changed = await service.reload_everywhere()
         created = service.source.now.base.kb.manifest.created
         return json_reply({"reloaded": changed, "created": created})
 

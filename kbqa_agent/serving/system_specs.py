@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from kb_index.errors import InputError
 from kbqa_agent.serving.systems import RANKER, System
@@ -44,7 +45,7 @@ def _loaded(name: str, model: str, adapter: str | None, uses: Sequence[str]) -> 
     return System(name, generator_for(model, adapter), "closed-book" in uses, "free-text" in uses)
 
 
-def generator_for(model: str | None, adapter: str | None) -> Generator:
+def generator_for(model: str | Path | None, adapter: str | Path | None) -> Generator:
     """Open a model for a server: one of this machine in a process of its own, one behind a server as it is.
 
     Raises: ModelError, MissingExtraError.

@@ -13,8 +13,8 @@ from typing import Any
 from kb_index.errors import InputError, KBQAError, ModelError
 from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.failures import ServingError
-from kbqa_agent.serving.rank_process import AgentRecipe
 from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.ranking_alone import Way, writing
 from kbqa_agent.types import Generator
@@ -195,7 +195,8 @@ class Source:
 
     def describe(self) -> dict[str, Any]:
         """What is told of the index and the systems."""
-        manifest = self.now.base.kb.manifest
+        kb = self.now.base.kb
+        manifest = kb.manifest
         counts = manifest.counts
         return {
             "index": {
@@ -204,6 +205,7 @@ class Source:
                 "attributes": counts.attributes,
                 "triples": counts.triples,
                 "updates": len(manifest.updates),
+                "missing_shards": list(kb.missing_shards),
             },
             "systems": [
                 {"name": s.name, "model": s.generator.name if s.generator else None, "closed_book": s.closed_book}

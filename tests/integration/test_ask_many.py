@@ -142,6 +142,14 @@ def test_answers_come_as_they_are_wanted(agent, monkeypatch):
     assert list(agent.ask_many([])) == []
 
 
+def test_workers_are_asked_each_distinct_question_once(agent, one_by_one):
+    asked = []
+    elsewhere = KBQAgent(agent.kb, agent.ranker)
+    elsewhere.workers = SimpleNamespace(answers=lambda questions: asked.extend(questions) or agent.ask_many(questions))
+    assert plain(elsewhere.ask_many([*QUESTIONS[:3], *QUESTIONS[:3]])) == one_by_one[:3] * 2
+    assert asked == QUESTIONS[:3]
+
+
 def test_a_question_that_cannot_be_asked_is_told_before_any_is(agent):
     with pytest.raises(QuestionError, match="is empty"):
         agent.ask_many(["法国的首都是哪里？", " "])
