@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,9 +32,15 @@ T = TypeVar("T")
 Work = Callable[..., list[T]]
 
 
-def batches(items: Sequence[T]) -> list[Sequence[T]]:
-    """Cut a sequence into parts of `AT_ONCE`, the last one shorter."""
-    return [items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE)]
+def batches(items: Sequence[T], processes: int = 1) -> list[Sequence[T]]:
+    """Cut a sequence into parts of at most `AT_ONCE`, so that as many of about the same size fall to each process.
+
+    >>> [len(part) for part in batches(range(120))], [len(part) for part in batches(range(120), processes=2)]
+    ([40, 40, 40], [30, 30, 30, 30])
+    """
+    rounds = max(1, ceil(len(items) / (processes * AT_ONCE)))
+    size = max(1, ceil(len(items) / (processes * rounds)))
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def n_processors() -> int:
@@ -62,7 +69,9 @@ def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ..
         return
     from joblib import Parallel, delayed
 
-    parallel = Parallel(processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS)
+    parallel = Parallel(
+        processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS, batch_size=1
+    )
     path, manifest, partial = kb.path.resolve(), kb.manifest, kb.opening.partial
     # A thread of joblib's warns, at any time: filters that were put back would be so between two answers.
     warnings.filterwarnings("ignore", RESTARTED)

@@ -24,6 +24,7 @@ __all__ = [
     "EntityMention",
     "Feedback",
     "Generator",
+    "JointGenerator",
     "Proposal",
     "QAExample",
     "Ranker",
@@ -178,6 +179,14 @@ class ConcurrentGenerator(Generator, Protocol):
 
     def executor(self) -> AbstractContextManager[Executor]:
         """Open threads that may ask it; they end with the context."""
+
+
+@runtime_checkable
+class JointGenerator(ConcurrentGenerator, Protocol):
+    """One that judges several prompts together, in less time and with the same numbers."""
+
+    def score_many(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[NDArray[np.float32]]:
+        """What `score` gives for each prompt and its answers."""
 
 
 @runtime_checkable
