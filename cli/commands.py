@@ -31,6 +31,7 @@ from cli.options import (
 )
 from cli.serving import mcp, serve
 from cli.training import finetune
+from finetune.processes import is_main
 
 if TYPE_CHECKING:
     from kbqa_agent.explaining import Explanation
@@ -47,6 +48,8 @@ DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本�
 def main(verbose: bool) -> None:
     """Answer questions from a knowledge base of triples, with evidence and calibrated confidence."""
     level = logging.INFO if verbose else logging.WARNING
+    if not is_main():  # of processes that train together, one is enough to say it
+        level = logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 
