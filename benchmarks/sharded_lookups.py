@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import statistics
 import time
 from collections.abc import Mapping
@@ -58,7 +59,7 @@ def main() -> None:
         rows = [turn(agents, part, i) for i, part in enumerate(parts)]
         gc.unfreeze()
     n_shards = len(bases["shards_here"].manifest.shards)
-    asked = {"questions": options.questions * options.turns, "shards": n_shards}
+    asked = {"questions": options.questions * options.turns, "shards": n_shards, "load": round(os.getloadavg()[1], 1)}
     record("sharded-lookups", asked | summary(rows), f"{TEST}, index {options.index.name}")
 
 

@@ -84,9 +84,6 @@ class Parts(Protocol):
     def attributes_of(self, ids: Sequence[int]) -> AttributePairs:
         """Pair entities with their normalised attributes, each pair once."""
 
-    def near_names(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, tuple[int, float]]]:
-        """Map for each row of (n_texts, dim) about `n` of the nearest plain names to their first entity and cosine."""
-
     def near_attributes(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, float]]:
         """Map for each row of (n_texts, dim) about `n` of the nearest normalised attributes to their cosine."""
 
@@ -103,6 +100,9 @@ class LookUps(Parts, Protocol):
     @property
     def missing_shards(self) -> Sequence[str]:
         """The shards that say nothing, since they could not be opened or have been lost."""
+
+    def near_names(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, tuple[int, float]]]:
+        """Map for each row of (n_texts, dim) about `n` of the nearest plain names to their first entity and cosine."""
 
     def some_entities(self, most: int) -> list[int]:
         """Draw about `most` entities, or all, evenly from the whole index."""

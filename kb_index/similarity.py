@@ -32,7 +32,8 @@ def _best(view: LookUps, text: str, names: Mapping[str, tuple[int, float]], k: i
     name_of = {entity_id: name for name, (entity_id, _) in names.items()}
     best = list(islice(_alive(view, [(name_of[i], cosine) for i, cosine in ranked], k), k))
     entities = {entity.id: entity for entity in view.entities(i for ids, _ in best for i in ids)}
-    return [EntityMatch(entities[i], cosine) for ids, cosine in best for i in ids]
+    # A shard may have been lost since the names were found.
+    return [EntityMatch(entities[i], cosine) for ids, cosine in best for i in ids if i in entities]
 
 
 def _alive(view: LookUps, named: Sequence[tuple[str, float]], at_once: int) -> Iterator[tuple[tuple[int, ...], float]]:

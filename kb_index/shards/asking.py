@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_WORTH_THREADS = (ShardView.near_names, ShardView.near_attributes)
+_WORTH_THREADS = (ShardView.nearest, ShardView.near_attributes)
 """Other look-ups take microseconds, and a thread takes fifty of them to begin."""
 
 

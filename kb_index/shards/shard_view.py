@@ -17,6 +17,7 @@ from kb_index.closing import Closing
 from kb_index.errors import IndexFolderError
 from kb_index.look_ups import AttributePairs, Called, Listed
 from kb_index.manifest import MANIFEST_FILE
+from kb_index.normalize import plain_name
 from kb_index.shards.layout import Numbering, open_numbering, shard_folder
 from kb_index.types import Entity, Triple
 from kb_index.view import View, open_view
@@ -90,12 +91,18 @@ class ShardView(Closing):
         """Pair entities with their normalised attributes, each pair once."""
         return self._view.attributes_of(self._rows(ids).tolist())
 
-    def near_names(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, tuple[int, float]]]:
-        """Map for each row of (n_texts, dim) the `n` nearest plain names to their first entity and cosine."""
-        return [
-            {name: (int(self._numbering.entities[row]), cosine) for name, (row, cosine) in names.items()}
-            for names in self._view.near_names(vectors, n)
-        ]
+    def nearest(self, vectors: NDArray[np.float32], n: int) -> list[list[tuple[float, int]]]:
+        """List for each row of (n_texts, dim) the `n` nearest names: their negative cosine and first entity, ascending.
+
+        Which names these are is another look-up, since of what all shards list most is too far away to matter.
+        """
+        ids = self._numbering.entities
+        found = self._view.first.entity_vectors.search(vectors, n)
+        return [sorted((-cosine, int(ids[row])) for row, cosine in hits) for hits in found]
+
+    def plain_names(self, ids: Sequence[int]) -> dict[int, str]:
+        """Map entities to their names, normalised and without descriptions."""
+        return {entity.id: plain_name(entity.name) for entity in self.entities(ids)}
 
     def near_attributes(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, float]]:
         """Map for each row of (n_texts, dim) the `n` nearest normalised attributes to their cosine."""

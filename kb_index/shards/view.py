@@ -43,6 +43,7 @@ class ShardedView(Closing):
         self._encoder = OwnEncoder(folder, manifest)
         self._numbering = [open_numbering(folder, name) for name in manifest.shards]
         self._shards = open_shards(folder, manifest)
+        self._counts: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the files."""
@@ -99,7 +100,12 @@ class ShardedView(Closing):
 
     def attribute_triples(self, names: Sequence[str]) -> list[int]:
         """Count the triples with each normalised attribute, 0 for an unknown one."""
-        return list(map(sum, zip(*self._of_all(ShardView.attribute_triples, names), strict=True)))
+        # Every question asks for the same few; what is no attribute may be any text of a question, and is not kept.
+        new = [name for name in dict.fromkeys(names) if name not in self._counts]
+        if new:
+            counts = map(sum, zip(*self._of_all(ShardView.attribute_triples, new), strict=True))
+            self._counts.update({name: n for name, n in zip(new, counts, strict=True) if n})
+        return [self._counts.get(name, 0) for name in names]
 
     def some_entities(self, most: int) -> list[int]:
         """Draw at most `most` entities, or all, evenly."""
@@ -121,11 +127,22 @@ class ShardedView(Closing):
 
     def near_names(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, tuple[int, float]]]:
         """Map for each row of (n_texts, dim) the `n` nearest plain names to their first entity and cosine."""
+        hits = [sorted(chain(*of_text)) for of_text in zip(*self._of_all(ShardView.nearest, vectors, n), strict=True)]
         found: list[dict[str, tuple[int, float]]] = [{} for _ in vectors]
-        for of_shard in self._of_all(ShardView.near_names, vectors, n):
-            for names, more in zip(found, of_shard, strict=True):
-                names.update({name: min(hit, names.get(name, hit)) for name, hit in more.items()})
-        return [dict(nsmallest(n, names.items(), key=lambda item: (-item[1][1], item[1][0]))) for names in found]
+        # Several shards may have a name, so some more are looked at than are wanted, and more again where that is few.
+        while any(lacking := [(n - len(names)) * bool(of) for names, of in zip(found, hits, strict=True)]):
+            looked_at = [of[: few and few + few // 4 + 8] for of, few in zip(hits, lacking, strict=True)]
+            name_of = self._plain_names(i for of in looked_at for _, i in of)
+            for names, of in zip(found, looked_at, strict=True):
+                for cosine, entity_id in of:
+                    if len(names) < n and entity_id in name_of:
+                        names.setdefault(name_of[entity_id], (entity_id, -cosine))
+            hits = [of[len(seen) :] for of, seen in zip(hits, looked_at, strict=True)]
+        return found
+
+    def _plain_names(self, ids: Iterable[int]) -> dict[int, str]:
+        names = self._of_owners(ShardView.plain_names, self._owned(ids))
+        return {i: name for of_shard in names for i, name in of_shard.items()}
 
     def near_attributes(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, float]]:
         """Map for each row of (n_texts, dim) the `n` nearest normalised attributes to their cosine."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 
-from kb_index.errors import InputError, WorkerError
+from kb_index.errors import InputError, MissingExtraError, WorkerError
 from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.callers import Keys
 from kbqa_agent.serving.ray_replica import ALL_SECONDS, NAME, Replica, raised_by
@@ -59,7 +59,10 @@ def run_replicas(
     Raises: as `open_app`; InputError when nobody can listen there, or Ray Serve runs there already; WorkerError when no
     replica can start.
     """
-    from ray import serve
+    try:
+        from ray import serve
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray[serve]") from error
 
     if settings.api_key_file is not None:
         Keys.read(settings.api_key_file)
@@ -107,8 +110,10 @@ def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, 
     try:
         return serve.run(deployment.bind(recipe, settings, tuple(systems)), name=NAME, route_prefix="/")
     except RuntimeError as error:
-        found = _OURS.search(str(error))
-        reason = found[1] if found else " ".join(str(error).split())[-300:]
+        deployments = serve.status().applications[NAME].deployments
+        told = "\n".join([str(error), *(deployment.message for deployment in deployments.values())])
+        found = _OURS.search(told)
+        reason = found[1] if found else " ".join(told.split())[-300:]
         raise WorkerError(f"no replica of Ray Serve could start: {reason}") from error
 
 

@@ -195,7 +195,8 @@ class Source:
 
     def describe(self) -> dict[str, Any]:
         """What is told of the index and the systems."""
-        manifest = self.now.base.kb.manifest
+        kb = self.now.base.kb
+        manifest = kb.manifest
         counts = manifest.counts
         return {
             "index": {
@@ -204,6 +205,7 @@ class Source:
                 "attributes": counts.attributes,
                 "triples": counts.triples,
                 "updates": len(manifest.updates),
+                "missing_shards": list(kb.missing_shards),
             },
             "systems": [
                 {"name": s.name, "model": s.generator.name if s.generator else None, "closed_book": s.closed_book}

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from cli import main
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import IndexFolderError, InputError
+from kb_index.shards.asking import LocalShards
 from kb_index.shards.build import ShardedBuild
 from kb_index.stats.numbers import index_stats
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
@@ -207,6 +208,24 @@ def test_answers_without_lost_shards_are_marked(broken):
         assert answer_to_json(told[0])["partial"] is True
         assert answer_to_text(told[0]).splitlines()[0].endswith("[partial: shards of the index are missing]")
         assert turns_from_json(turns_to_json(dialogue.turns))[0].answer.partial
+
+
+@pytest.mark.parametrize("look_up", ["entities", "triples_of", "called", "plain_names", "extra"])
+@pytest.mark.parametrize("shard", [0, 2])
+def test_a_shard_may_be_lost_while_a_question_is_answered(sample, monkeypatch, look_up, shard):
+    ask = LocalShards.ask
+
+    def lose(shards, method, arguments):
+        if method.__name__ == look_up:
+            shards._shards.pop(shard, None)
+            shards._missing.add(shard, "lost", OSError())
+        return ask(shards, method, arguments)
+
+    monkeypatch.setattr(LocalShards, "ask", lose)
+    for question in ("法国的首都是哪里？", "法国和日本的首都是哪里？", "罗马尼压的首都是哪里？"):
+        with KBQAgent.open(sample[1], "none", config=AgentConfig(partial=True)) as agent:
+            answer = agent.ask(question)
+            assert answer.partial == bool(agent.kb.missing_shards)
 
 
 def test_answers_of_a_whole_index_are_not_marked(sample):
