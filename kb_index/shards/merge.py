@@ -24,7 +24,7 @@ from kb_index.shards.layout import Numbering, save_numbering, shard_name
 from kb_index.shards.partition import Chunk
 from kb_index.shards.reading import REJECTS, ChunkReport
 from kb_index.shards.shard import shard_report
-from kb_index.shards.work import REPORT_FILE, Work, quoted
+from kb_index.shards.work import PARQUET, REPORT_FILE, Work, literal, quoted
 from kb_index.store import fetch_rows
 from kb_index.vectors import empty_index
 
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 __all__ = ["WholeTask", "made_encoder", "merged_counts", "write_numbering", "write_rejects", "write_whole"]
 
-_NAMES = """
+_NAMES = f"""
     CREATE TABLE whole_name AS SELECT name, arg_min(text, place) AS text, min(place) AS place
-    FROM read_parquet($1) GROUP BY name ORDER BY place
+    FROM {PARQUET} GROUP BY name ORDER BY place
 """
 
-_ATTRIBUTES = """
+_ATTRIBUTES = f"""
     CREATE TABLE whole_attribute AS SELECT name, sum(triples) AS triples
-    FROM read_parquet($1) GROUP BY name ORDER BY triples DESC, name
+    FROM {PARQUET} GROUP BY name ORDER BY triples DESC, name
 """
 
-_OWN_NAMES = """
-    COPY (SELECT whole_name.text, own.entity FROM read_parquet($1) own JOIN whole_name USING (name) ORDER BY own.entity)
-    TO {} (FORMAT parquet)
+_OWN_NAMES = f"""
+    COPY (SELECT whole_name.text, own.entity FROM {PARQUET} own JOIN whole_name USING (name) ORDER BY own.entity)
+    TO {{}} (FORMAT parquet)
 """
 
 
@@ -77,8 +77,8 @@ def write_rejects(
         headers = bool(part.span and part.span.header)
         offsets.append(before[part.source] - headers)
         before[part.source] += lines.get(part.number, 0)
-    files = [str(Work(folder).chunk(chunk.number) / REJECTS) for chunk in chunks]
-    sql = "SELECT file, line_number, reason, text FROM read_parquet($1) ORDER BY file, line_number"
+    files = literal(Work(folder).chunk(chunk.number) / REJECTS for chunk in chunks)
+    sql = f"SELECT file, line_number, reason, text FROM {PARQUET} ORDER BY file, line_number"
     with (folder / REJECTS_FILE).open("w", encoding="utf-8") as out:
         for number, line, reason, text in fetch_rows(connection.execute(sql, [files])):
             row = {"file": parts[number].name, "line": line + offsets[number], "reason": reason, "text": text}
@@ -90,8 +90,8 @@ def merged_counts(connection: DuckDBPyConnection, folder: Path, n_shards: int, r
     shards = [shard_report(folder, shard).counts for shard in range(n_shards)]
     lines = sum(report.lines for report in read)
     accepted, triples = sum(c.lines for c in shards), sum(c.triples for c in shards)
-    paths = [str(Work(folder).tables(shard) / "predicates.parquet") for shard in range(n_shards)]
-    ((attributes,),) = connection.execute("SELECT count(DISTINCT name) FROM read_parquet($1)", [paths]).fetchall()
+    paths = literal(Work(folder).tables(shard) / "predicates.parquet" for shard in range(n_shards))
+    ((attributes,),) = connection.execute(f"SELECT count(DISTINCT name) FROM {PARQUET}", [paths]).fetchall()
     return Counts(
         lines=lines,
         triples=triples,
@@ -147,8 +147,8 @@ def write_whole(task: WholeTask) -> None:
         new_database(folder, task.options.memory_limit, task.options.threads) as connection,
     ):
         shards = range(task.n_shards)
-        connection.execute(_NAMES, [[str(work.tables(shard) / "names.parquet") for shard in shards]])
-        connection.execute(_ATTRIBUTES, [[str(work.tables(shard) / "attributes.parquet") for shard in shards]])
+        connection.execute(_NAMES, [literal(work.tables(shard) / "names.parquet" for shard in shards)])
+        connection.execute(_ATTRIBUTES, [literal(work.tables(shard) / "attributes.parquet" for shard in shards)])
         names, texts = (_Texts(connection, "whole_name", column) for column in ("name", "text"))
         attributes = _Texts(connection, "whole_attribute", "name")
         encoder = make_encoder(task.folder, chain(names, attributes), named, task.seed)
@@ -156,7 +156,7 @@ def write_whole(task: WholeTask) -> None:
             empty_index(of, encoder, task.seed).save(folder / f"{kind}.faiss")
         for shard in shards:
             path = quoted(folder / f"{shard_name(shard)}.parquet")
-            connection.execute(_OWN_NAMES.format(path), [str(work.tables(shard) / "names.parquet")])
+            connection.execute(_OWN_NAMES.format(path), [literal([work.tables(shard) / "names.parquet"])])
         made = {"name": encoder.name, "dim": encoder.dim}
         (folder / REPORT_FILE).write_text(json.dumps(made), encoding="utf-8")
 

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from kb_index.normalize import normalize_name
 from kb_index.progress import StageCost, Stages
 from kb_index.readers.raw_table import create_raw_table
 from kb_index.readers.sources import ReadOptions, SourceFile
-from kb_index.shards.work import PLACE_SQL, REPORT_FILE, Work, quoted, save_table
+from kb_index.shards.work import PARQUET, PLACE_SQL, REPORT_FILE, Work, literal, quoted, save_table
 from kb_index.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ShardReport", "ShardTask", "VectorTask", "add_vectors", "build_shard", "is_built", "shard_report"]
 
-_LOAD = """
-    INSERT INTO raw SELECT file, place, subject, predicate, object, key, extra, NULL, NULL FROM read_parquet($1)
-"""
+_LOAD = f"INSERT INTO raw SELECT file, place, subject, predicate, object, key, extra, NULL, NULL FROM {PARQUET}"
 
 _PLACES = f"SELECT min({PLACE_SQL}) AS place FROM raw GROUP BY coalesce(key, subject) ORDER BY place"
 
@@ -87,7 +85,7 @@ def build_shard(task: ShardTask) -> None:
         stages = Stages(shown=False)
         with new_database(folder, options.memory_limit, options.threads) as connection:
             create_raw_table(connection)
-            connection.execute(_LOAD, [[str(path) for path in work.pieces(task.shard)]])
+            connection.execute(_LOAD, [literal(work.pieces(task.shard))])
             places = connection.execute(_PLACES).fetchnumpy()["place"].astype(np.int64)
             build = LayerBuild(connection, folder, stages, seed=task.seed)
             built = build.tables(())
@@ -131,6 +129,10 @@ def shard_report(folder: Path, shard: int) -> ShardReport:
     return ShardReport(Counts(**content["counts"]), stages)
 
 
+def _columns(connection: DuckDBPyConnection, path: Path, columns: str) -> dict[str, NDArray[Any]]:
+    return connection.execute(f"SELECT {columns} FROM {PARQUET}", [literal([path])]).fetchnumpy()
+
+
 def is_built(folder: Path, shard: int) -> bool:
     """Say whether `build_shard` has done its work."""
     return Work(folder).shard(shard).is_dir()
@@ -149,11 +151,8 @@ def add_vectors(task: VectorTask) -> None:
     folder, report = work.shard(task.shard), shard_report(task.folder, task.shard)
     encoder = open_encoder(task.encoder.name, task.folder / ENCODER_FOLDER)
     with duckdb.connect() as connection, stages.stage("vectors", 1, "step"):
-        sql = "SELECT {} FROM read_parquet($1)"
-        names = connection.execute(sql.format("text, entity"), [str(work.names(task.shard))]).fetchnumpy()
-        attributes = connection.execute(
-            sql.format("name"), [str(work.tables(task.shard) / "attributes.parquet")]
-        ).fetchnumpy()["name"]
+        names = _columns(connection, work.names(task.shard), "text, entity")
+        attributes = _columns(connection, work.tables(task.shard) / "attributes.parquet", "name")["name"]
         rows = np.arange(len(attributes))
         for kind, texts, ids in (
             ("entities", names["text"], names["entity"]),

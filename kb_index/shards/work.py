@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_index.array_tables import registered
+from kb_index.readers.line_formats import literal_path
 from kb_index.shards.layout import shard_folder, shard_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
-__all__ = ["PLACE_SQL", "REPORT_FILE", "Work", "quoted", "save_table"]
+__all__ = ["PARQUET", "PLACE_SQL", "REPORT_FILE", "Work", "literal", "quoted", "save_table"]
 
 REPORT_FILE = "report.json"
 
@@ -70,6 +71,15 @@ class Work:
         """List the pieces of a shard in the order of their triples."""
         found = (self.folder / "chunks").glob(f"*/*.{shard_name(shard)}.parquet")
         return sorted(found, key=lambda path: int(path.name.partition(".")[0]))
+
+
+PARQUET = "read_parquet($1, hive_partitioning = false)"
+"""SQL that reads the files that `literal` names; a folder called `name=5` is no column of theirs."""
+
+
+def literal(paths: Iterable[Path]) -> list[str]:
+    """Name files to DuckDB, which would take `*`, `?` and `[` for patterns."""
+    return [literal_path(path) for path in paths]
 
 
 def quoted(path: Path) -> str:
