@@ -72,7 +72,6 @@ def evaluate_several(
     asked, engine, opening = _parted(options)
     for system in listed:  # before the first of them is asked for hours
         check_options({**opening, **system.options}, f"{systems}: {system.name}")
-    engine = {name: opening.pop(name) for name in ("engine", "ray_address", "workers", "gpus_per_worker")}
     if asked["unanswerable"] and any(system.limit for system in listed):
         raise InputError(f"{systems}: a system has a limit, and --unanswerable hides other answers then; leave one out")
     if not (out / SYSTEMS).is_dir():
