@@ -28,7 +28,9 @@ def test_all_keys_and_plain_values() -> None:
             {
                 "answer": "1955年",
                 "score": 0.75,
-                "evidence": [{"id": 17, "subject": "李伟(教授)", "predicate": "出生日期", "object": "1955年"}],
+                "evidence": [
+                    {"id": 17, "subject": "李伟(教授)", "subject_id": 9, "predicate": "出生日期", "object": "1955年"}
+                ],
             }
         ],
         "timings_ms": {"linking": 0.123},
