@@ -14,7 +14,7 @@ from kbqa_agent.legible import percent
 from kbqa_agent.silence import choices_of
 from kbqa_agent.types import Abstention, Answer, Candidate
 
-__all__ = ["Words", "in_language_of", "sentence"]
+__all__ = ["Words", "asks_in_chinese", "in_language_of", "sentence"]
 
 SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_CHARS = 3, 5, 60
 _CHINESE = re.compile("[\u3400-\u9fff]")
@@ -42,8 +42,17 @@ _IN_ALL = Words("等 {} 个", " and others, {} in all")
 
 
 def in_language_of(question: str, words: Words) -> str:
-    """The words in the language of a question: Chinese where it has such characters and does not begin in English."""
-    return words.chinese if _CHINESE.search(question) and not _ENGLISH.match(question) else words.english
+    """The words in the language of a question."""
+    return words.chinese if asks_in_chinese(question) else words.english
+
+
+def asks_in_chinese(question: str) -> bool:
+    """Whether a question has Chinese characters, and does not begin in English.
+
+    >>> asks_in_chinese("法国的首都？"), asks_in_chinese("what is 法国")
+    (True, False)
+    """
+    return bool(_CHINESE.search(question)) and not _ENGLISH.match(question)
 
 
 def sentence(answer: Answer, first: Candidate | None, rival: Candidate | None) -> str:
