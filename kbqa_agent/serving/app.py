@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from kb_index.errors import KBQAError
 from kb_index.manifest import Manifest
@@ -42,6 +43,7 @@ from kbqa_agent.serving.systems import Source, System, systems_of
 __all__ = ["create_app"]
 
 REFUSALS = (400, 401, 403, 404, 408, 409, 413, 421, 422, 429, 500, 503, 504)
+LEAST_PATIENCE = 10.0
 DESCRIPTION = "Answers questions from a knowledge base of triples, with evidence and calibrated confidence."
 
 
@@ -67,7 +69,9 @@ def create_app(
     def start(wanted: AgentRecipe, manifest: Manifest) -> RankProcesses | None:
         if not n_processes:
             return None
-        return RankProcesses(wanted, manifest, n_processes, settings.gather_seconds, metrics.batch)
+        # Where nobody waits any more, neither does the server; a busy machine may take some seconds.
+        patience = max(LEAST_PATIENCE, settings.request_seconds)
+        return RankProcesses(wanted, manifest, n_processes, settings.gather_seconds, metrics.batch, patience)
 
     service = Service(Source(agent, systems or systems_of(agent), recipe, start), settings, metrics)
     tools = mcp_server(service, installed_version())
@@ -78,6 +82,9 @@ def create_app(
         max_request_body_size=settings.body_bytes,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     ).routes
+    for route in mcp_routes:
+        if isinstance(route, Route):
+            route.methods = {"POST"}  # without sessions a GET would be a stream on which nothing ever comes
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -112,7 +119,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["*"],  # OpenAI's and MCP's clients send several of their own
+            expose_headers=["Retry-After"],
         )
     return app
 

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from kb_index.errors import KBQAError
 from kbqa_agent.answer_forms import candidate_to_json, mention_to_json
 from kbqa_agent.serving.bodies import QuestionBody
-from kbqa_agent.serving.connection import EVENT_STREAM, as_event, caller_of, json_reply, while_wanted
+from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
 from kbqa_agent.serving.failures import error_body, failure_of
 from kbqa_agent.serving.replies import AnswerReply, reply_to_json
 from kbqa_agent.serving.service import Asked, Reply, Service
@@ -42,7 +42,7 @@ def ask_routes(service: Service) -> APIRouter:
         """Answer a question, and tell what is known earlier."""
         events = service.stream(_asked(body, request))
         first = await while_wanted(request, anext(events))  # what is wrong from the start has a status of its own
-        return StreamingResponse(_events(first, events), media_type=EVENT_STREAM)
+        return StreamingResponse(_events(first, events), headers=UNBUFFERED, media_type=EVENT_STREAM)
 
     chat.__doc__ = f"{chat.__doc__}\n{EVENTS}"
     return routes

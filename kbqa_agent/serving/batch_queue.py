@@ -37,8 +37,7 @@ class BatchQueue(Generic[T]):
             self._has_some.notify_all()
 
     def left(self) -> list[T]:
-        """Close it, and give all that nobody took."""
-        self.close()
+        """Give all that nobody took."""
         with self._has_some:
             items = list(self._waiting)
             self._waiting.clear()

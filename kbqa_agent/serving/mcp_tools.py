@@ -20,6 +20,7 @@ from kb_index.errors import KBQAError
 from kbqa_agent.langchain.shown import answer_fields, shown, triple_fields
 from kbqa_agent.lookups import find_entity, get_triples, list_attributes, reverse_lookup
 from kbqa_agent.prompts import escape
+from kbqa_agent.serving.connection import while_wanted
 from kbqa_agent.serving.service import Asked, Reply, Service
 from kbqa_agent.types import Rating
 
@@ -47,6 +48,8 @@ def mcp_server(service: Service, version: str = "") -> MCPServer[Any]:
     """Make the server of the tools; over HTTP the caller is who the guard let in, else the local user."""
     with _logging_untouched():
         server: MCPServer[Any] = MCPServer("kbqa", instructions=INSTRUCTIONS, version=version)
+    if not service.settings.log_questions:
+        logging.getLogger("mcp").setLevel(logging.WARNING)  # it writes what tools are called with
     _add_asking(server, service)
     _add_lookups(server, service)
     return server
@@ -57,7 +60,8 @@ def _add_asking(server: MCPServer[Any], service: Service) -> None:
     @_telling_errors
     async def ask(question: Question, ctx: Context[Any, Any]) -> dict[str, Any]:
         """Answer a question: the answer with its evidence and its probability, or the reason why there is none."""
-        return _told(await service.ask(Asked(question, _user(ctx))))
+        work, request = service.ask(Asked(question, _user(ctx))), ctx.request_context.request
+        return _told(await (while_wanted(request, work) if request is not None else work))
 
     @server.tool(annotations=WRITES)
     @_telling_errors

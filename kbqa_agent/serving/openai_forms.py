@@ -125,12 +125,15 @@ def content_of(answer: Answer) -> str:
     return f"(no answer: {REASONS[answer.abstained]})"
 
 
-def annotations_of(answer: Answer, content: str, base_url: str) -> list[dict[str, Any]]:
-    """The triples that the answer rests on, as citations of where this server shows them, each at its value."""
-    return list(_citations(answer, content, base_url)) if answer.abstained is None else []
+def annotations_of(answer: Answer, content: str, base_url: str, offset: int = 0) -> list[dict[str, Any]]:
+    """The triples that the answer rests on, as citations of where this server shows them, each at its value.
+
+    `offset` is how many characters the message has before the content.
+    """
+    return list(_citations(answer, content, base_url, offset)) if answer.abstained is None else []
 
 
-def _citations(answer: Answer, content: str, base_url: str) -> Iterator[dict[str, Any]]:
+def _citations(answer: Answer, content: str, base_url: str, offset: int) -> Iterator[dict[str, Any]]:
     meant = answer.values[:MAX_VALUES] or (answer.text,)
     start = 0
     for value in meant:
@@ -143,8 +146,8 @@ def _citations(answer: Answer, content: str, base_url: str) -> Iterator[dict[str
             yield {
                 "type": "url_citation",
                 "url_citation": {
-                    "start_index": at,
-                    "end_index": start,
+                    "start_index": offset + at,
+                    "end_index": offset + start,
                     "title": f"{triple.subject} | {triple.predicate} | {triple.object}",
                     "url": f"{base_url}api/triples?entity={triple.subject_id}",
                 },

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from kb_index.errors import KBQAError
-from kbqa_agent.serving.connection import EVENT_STREAM, as_event, caller_of, json_reply, while_wanted
+from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
 from kbqa_agent.serving.dialogue_store import new_id
 from kbqa_agent.serving.failures import ServingError, failure_of
 from kbqa_agent.serving.guard import refusal
@@ -76,7 +76,7 @@ def openai_routes(service: Service) -> APIRouter:
                         yield as_event(None, chunk)
             yield as_event(None, "[DONE]")
 
-        return StreamingResponse(chunks(), media_type=EVENT_STREAM)
+        return StreamingResponse(chunks(), headers=UNBUFFERED, media_type=EVENT_STREAM)
 
     return routes
 
@@ -99,9 +99,10 @@ async def _chunks(
             elif isinstance(event, Reply):
                 content = content_of(event.answer)
                 # The generator's words may not be the answer: people's feedback goes before them, and silence.
-                rest = content[len(told) :] if content.startswith(told) else f"\n{content}"
+                goes_on = content.startswith(told)
+                rest = content[len(told) :] if goes_on else f"\n{content}"
                 told += rest
-                cited = annotations_of(event.answer, content, base_url)
+                cited = annotations_of(event.answer, content, base_url, 0 if goes_on else len(told) - len(content))
                 yield completion.chunk({"content": rest, "annotations": cited})
                 yield completion.chunk({}, "stop", kbqa=reply_to_json(event))
             event = await anext(others, None)
@@ -115,5 +116,6 @@ async def _chunks(
 
 
 def _model(service: Service, name: str) -> dict[str, Any]:
-    created = datetime.fromisoformat(service.source.now.base.kb.manifest.created)
+    with service.source.use() as fleet:
+        created = datetime.fromisoformat(fleet.base.kb.manifest.created)
     return {"id": name, "object": "model", "created": int(created.timestamp()), "owned_by": "kbqa"}

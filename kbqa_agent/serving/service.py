@@ -79,6 +79,7 @@ class Service:
         self.generations = Gate("questions that need the generator", settings.waiting_generations, 3.0)
         self.lookups = Gate("look-ups", settings.waiting_lookups)
         metrics.watch((self.questions, self.generations, self.lookups))
+        metrics.watch_rankers(lambda: self.source.now.n_rankers)
 
     def close(self) -> None:
         """End the threads after what they have begun, and close the files."""
@@ -108,7 +109,7 @@ class Service:
         ends = _Deadline(self.settings.request_seconds)
         async with AsyncExitStack() as stack:
             stack.enter_context(self.questions.inside())
-            fleet = stack.enter_context(self.source.now.in_use())
+            fleet = stack.enter_context(self.source.use())
             system = fleet.system(asked.system)
             question = fleet.base.read(asked.question)
             if self.settings.log_questions:
@@ -133,7 +134,7 @@ class Service:
     ) -> Looked:
         """Rank a question together with those of others, and answer it if that needs no generator."""
         elsewhere = fleet.processes
-        if elsewhere is not None and elsewhere.is_alive and not system.closed_book:
+        if elsewhere is not None and elsewhere.n_alive and not system.closed_book:
             turns = None if dialogue is None else tuple(dialogue.turns)
             found = await asyncio.wrap_future(elsewhere.submit(Task(question, turns, system.way, with_shortlist)))
             if found is not None and found.answer is not None:
@@ -187,14 +188,12 @@ class Service:
 
         Raises: what it raises, and ServingError.
         """
-        fleet = self.source.now
 
         def held() -> T:
-            with fleet.in_use():
+            with self.source.use() as fleet:  # who asked may be gone before the end
                 return call(fleet)
 
-        with fleet.in_use():
-            return await self._bounded(self._lookup_threads, held)
+        return await self._bounded(self._lookup_threads, held)
 
     async def with_kb(self, call: Callable[[KnowledgeBase], T]) -> T:
         """Look something up in the index as it is now. Raises: as `with_fleet`."""
@@ -217,7 +216,7 @@ class Service:
     async def reload(self) -> bool:
         """Answer from what the index folder holds now. Raises: as `Source.reload`."""
         changed = await asyncio.to_thread(self.source.reload)
-        logger.warning("reload %d: the index of %s", self.source.n_reloads, self.source.now.base.kb.manifest.created)
+        logger.info("reload %d: the index of %s", self.source.n_reloads, self.source.describe()["index"]["created"])
         return changed
 
 

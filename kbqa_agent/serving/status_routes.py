@@ -31,10 +31,12 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
 
     @routes.get("/readyz", response_model=StatusReply)
     async def readyz() -> Response:
-        """Tell that questions can be asked; 503 while the server starts or stops."""
+        """Tell that questions can be asked: ready, or ready and slow while no process ranks beside the server's own."""
         if not service.is_ready:
-            raise ServingError.later(503, "the server is starting or stopping; try again", 1)
-        return json_reply({"status": "ready"})
+            raise ServingError.later(503, "the server is stopping; ask another one", 1)
+        fleet = service.source.now
+        is_slow = fleet.processes is not None and not fleet.n_rankers
+        return json_reply({"status": "ready and slow" if is_slow else "ready"})
 
     @routes.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=Response)
     async def metrics() -> Response:
@@ -70,8 +72,7 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         if not caller_of(request).is_admin:
             raise ServingError(403, "only a key marked admin may do this; the file of keys says so behind the key")
         changed = await service.reload()
-        created = service.source.now.base.kb.manifest.created
-        return json_reply({"reloaded": changed, "created": created})
+        return json_reply({"reloaded": changed, "created": service.source.describe()["index"]["created"]})
 
     return routes
 
