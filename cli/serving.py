@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from cli.options import FILE, feedback_option, generator_options, index_option
 
 if TYPE_CHECKING:
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.serving.systems import System
     from kbqa_agent.types import Generator
 
 __all__ = ["mcp", "serve"]
@@ -56,6 +58,9 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
              kbqa serve --index my-index --host 0.0.0.0 --api-key-file keys.txt
              kbqa serve --index my-index --system gpt=openai:URL#gpt-4,closed-book --system tuned=MODEL,ADAPTER
     """  # noqa: D301 - click's mark
+    # Whoever wants a reload while the server starts gets what the folder holds anyway.
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: None)
     from kbqa_agent.server import AgentRecipe, ServeSettings, create_app, run_server
     from kbqa_agent.serving.database import store_beside
 
@@ -71,13 +76,16 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
         people = _people(index, feedback, opened)
         if systems:
             options["model"] = "none"
-        elif (own := _generator(options)) is not None:
+        elif (own := _generator(options, settings.request_seconds)) is not None:
             opened.callback(getattr(own, "close", bool))
             options |= {"model": own, "adapter": None}
         agent = opened.enter_context(open_agent(index, feedback=people, **options))
         opened.enter_context(settled(agent))
         recipe = AgentRecipe(index, agent.config, people.path if people else None, options["ranker"])
-        app = create_app(agent, settings, _systems(systems), recipe)
+        named = _systems(systems, settings.request_seconds)
+        for system in (named or {}).values():
+            opened.callback(getattr(system.generator, "close", bool))
+        app = create_app(agent, settings, named, recipe)
         run_server(app, settings, lambda text: click.echo(text, err=True))
 
 
@@ -99,7 +107,7 @@ def mcp(index: Path, feedback: str | None, **options: Any) -> None:
         run_mcp(agent)
 
 
-def _generator(options: dict[str, Any]) -> Generator | None:
+def _generator(options: dict[str, Any], seconds: float) -> Generator | None:
     """The generator that the options name, in a process of its own if it is one of this machine."""
     from kbqa_agent.gguf_cache import embedded_is_installed
     from kbqa_agent.serving.system_specs import generator_for
@@ -107,17 +115,23 @@ def _generator(options: dict[str, Any]) -> Generator | None:
     model, is_used = options["model"], options["closed_book"] or options["generator"] != "never"
     if model == "none" or not is_used or (model is None and not embedded_is_installed()):
         return None
-    return generator_for(model, options["adapter"])
+    click.echo("loading the generator", err=True)
+    return generator_for(model, options["adapter"], seconds)
 
 
 def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackStore | None:
     """The file of feedback, which is made where there is none."""
+    from kb_index.manifest import read_manifest
     from kbqa_agent.feedback import FeedbackStore, feedback_beside
 
+    read_manifest(index)  # a file is made for an index alone
     return None if feedback == "none" else opened.enter_context(FeedbackStore(feedback or feedback_beside(index)))
 
 
-def _systems(specs: tuple[str, ...]) -> Any:
+def _systems(specs: tuple[str, ...], seconds: float) -> dict[str, System] | None:
     from kbqa_agent.serving.system_specs import systems_from
 
-    return systems_from(specs) if specs else None
+    if not specs:
+        return None
+    click.echo("loading the systems", err=True)
+    return systems_from(specs, seconds)

@@ -46,6 +46,8 @@ class Endpoint:
 
     url: str
     key: str | None = field(default=None, repr=False)
+    timeout: float = TIMEOUT
+    pauses: tuple[float, ...] = PAUSES
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -63,7 +65,7 @@ class Endpoint:
             RefusedError: the server answered with an error.
             ModelError: the server cannot be reached, or its answer is no JSON object.
         """
-        for pause in PAUSES:
+        for pause in self.pauses:
             try:
                 return self._post_once(route, body)
             except RefusedError as refusal:
@@ -81,7 +83,7 @@ class Endpoint:
         if self.key:
             request.add_unredirected_header("Authorization", f"Bearer {self.key}")
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310
                 reply = json.load(response)
         except urllib.error.HTTPError as error:
             with error:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -134,14 +135,18 @@ def is_endpoint(model: object) -> bool:
     return isinstance(model, str) and model.startswith(FORMS)
 
 
-def open_endpoint(model: str) -> EndpointGenerator:
+def open_endpoint(model: str, seconds: float | None = None) -> EndpointGenerator:
     """Make the generator for `openai:URL#NAME` (chat) or `completions:URL#NAME` (prompts as they are).
 
-    The key is read from KBQA_API_KEY. Raises: ModelError when the form is another.
+    With `seconds`, for who waits no longer, each request has so many, and is tried once; else the server may be busy
+    for a while. The key is read from KBQA_API_KEY. Raises: ModelError when the form is another.
     """
     form, _, rest = model.partition(":")
     url, _, name = rest.partition("#")
     if not url or not name:
         raise ModelError(f"model {form + ':...'!r}: expected {form}:URL#NAME, as {form}:http://localhost:8000/v1#qwen3")
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
-    return EndpointGenerator(Endpoint(url.rstrip("/"), key), name, chat=form == "openai")
+    endpoint = Endpoint(url.rstrip("/"), key)
+    if seconds is not None:
+        endpoint = replace(endpoint, timeout=seconds, pauses=())
+    return EndpointGenerator(endpoint, name, chat=form == "openai")

@@ -26,7 +26,7 @@ from kbqa_agent.types import Abstention, Answer, Candidate
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
 
-__all__ = ["Decider", "Explanation", "Reason", "explain", "sentence_of"]
+__all__ = ["Decider", "Explanation", "Reason", "asks_in_chinese", "explain", "sentence_of"]
 
 Decider = Literal["ranker", "generator", "kind", "feedback"]
 """What put the first candidate before the second: the ranker, the generator after it, the kind of the question, or what
@@ -208,8 +208,17 @@ def _cut(text: str) -> str:
 
 
 def _in(question: str, words: _Words) -> str:
-    """The words in the language of a question: Chinese where it has such characters and does not begin in English."""
-    return words.chinese if _CHINESE.search(question) and not _ENGLISH.match(question) else words.english
+    """The words in the language of a question."""
+    return words.chinese if asks_in_chinese(question) else words.english
+
+
+def asks_in_chinese(question: str) -> bool:
+    """Whether a question has Chinese characters, and does not begin in English.
+
+    >>> asks_in_chinese("法国的首都？"), asks_in_chinese("what is 法国")
+    (True, False)
+    """
+    return bool(_CHINESE.search(question)) and not _ENGLISH.match(question)
 
 
 def explain(agent: KBQAgent, answer: Answer) -> Explanation:

@@ -131,15 +131,25 @@ def _add_refusals(app: FastAPI) -> None:
         if failure is not None:
             status, text, headers = failure.status, str(failure), failure.headers
         elif isinstance(error, RequestValidationError):
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-            status, text, headers = 422, f"{place}: {first['msg']}; GET /openapi.json has what is expected", {}
+            status, text, headers = 422, _of_validation(request, error.errors()[0]), {}
         else:
             status, text, headers = _of_http(error)
         return JSONResponse(refusal(request.url.path, status, text), status, headers)
 
     for kind in (KBQAError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, refused)
+
+
+def _of_validation(request: Request, first: Mapping[str, Any]) -> str:
+    """What is wrong with a request's body or parameters."""
+    if first["type"] == "json_invalid":
+        return f"the body is no JSON (at character {first['loc'][-1]}); send one object"
+    if first["type"] in ("model_attributes_type", "model_type", "bytes_type") and first["loc"] == ("body",):
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind != "application/json":
+            return "the body is not read without its type; send Content-Type: application/json"
+    place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    return f"{place}: {first['msg']}; GET /openapi.json has what is expected"
 
 
 def _of_http(error: Exception) -> tuple[int, str, dict[str, str]]:

@@ -13,7 +13,7 @@ from kb_index.errors import KBQAError
 from kbqa_agent.answer_forms import candidate_to_json, mention_to_json
 from kbqa_agent.serving.bodies import QuestionBody
 from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
-from kbqa_agent.serving.failures import error_body, failure_of
+from kbqa_agent.serving.failures import UNFORESEEN, error_body, failure_of
 from kbqa_agent.serving.replies import AnswerReply, reply_to_json
 from kbqa_agent.serving.service import Asked, Reply, Service
 from kbqa_agent.streaming import Piece, Shortlist
@@ -65,7 +65,7 @@ async def _events(
             yield as_event("error", error_body(failure.status, str(failure))["error"])
         except Exception:
             logger.exception("a chat failed")
-            yield as_event("error", error_body(500, "something went wrong here; the server's log says what")["error"])
+            yield as_event("error", error_body(500, UNFORESEEN)["error"])
 
 
 def _event(event: Shortlist | Piece | Reply) -> str:

@@ -71,6 +71,8 @@ def compare_routes(service: Service) -> APIRouter:
         compared = waiting.get(body.comparison_id)
         if compared is None or compared.user != user:
             raise ServingError(404, "no such comparison of yours, or it has your vote; compare again")
+        if compared.left.timed_out or compared.right.timed_out:
+            raise ServingError(409, "a generator took too long, and the ranker answered for it; compare again")
         prompt = await service.with_fleet(lambda fleet: _prompt(fleet, compared))
         left, right = compared.left, compared.right
         given = Vote(
@@ -84,8 +86,8 @@ def compare_routes(service: Service) -> APIRouter:
     @routes.get("/votes", response_model=VotesReply)
     async def results() -> Response:
         """Sum up the votes of all users, pair by pair."""
-        found = await service.on_disk(votes.all)
-        return json_reply({"pairs": [asdict(pair) for pair in win_rates(found)], "votes": len(found)})
+        found = await service.on_disk(votes.counted)
+        return json_reply({"pairs": [asdict(pair) for pair in win_rates(found)], "votes": sum(b.n for b in found)})
 
     return routes
 
@@ -105,7 +107,7 @@ async def _both(service: Service, question: str, user: str, sides: list[str]) ->
 def _shown(reply: Reply, blind: bool) -> dict[str, Any]:
     """The answer; in a blind comparison without what would tell which system gave it."""
     told = reply_to_json(reply)
-    return {**told, "system": None, "timings_ms": {}} if blind else told
+    return {**told, "system": None, "timings_ms": {}, "generator": None} if blind else told
 
 
 def _prompt(fleet: Fleet, compared: _Comparison) -> str:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kbqa_agent.serving.buckets import Buckets, whose
 from kbqa_agent.serving.callers import Caller, Keys
-from kbqa_agent.serving.failures import ServingError, error_body
+from kbqa_agent.serving.failures import UNFORESEEN, ServingError, error_body
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.settings import ServeSettings, is_loopback
 
@@ -75,7 +75,7 @@ class Guard:
             await reply.refuse(error.status_code, str(error.detail), error.headers)
         except Exception:
             logger.exception("%s %s failed", scope["method"], _route(scope))
-            await reply.refuse(500, "something went wrong here; the server's log says what")
+            await reply.refuse(500, UNFORESEEN)
         finally:
             seconds = time.perf_counter() - began
             route = _route(scope)
@@ -96,9 +96,8 @@ class Guard:
         if caller is None:
             if wait := self._strangers.wait(address or ""):
                 raise ServingError.later(429, "too many requests without a right key; wait, and send the key", wait)
-            raise ServingError(
-                401, "a key is needed; send it as Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
-            )
+            fault = "that key is not known" if "authorization" in headers else "a key is needed"
+            raise ServingError(401, f"{fault}; send one as Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
         if wait := self._buckets.wait(caller.name):
             raise ServingError.later(429, f"{caller.name}: more requests than allowed; wait {wait:.1f} s", wait)
         return caller

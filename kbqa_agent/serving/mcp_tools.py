@@ -20,7 +20,9 @@ from kb_index.errors import KBQAError
 from kbqa_agent.langchain.shown import answer_fields, shown, triple_fields
 from kbqa_agent.lookups import find_entity, get_triples, list_attributes, reverse_lookup
 from kbqa_agent.prompts import escape
+from kbqa_agent.serving.bodies import MAX_ID, MAX_QUESTION_CHARS
 from kbqa_agent.serving.connection import while_wanted
+from kbqa_agent.serving.failures import failure_of
 from kbqa_agent.serving.service import Asked, Reply, Service
 from kbqa_agent.types import Rating
 
@@ -29,7 +31,8 @@ __all__ = ["mcp_server"]
 P = ParamSpec("P")
 T = TypeVar("T")
 MAX_ERROR_CHARS = 1000
-MAX_ID = 2**53 - 1
+LEAST_TOLD = 0.005
+"""Other answers that are less probable are not told."""
 INSTRUCTIONS = (
     "Facts of one knowledge base. ask answers a whole question with the triples that the answer rests on, or "
     "says why there is no answer; the other tools look facts up step by step, entities first."
@@ -41,7 +44,9 @@ Name = Annotated[str, Field(min_length=1, max_length=200, description="The name 
 EntityId = Annotated[int, Field(ge=0, le=MAX_ID, description="The entity's id, from find_entity or from a triple.")]
 Attribute = Annotated[str | None, Field(max_length=200, description="One attribute; all if left out.")]
 Limit = Annotated[int, Field(ge=1, le=50, description="The most triples.")]
-Question = Annotated[str, Field(min_length=1, max_length=2000, description="One whole question, with its names.")]
+Question = Annotated[
+    str, Field(min_length=1, max_length=MAX_QUESTION_CHARS, description="One whole question, with its names.")
+]
 
 
 def mcp_server(service: Service, version: str = "") -> MCPServer[Any]:
@@ -128,7 +133,8 @@ def _user(ctx: Context[Any, Any]) -> str:
 def _told(reply: Reply) -> dict[str, Any]:
     """What a model is told of an answer, with what it can be rated by."""
     sentence = escape(reply.answer.explain().sentence, MAX_ERROR_CHARS)
-    return answer_fields(reply.answer) | {"answer_id": reply.answer_id, "sentence": sentence}
+    told = answer_fields(reply.answer, LEAST_TOLD) | {"answer_id": reply.answer_id, "sentence": sentence}
+    return told | {"generator": "timed out"} if reply.timed_out else told
 
 
 def _telling_errors(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -139,7 +145,7 @@ def _telling_errors(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]
         try:
             return await call(*args, **kwargs)
         except KBQAError as error:
-            raise ToolError(escape(str(error), MAX_ERROR_CHARS)) from error
+            raise ToolError(escape(str(failure_of(error)), MAX_ERROR_CHARS)) from error
 
     return called
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from kbqa_agent.answer_forms import REASONS
+from kbqa_agent.explaining import asks_in_chinese
 from kbqa_agent.serving.replies import reply_to_json
 from kbqa_agent.serving.service import Reply
-from kbqa_agent.silence import choices_of
+from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Answer
 
 __all__ = ["ChatBody", "Completion", "annotations_of", "content_of", "n_units"]
@@ -120,9 +120,19 @@ def content_of(answer: Answer) -> str:
     if answer.abstained is None:
         return "; ".join(answer.values[:MAX_VALUES]) or answer.text or ""
     if choices := choices_of(answer):
-        names = [f"{number}. {choice.triple.subject} ({choice.answer})" for number, choice in enumerate(choices, 1)]
-        return "Which one? " + " ".join(names)
-    return f"(no answer: {REASONS[answer.abstained]})"
+        asks = "你指的是哪一个？" if asks_in_chinese(answer.question) else "Which one do you mean?"
+        names = [f"{number}. {name}" for number, name in enumerate(_distinct(choices), 1)]
+        return " ".join([asks, *names])
+    return answer.explain().sentence
+
+
+def _distinct(choices: Sequence[Choice]) -> list[str]:
+    """The names of entities, with what tells those apart that have the same."""
+    names = [choice.triple.subject for choice in choices]
+    return [
+        name if names.count(name) == 1 else f"{name} ({choice.answer})"
+        for name, choice in zip(names, choices, strict=True)
+    ]
 
 
 def annotations_of(answer: Answer, content: str, base_url: str, offset: int = 0) -> list[dict[str, Any]]:

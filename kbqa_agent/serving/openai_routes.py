@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from kb_index.errors import KBQAError
 from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
 from kbqa_agent.serving.dialogue_store import new_id
-from kbqa_agent.serving.failures import ServingError, failure_of
+from kbqa_agent.serving.failures import UNFORESEEN, ServingError, failure_of
 from kbqa_agent.serving.guard import refusal
 from kbqa_agent.serving.histories import Histories
 from kbqa_agent.serving.openai_forms import ChatBody, Completion, annotations_of, content_of, n_units
@@ -38,7 +38,7 @@ def openai_routes(service: Service) -> APIRouter:
         """List the systems that can answer, as models."""
         return json_reply({"object": "list", "data": [_model(service, name) for name in service.source.now.systems]})
 
-    @routes.get("/models/{model}")
+    @routes.get("/models/{model:path}")
     async def model(model: Annotated[str, Path(max_length=100)]) -> Response:
         """Tell of one model."""
         return json_reply(_model(service, service.source.now.system(model).name))
@@ -53,15 +53,16 @@ def openai_routes(service: Service) -> APIRouter:
         if not questions:
             raise ServingError(400, "messages: none of a user with a text; expected a question as the last one")
         user, system = caller_of(request).name, service.source.now.system(body.model).name
-        dialogue = await while_wanted(request, histories.dialogue(user, system, questions[:-1]))
+        ends = service.deadline()
+        dialogue = await while_wanted(request, histories.dialogue(user, system, questions[:-1], ends))
         asked = Asked(questions[-1], user, system=system, context=dialogue)
         completion, read = Completion(new_id(), system), sum(n_units(m.text) for m in body.messages)
         base_url = str(request.base_url)
         if not body.stream:
-            reply = await while_wanted(request, service.ask(asked))
+            reply = await while_wanted(request, service.ask(asked, ends))
             histories.remember(user, system, questions, dialogue)
             return json_reply(completion.whole(reply, read, base_url))
-        events = service.stream(asked, with_shortlist=False)
+        events = service.stream(asked, with_shortlist=False, ends=ends)
         first = await while_wanted(request, anext(events))
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
 
@@ -112,7 +113,7 @@ async def _chunks(
         yield refusal(PATH, failure.status, str(failure))
     except Exception:
         logger.exception("a chat failed")
-        yield refusal(PATH, 500, "something went wrong here; the server's log says what")
+        yield refusal(PATH, 500, UNFORESEEN)
 
 
 def _model(service: Service, name: str) -> dict[str, Any]:

@@ -73,7 +73,10 @@ class ChoiceReply(BaseModel):
 
 
 class AnswerReply(BaseModel):
-    """An answer as `kbqa ask --json` prints it, and what a page needs beside it."""
+    """An answer as `kbqa ask --json` prints it, and what a page needs beside it.
+
+    `generator` is "timed out" where it took too long and the answer is the ranker's, else None.
+    """
 
     question: str
     answer: str | None
@@ -90,6 +93,7 @@ class AnswerReply(BaseModel):
     dialogue: str | None
     understood: str | None
     sentence: str
+    generator: Literal["timed out"] | None = None
 
 
 def reply_to_json(reply: Reply) -> dict[str, Any]:
@@ -101,6 +105,7 @@ def reply_to_json(reply: Reply) -> dict[str, Any]:
         "dialogue": reply.dialogue,
         "understood": reply.understood,
         "sentence": reply.answer.explain().sentence,
+        "generator": "timed out" if reply.timed_out else None,
     }
 
 

@@ -58,6 +58,8 @@ class ServeSettings:
     dialogues_per_user: int = 100
     answers_kept: int = 10_000
     """So many answers can be rated after they were given, the oldest forgotten first."""
+    feedback_per_day: int = 2000
+    """So many pieces of feedback of one user are taken in a day, where others than this machine's own user can call."""
     store: Path | None = None
     """The SQLite file of dialogues and votes; None: they end with the server."""
     log_questions: bool = False
@@ -65,7 +67,7 @@ class ServeSettings:
     def __post_init__(self) -> None:
         for name in (
             "burst", "body_bytes", "message_count", "waiting_questions", "waiting_generations", "waiting_lookups",
-            "dialogues_per_user", "answers_kept",
+            "dialogues_per_user", "answers_kept", "feedback_per_day",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
@@ -111,6 +113,11 @@ class ServeSettings:
         return is_loopback(self.host)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether there may be several users."""
+        return not self.is_local or self.api_key_file is not None
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """Names that a request may call this server by; () for any.
 
@@ -125,7 +132,7 @@ class ServeSettings:
         """What one caller may send; 0 for any number."""
         if self.rate is not None:
             return self.rate
-        return 0.0 if self.is_local and self.api_key_file is None else PUBLIC_RATE
+        return PUBLIC_RATE if self.is_shared else 0.0
 
 
 def _is_network(text: str) -> bool:

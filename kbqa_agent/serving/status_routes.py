@@ -44,9 +44,11 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @routes.get("/api/info", response_model=InfoReply)
-    async def info() -> Response:
-        """Tell what this server is; needs no key."""
+    async def info(request: Request) -> Response:
+        """Tell what this server is; needs no key, but tells models to who has one."""
         told = service.source.describe()
+        if keys.are_needed and not caller_of(request).name:
+            told["systems"] = [system | {"model": None} for system in told["systems"]]
         base = service.source.now.base
         return json_reply(
             {
