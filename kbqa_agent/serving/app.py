@@ -152,10 +152,17 @@ def _of_validation(request: Request, first: Mapping[str, Any]) -> str:
     return f"{place}: {first['msg']}; GET /openapi.json has what is expected"
 
 
+_PLAIN = {
+    "Not Found": "no such path; GET /openapi.json lists them",
+    "Method Not Allowed": "another method; GET /openapi.json lists them",
+    "There was an error parsing the body": "the body cannot be read; send JSON in UTF-8",
+}
+"""What the framework says -> what it means."""
+
+
 def _of_http(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, text and headers of what the framework refuses."""
     if not isinstance(error, HTTPException):
         raise error
-    text = {404: "no such path; GET /openapi.json lists them", 405: "another method; GET /openapi.json lists them"}
-    default = error.detail in ("Not Found", "Method Not Allowed")
-    return error.status_code, text[error.status_code] if default else str(error.detail), dict(error.headers or {})
+    text = _PLAIN.get(str(error.detail), str(error.detail))
+    return error.status_code, text, dict(error.headers or {})

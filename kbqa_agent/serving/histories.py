@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from kb_index.errors import QuestionError
 from kbqa_agent.dialogue import Dialogue
-from kbqa_agent.serving.service import Asked, Deadline, Service
+from kbqa_agent.serving.deadline import Deadline
+from kbqa_agent.serving.service import Asked, Service
 from kbqa_agent.serving.systems import RANKER
 from kbqa_agent.types import Turn
 

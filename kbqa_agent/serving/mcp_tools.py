@@ -14,7 +14,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from kb_index.errors import KBQAError
 from kbqa_agent.langchain.shown import answer_fields, shown, triple_fields
@@ -49,10 +49,25 @@ Question = Annotated[
 ]
 
 
+class _Server(MCPServer[Any]):
+    """Tells in one line what is wrong with a tool's arguments."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            first = error.__cause__.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            text = f"Error executing tool {name}: {place}: {first['msg']}; the tool's schema has what is expected"
+            raise ToolError(escape(text, MAX_ERROR_CHARS)) from error
+
+
 def mcp_server(service: Service, version: str = "") -> MCPServer[Any]:
     """Make the server of the tools; over HTTP the caller is who the guard let in, else the local user."""
     with _logging_untouched():
-        server: MCPServer[Any] = MCPServer("kbqa", instructions=INSTRUCTIONS, version=version)
+        server = _Server("kbqa", instructions=INSTRUCTIONS, version=version)
     if not service.settings.log_questions:
         logging.getLogger("mcp").setLevel(logging.WARNING)  # it writes what tools are called with
     _add_asking(server, service)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.serving.buckets import Buckets
 from kbqa_agent.serving.database import ServerDatabase
+from kbqa_agent.serving.deadline import Deadline, TooLateError
 from kbqa_agent.serving.dialogue_store import DialogueStore
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.gate import Gate
@@ -257,23 +258,3 @@ class Service:
         changed = await asyncio.to_thread(self.source.reload)
         logger.info("reload %d: the index of %s", self.source.n_reloads, self.source.describe()["index"]["created"])
         return changed
-
-
-class TooLateError(ServingError):
-    """A request took too long."""
-
-
-class Deadline:
-    """The time by which a request has to be answered."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._at = seconds, asyncio.get_running_loop().time() + seconds
-
-    async def before(self, work: Awaitable[T]) -> T:
-        """Await something. Raises: ServingError 504 when it is too late."""
-        try:
-            async with asyncio.timeout_at(self._at):
-                return await work
-        except TimeoutError:
-            text = f"no answer within {self._seconds:g} seconds; ask again, or something simpler"
-            raise TooLateError(504, text, {"Retry-After": "1"}) from None

@@ -171,7 +171,7 @@ def test_a_hostile_value_is_data(serve, agent):
         ({**CAPITAL, "more": 1}, 422, "more: Extra inputs are not permitted; GET /openapi.json has what is expected"),
         ({**CAPITAL, "system": "gpt"}, 404, "system 'gpt': expected one of ranker"),
         (b'{"question": ', 422, "the body is no JSON (at character 13); send one object"),
-        (b'{"question": "\xff"}', 422, "the body is no JSON (at character 14); send one object"),
+        (b'{"question": "\xff"}', 400, "the body cannot be read; send JSON in UTF-8"),
         ({**CAPITAL, "dialogue": "x"}, 404, "no such dialogue; GET /api/dialogues lists yours, POST makes one"),
     ],
 )

@@ -171,6 +171,7 @@ async def use_tools(client):
     assert "ctx" not in json.dumps([t.input_schema for t in tools])
     _, answer = await call("ask", question=CAPITAL)
     assert (answer["answer"], answer["evidence"][0]["predicate"]) == ("巴黎", "首都")
+    assert all(other["probability"] > 0 for other in answer["others"])
     _, found = await call("find_entity", name="法国")
     number = found["entities"][0]["entity_id"]
     _, attributes = await call("list_attributes", entity_id=number)
@@ -184,6 +185,10 @@ async def use_tools(client):
     is_error, text = await call("get_triples", entity_id=number, attribute="人口")
     assert is_error
     assert "take one of '首都', '货币'" in text
+    is_error, text = await call("get_triples", entity_id="法国")
+    assert is_error
+    assert text.startswith("Error executing tool get_triples: entity_id: Input should be a valid integer")
+    assert len(text.splitlines()) == 1
     is_error, _ = await call("give_feedback", answer_id="x", rating="good")
     assert is_error
     _, given = await call("give_feedback", answer_id=answer["answer_id"], rating="good")
