@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
     from kbqa_agent.config import AgentConfig
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.recipe import AgentRecipe
     from kbqa_agent.types import Generator
 
-__all__ = ["check_options", "open_agent", "settled"]
+__all__ = ["agents_of", "check_options", "open_agent", "recipe_of", "settled"]
 
 
 def open_agent(
@@ -24,15 +26,59 @@ def open_agent(
     feedback: FeedbackStore | Path | None = None,
     **options: Any,
 ) -> KBQAgent:
-    """Open an index with a model, an adapter and feedback (a file or a store); `options` are of `generator_options`.
+    """Open an index with a model, an adapter and feedback (a file or a store).
 
-    Raises: as `KBQAgent.open`.
+    `options` are those of `generator_options`, and of `engine_options` where Ray is to ask the shards of the index.
+
+    Raises: as `KBQAgent.open` and `KnowledgeBase.open`.
     """
+    from kb_index.knowledge_base import KnowledgeBase
     from kbqa_agent.agent import KBQAgent
 
-    ranker = options.pop("ranker", None)
-    config = _config(**options)
-    return KBQAgent.open(index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
+    ranker, engine, address = (options.pop(name, None) for name in ("ranker", "engine", "ray_address"))
+    config, opened = _config(**options), None
+    if engine == "ray":
+        opened = KnowledgeBase.open(index, partial=config.partial, engine="ray", ray_address=address)
+    return KBQAgent.open(opened or index, model=model, adapter=adapter, config=config, feedback=feedback, ranker=ranker)
+
+
+@contextmanager
+def agents_of(
+    index: Path, engine: str, ray_address: str | None, workers: int | None, gpus_per_worker: float
+) -> Iterator[Callable[..., AbstractContextManager[KBQAgent]]]:
+    """Lend what opens agents for many questions, with the options of `open_agent`, on the engine of `engine_options`.
+
+    Raises: as `ray_session`; what it lends, as `open_agent` and `open_over_ray`.
+    """
+    if engine == "local":
+        yield partial(_settled_agent, index)
+        return
+    from kb_index.ray_session import ray_session
+
+    with ray_session(ray_address):
+        yield partial(_agent_over_ray, index, workers, gpus_per_worker)
+
+
+@contextmanager
+def _settled_agent(index: Path, **opening: Any) -> Iterator[KBQAgent]:
+    with open_agent(index, **opening) as agent, settled(agent):
+        yield agent
+
+
+@contextmanager
+def _agent_over_ray(index: Path, workers: int | None, gpus_per_worker: float, **opening: Any) -> Iterator[KBQAgent]:
+    from kbqa_agent.ray_workers import open_over_ray
+
+    with open_over_ray(recipe_of(index, **opening), workers, gpus_per_worker) as agent, settled(agent):
+        yield agent
+
+
+def recipe_of(index: Path, **opening: Any) -> AgentRecipe:
+    """What opens an agent elsewhere; options are those of `open_agent`, feedback is a file. Raises: InputError."""
+    from kbqa_agent.recipe import AgentRecipe
+
+    places = {name: opening.pop(name, None) for name in ("feedback", "ranker", "model", "adapter")}
+    return AgentRecipe(index, _config(**opening), **places)
 
 
 def check_options(options: Mapping[str, Any], where: str) -> None:

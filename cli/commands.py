@@ -18,17 +18,20 @@ import click
 from cli.agents import open_agent, settled
 from cli.feedback import feedback
 from cli.groups import Commands
+from cli.indexing import index
 from cli.options import (
     FILE,
     QUESTION_FORMATS,
-    TRIPLE_FORMATS,
+    engine_options,
     feedback_option,
     generator_options,
     index_option,
     questions_option,
+    worker_options,
 )
 from cli.serving import mcp, serve
 from cli.training import finetune
+from finetune.processes import is_main
 
 if TYPE_CHECKING:
     from kbqa_agent.explaining import Explanation
@@ -45,128 +48,16 @@ DEMO_QUESTIONS = ("法国的首都是哪里？", "那人口呢？", "那日本�
 def main(verbose: bool) -> None:
     """Answer questions from a knowledge base of triples, with evidence and calibrated confidence."""
     level = logging.INFO if verbose else logging.WARNING
+    if not is_main():  # of processes that train together, one is enough to say it
+        level = logging.ERROR
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-
-
-@main.command()
-@click.argument("files", nargs=-1)
-@click.option("--out", type=FILE, help="Index folder; one that is there is replaced by the whole new one.")
-@click.option("--format", "file_format", type=click.Choice(TRIPLE_FORMATS), default="auto", show_default=True)
-@click.option("--columns", metavar="S,P,O", help="Names of the columns of subject, predicate and object.")
-@click.option(
-    "--encoder", help="model2vec folder or SentenceTransformer name; default: made from the characters of names."
-)
-@click.option("--memory-limit", default="3GB", show_default=True, help="What DuckDB takes before it spills to disk.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--update", is_flag=True, help="Add the triples to the index that is there.")
-@click.option(
-    "--delete",
-    is_flag=True,
-    help="Remove the triples of the files; or, without files, what --subject or --where names.",
-)
-@click.option(
-    "--subject", "subjects", multiple=True, help="With --delete: all triples of this subject; may be repeated."
-)
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="COLUMN=VALUE",
-    help="With --delete: what only lines with this value (of each column, if repeated) state.",
-)
-@click.option("--stats", type=FILE, metavar="DIR", help="Tell what an index holds, and do nothing else.")
-@click.option("--plot", type=FILE, help="With --stats: draw it too, as .png or .svg.")
-@click.option("--json", "as_json", is_flag=True, help="With --stats: print one JSON object.")
-def index(files: tuple[str, ...], out: Path | None, **options: Any) -> None:
-    """Build an index from files of triples, or change the one that is there.
-
-    Formats: lines of `subject ||| predicate ||| object`, TSV, CSV, JSON lines, Parquet, N-Triples, Turtle; packed by
-    gzip, bzip2 or zstd; a pattern in quotation marks; `-` for standard input.
-
-    \b
-    Example: kbqa index my.kb --out my-index
-             kbqa index 'parts/*.csv.gz' --columns who,what,value --out my-index
-             kbqa index new.tsv --out my-index --update
-             kbqa index --out my-index --delete --where source=wiki-2020
-             kbqa index --stats my-index --plot my-index.png
-    """  # noqa: D301 - click's mark
-    if options["stats"]:
-        if files or out:
-            raise click.UsageError("--stats takes no files and no --out")
-        _show_stats(options["stats"], options["plot"], options["as_json"])
-    elif out is None:
-        raise click.UsageError("Missing option '--out'.")
-    else:
-        _check_usage(**options)
-        click.echo(_write_index(files, out, **options))
-
-
-def _check_usage(update: bool, delete: bool, **options: Any) -> None:
-    problems = (
-        (update and delete, "--update and --delete exclude each other"),
-        ((options["subjects"] or options["where"]) and not delete, "--subject and --where need --delete"),
-        (
-            (options["encoder"] or options["seed"]) and (update or delete),
-            "--encoder and --seed are for a new index; --update and --delete keep those it was built with",
-        ),
-        (options["plot"] or options["as_json"], "--plot and --json need --stats"),
-    )
-    for is_wrong, text in problems:
-        if is_wrong:
-            raise click.UsageError(text)
-
-
-def _write_index(files: Sequence[str], out: Path, update: bool, delete: bool, **options: Any) -> str:
-    from kb_index import ReadOptions, build_index, delete_triples, update_index
-    from kb_index.manifest import RANKER_FOLDER
-    from kb_index.summaries import build_summary, update_summary
-
-    where = _conditions(options["where"])
-    read = ReadOptions(options["file_format"], _columns(options["columns"]), options["memory_limit"])
-    if update:
-        return update_summary(update_index(files, out, options=read), out)
-    if delete:
-        info = delete_triples(out, sources=files, subjects=options["subjects"], where=where, options=read)
-        return update_summary(info, out)
-    had_ranker = (out / RANKER_FOLDER).is_dir()
-    manifest = build_index(files, out, options=read, encoder=options["encoder"], seed=options["seed"])
-    gone = f"\n  the ranker of the old index went with it; train one: kbqa finetune ranker --index {out}"
-    return build_summary(manifest, out) + (gone if had_ranker else "")
-
-
-def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:
-    from kb_index.stats.forms import stats_to_json, stats_to_text
-    from kb_index.stats.numbers import index_stats
-    from kb_index.stats.plot import write_stats_plot
-
-    found = index_stats(index)
-    click.echo(stats_to_json(found) if as_json else stats_to_text(found))
-    if plot:
-        write_stats_plot(found, plot)
-
-
-def _columns(text: str | None) -> tuple[str, str, str] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    if len(set(names)) != 3 or len(names) != 3 or not all(names):
-        raise click.BadParameter(f"{text!r}: expected three different names: --columns subject,predicate,object")
-    return names[0], names[1], names[2]
-
-
-def _conditions(texts: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in texts:
-        column, equals, value = text.partition("=")
-        if not (equals and column) or column in found:
-            raise click.BadParameter(f"{text!r}: expected one value for a column: --where source=wiki-2020")
-        found[column] = value
-    return found
 
 
 @main.command()
 @click.argument("question", nargs=-1, required=True)
 @index_option
 @feedback_option
+@engine_options
 @generator_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--why", is_flag=True, help="Explain it, and what put the first candidate before the next.")
@@ -187,6 +78,7 @@ def ask(question: tuple[str, ...], index: Path, feedback: str | None, as_json: b
 @feedback_option
 @click.option("--history", metavar="FILE", envvar="KBQA_HISTORY", help="Lines typed before; 'none': keep none.")
 @click.option("--user", default="local", show_default=True, help="Who gives feedback.")
+@engine_options
 @generator_options
 def chat(index: Path, feedback: str | None, history: str | None, user: str, **options: Any) -> None:
     """Talk with the knowledge base: follow-ups such as 那人口呢？ are understood, and /help lists commands.
@@ -233,6 +125,8 @@ def chat(index: Path, feedback: str | None, history: str | None, user: str, **op
     help="Group what was not answered right by where it went wrong, with N (5) examples of each group.",
 )
 @click.option("--fresh", is_flag=True, help="With --systems: ask again what an earlier evaluation has answers to.")
+@engine_options
+@worker_options
 @generator_options
 def evaluate(
     index: Path | None,
@@ -250,6 +144,7 @@ def evaluate(
     \b
     Example: kbqa eval --index my-index --questions test.nlpcc --out report --model none
              kbqa eval --index my-index --questions test.nlpcc --out table --systems systems.toml
+             kbqa eval --index my-index --questions test.nlpcc --out report --engine ray --workers 8
              kbqa eval --questions test.nlpcc --predictions theirs.nlpcc --out score
     """  # noqa: D301 - click's mark
     from cli.evaluation import evaluate_one, evaluate_predictions, evaluate_several
@@ -284,12 +179,21 @@ def _check_evaluation(
             predictions and (counts or systems or unanswerable or options["limit"] or options["errors"]),
             "--predictions asks nothing; leave out --systems, --limit, --unanswerable, --errors and --feedback",
         ),
+        (
+            options["engine"] == "local" and (options["workers"] or options["gpus_per_worker"]),
+            "--workers and --gpus-per-worker are for --engine ray",
+        ),
+        (
+            options["engine"] == "ray" and unanswerable and options["model"] != "none",
+            "--unanswerable asks a model in this process; with --engine ray add --model none",
+        ),
     )
     for is_wrong, text in problems:
         if is_wrong:
             raise click.UsageError(text)
 
 
+main.add_command(index)
 main.add_command(finetune)
 main.add_command(feedback)
 main.add_command(serve)

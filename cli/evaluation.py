@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.agents import check_options, open_agent, settled
+from cli.agents import agents_of, check_options
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -26,10 +26,10 @@ def evaluate_one(index: Path, questions: Path, format_: str, out: Path, options:
     from kbqa_agent.qa_data import read_questions
 
     examples = read_questions(questions, format_)
-    asked, opening = _parted(options)
+    asked, engine, opening = _parted(options)
     feedback = feedback_for(index, opening.pop("feedback") or "none")
     ranker = opening["ranker"]
-    with open_agent(index, feedback=feedback, **opening) as agent, settled(agent):
+    with agents_of(index, **engine) as opened, opened(feedback=feedback, **opening) as agent:
         name = agent.generator.name if agent.generator else "none"
         adapter = getattr(agent.generator, "adapter", None)
         system = SystemInfo(name, adapter, str(index), feedback=str(feedback) if feedback else None, ranker=ranker)
@@ -69,7 +69,7 @@ def evaluate_several(
 
     examples = read_questions(*questions)
     listed = read_systems(systems)
-    asked, opening = _parted(options)
+    asked, engine, opening = _parted(options)
     for system in listed:  # before the first of them is asked for hours
         check_options({**opening, **system.options}, f"{systems}: {system.name}")
     if asked["unanswerable"] and any(system.limit for system in listed):
@@ -78,13 +78,13 @@ def evaluate_several(
         check_replaceable(out, holds=COMPARISON)
     del opening["feedback"]
 
-    @contextmanager
-    def opened(own: Mapping[str, Any]) -> Iterator[KBQAgent]:
-        with open_agent(index, **{**opening, **own}) as agent, settled(agent):
-            yield agent
-
     chosen = EvalOptions(**asked, reuse=not fresh, system=SystemInfo(index=str(index), questions=str(questions[0])))
-    results = evaluate_systems(listed, opened, examples, out, chosen)
+    with agents_of(index, **engine) as opened:
+
+        def opened_as(own: Mapping[str, Any]) -> AbstractContextManager[KBQAgent]:
+            return opened(**{**opening, **own})
+
+        results = evaluate_systems(listed, opened_as, examples, out, chosen)
     if not any(result.report for result in results):
         raise KBQAError(f"{systems}: no system could be evaluated; the first: {results[0].error}")
     with KnowledgeBase.open(index) as kb:
@@ -101,12 +101,13 @@ def _tell_place(out: Path) -> None:
     click.echo(f"{out / 'report.html'} shows every answer", err=True)
 
 
-def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part what is asked, and how, from what opens an agent."""
+def _parted(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Part what is asked, and how, and on which engine, from what opens an agent."""
     from eval.unanswerable import ANSWERABLE
 
     opening = dict(options)
     asked = {name: opening.pop(name) for name in ("limit", "seed", "unanswerable", "errors")}
+    engine = {name: opening.pop(name) for name in ("engine", "ray_address", "workers", "gpus_per_worker")}
     if asked["unanswerable"] and opening["answerable"] is None:
         opening["answerable"] = ANSWERABLE
-    return asked, opening
+    return asked, engine, opening

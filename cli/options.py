@@ -11,11 +11,13 @@ __all__ = [
     "FILE",
     "QUESTION_FORMATS",
     "TRIPLE_FORMATS",
+    "engine_options",
     "feedback_option",
     "generator_options",
     "index_option",
     "questions_option",
     "training_options",
+    "worker_options",
 ]
 
 FILE = click.Path(path_type=Path)
@@ -33,6 +35,40 @@ feedback_option = click.option(
     envvar="KBQA_FEEDBACK",
     help="People's feedback; default: the file beside the index, if there; 'none': without.",
 )
+
+
+def engine_options(command: Any) -> Any:
+    """Add the options that say where the work is done."""
+    engines = click.Choice(["local", "ray"])
+    options = (
+        click.option("--engine", type=engines, default="local", show_default=True, help="Where the work is done."),
+        click.option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            envvar="RAY_ADDRESS",
+            help="With --engine ray: the cluster; 'auto': the one on this machine. Default: a new one here.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def worker_options(command: Any) -> Any:
+    """Add the options that say how many agents Ray is to run, and on what."""
+    options = (
+        click.option("--workers", type=click.IntRange(1), help="With --engine ray: agents. Default: as many as fit."),
+        click.option(
+            "--gpus-per-worker",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="With --engine ray: what each agent reserves; 0.25: four share a GPU.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def generator_options(command: Any) -> Any:
@@ -56,6 +92,7 @@ def generator_options(command: Any) -> Any:
             show_default=True,
             help="What --free-text writes: anything, or a candidate.",
         ),
+        click.option("--partial", is_flag=True, help="Do without shards that are missing, and mark the answers."),
         click.option("--answerable", type=RISK, help="Share of the questions thought to have an answer; default: 0.9."),
         click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.agents import open_agent, settled
-from cli.options import FILE, feedback_option, generator_options, index_option
+from cli.agents import open_agent, recipe_of, settled
+from cli.options import FILE, engine_options, feedback_option, generator_options, index_option
 
 if TYPE_CHECKING:
     from kbqa_agent.feedback import FeedbackStore
-    from kbqa_agent.serving.systems import System
-    from kbqa_agent.types import Generator
 
 __all__ = ["mcp", "serve"]
 
@@ -49,6 +47,10 @@ _names = "Name that requests may call the server by; may be repeated. Default on
 @feedback_option
 @click.option("--store", help="File of dialogues and votes; default: beside the index; 'none': in memory.")
 @click.option("--log-questions", is_flag=True, help="Write questions into the log.")
+@engine_options
+@click.option("--replicas", type=click.IntRange(1), help="With --engine ray: servers behind one address. Default: 1.")
+@click.option("--max-replicas", type=click.IntRange(1), help="With --engine ray: as many as this under load.")
+@click.option("--gpus-per-replica", type=click.FloatRange(0), help="With --engine ray: what each server reserves.")
 @generator_options
 def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: str | None, **options: Any) -> None:
     """Serve an index: a page, REST, OpenAI-compatible routes, and MCP. SIGHUP reloads the index.
@@ -56,37 +58,39 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
     \b
     Example: kbqa serve --index my-index
              kbqa serve --index my-index --host 0.0.0.0 --api-key-file keys.txt
+             kbqa serve --index my-index --engine ray --replicas 2 --max-replicas 8
              kbqa serve --index my-index --system gpt=openai:URL#gpt-4,closed-book --system tuned=MODEL,ADAPTER
     """  # noqa: D301 - click's mark
     # Whoever wants a reload while the server starts gets what the folder holds anyway.
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: None)
-    from kbqa_agent.server import AgentRecipe, ServeSettings, create_app, run_server
+    from kbqa_agent.feedback import feedback_beside
+    from kbqa_agent.server import Replicas, ServeSettings, open_app, run_replicas, run_server
     from kbqa_agent.serving.database import store_beside
 
     names = ("host", "port", "api_key_file", "no_auth", "rate", "burst", "waiting_questions", "request_seconds",
              "drain_seconds", "processes", "log_questions", "allowed_hosts", "cors_origins",
              "trusted_proxies")  # fmt: skip
     chosen: dict[str, Any] = {name: options.pop(name) for name in names}
+    ray_address, replicas = options.pop("ray_address"), _replicas(options)
     kept = None if store == "none" else Path(store) if store else store_beside(index)
     settings = ServeSettings(**chosen, store=kept)
     if settings.log_questions:
         logging.getLogger("kbqa_agent.serving").setLevel(logging.INFO)
-    with ExitStack() as opened:
-        people = _people(index, feedback, opened)
-        if systems:
-            options["model"] = "none"
-        elif (own := _generator(options, settings.request_seconds)) is not None:
-            opened.callback(getattr(own, "close", bool))
-            options |= {"model": own, "adapter": None}
-        agent = opened.enter_context(open_agent(index, feedback=people, **options))
-        opened.enter_context(settled(agent))
-        recipe = AgentRecipe(index, agent.config, people.path if people else None, options["ranker"])
-        named = _systems(systems, settings.request_seconds)
-        for system in (named or {}).values():
-            opened.callback(getattr(system.generator, "close", bool))
-        app = create_app(agent, settings, named, recipe)
-        run_server(app, settings, lambda text: click.echo(text, err=True))
+    given = None if feedback == "none" else Path(feedback) if feedback else feedback_beside(index)
+    recipe = recipe_of(index, feedback=given, **options)
+
+    def tell(text: str) -> None:
+        click.echo(text, err=True)
+
+    if replicas is None:
+        with open_app(recipe, settings, systems, tell=tell) as app, settled(app.state.service.source.now.base):
+            run_server(app, settings, tell)
+        return
+    from kb_index.ray_session import ray_session
+
+    with ray_session(ray_address):
+        run_replicas(recipe, settings, Replicas(*replicas), systems, tell)
 
 
 @click.command()
@@ -107,16 +111,15 @@ def mcp(index: Path, feedback: str | None, **options: Any) -> None:
         run_mcp(agent)
 
 
-def _generator(options: dict[str, Any], seconds: float) -> Generator | None:
-    """The generator that the options name, in a process of its own if it is one of this machine."""
-    from kbqa_agent.gguf_cache import embedded_is_installed
-    from kbqa_agent.serving.system_specs import generator_for
-
-    model, is_used = options["model"], options["closed_book"] or options["generator"] != "never"
-    if model == "none" or not is_used or (model is None and not embedded_is_installed()):
+def _replicas(options: dict[str, Any]) -> tuple[int, int | None, float] | None:
+    """How many servers Ray Serve is to run, up to how many, and their GPUs; None for one of this process."""
+    engine, *wanted = (options.pop(name) for name in ("engine", "replicas", "max_replicas", "gpus_per_replica"))
+    if engine == "local":
+        if any(wanted):
+            raise click.UsageError("--replicas, --max-replicas and --gpus-per-replica are for --engine ray")
         return None
-    click.echo("loading the generator", err=True)
-    return generator_for(model, options["adapter"], seconds)
+    least, most, gpus = wanted
+    return least or 1, most, gpus or 0.0
 
 
 def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackStore | None:
@@ -126,12 +129,3 @@ def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackSto
 
     read_manifest(index)  # a file is made for an index alone
     return None if feedback == "none" else opened.enter_context(FeedbackStore(feedback or feedback_beside(index)))
-
-
-def _systems(specs: tuple[str, ...], seconds: float) -> dict[str, System] | None:
-    from kbqa_agent.serving.system_specs import systems_from
-
-    if not specs:
-        return None
-    click.echo("loading the systems", err=True)
-    return systems_from(specs, seconds)

@@ -231,6 +231,7 @@ def reward(
              kbqa finetune reward --questions train.nlpcc --index my-index --limit 500 --out my-reward
     """  # noqa: D301 - click's mark
     from finetune.pairs import gather_preferences
+    from finetune.processes import from_main, is_main
     from finetune.published_tests import refuse_test_questions
     from finetune.reward import train_reward_model
     from finetune.reward_config import RewardConfig
@@ -240,7 +241,10 @@ def reward(
     config = RewardConfig(**options)
     if questions is not None:
         refuse_test_questions(questions, config.out)
-    click.echo(train_reward_model(config, gather_preferences(preferences, questions, index, limit, config.seed)))
+    found = from_main(lambda: gather_preferences(preferences, questions, index, limit, config.seed))
+    result = train_reward_model(config, found)
+    if is_main():
+        click.echo(result)
 
 
 @finetune.command()
@@ -277,7 +281,8 @@ def reward(
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on at the first step that is not finished in --out.")
 @click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
-def raft(**options: Any) -> None:
+@click.option("--plan", "planned", is_flag=True, help="Tell parameters, memory and tokens, and do nothing else.")
+def raft(planned: bool, **options: Any) -> None:
     """Align a fine-tuned generator with RAFT (arXiv:2304.06767): sample answers, reward, rank, fine-tune on the best.
 
     The reward is a rule (a gold answer that a triple backs is right, an unsupported one is punished), a reward model,
@@ -289,13 +294,20 @@ def raft(**options: Any) -> None:
 
     Example: kbqa finetune raft --questions train.nlpcc --index my-index --adapter my-adapter --out my-aligned
     """
+    from finetune.processes import is_main
     from finetune.published_tests import refuse_test_questions
     from finetune.raft import run
     from finetune.raft_config import RaftConfig
+    from finetune.raft_plan import raft_plan_lines
 
     config = RaftConfig(**options)
     refuse_test_questions(config.questions, config.out)
-    click.echo(_stages(run(config)))
+    if planned:
+        click.echo("\n".join(raft_plan_lines(config)))
+        return
+    result = run(config)
+    if is_main():
+        click.echo(_stages(result))
 
 
 def _stages(result: Any) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from math import ceil
 from typing import Any
 
 from finetune.config import SFTConfig
 from finetune.processes import n_processes
+from finetune.raft_config import RaftConfig
+from finetune.reward_config import RewardConfig
 from finetune.trackers import trackio_project
 from finetune.training_folder import checkpoints_of
 from kb_index.errors import InputError
 
-__all__ = ["training_arguments"]
+__all__ = ["parts_of_step", "training_arguments"]
 
 ADAM_BETAS = (0.9, 0.95)
 LAST_RATE_SHARE = 0.1
@@ -32,7 +35,7 @@ def training_arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
         max_steps=steps,
         per_device_train_batch_size=config.rows_at_once,
         per_device_eval_batch_size=config.rows_at_once,
-        gradient_accumulation_steps=_parts_of_step(config),
+        gradient_accumulation_steps=parts_of_step(config),
         activation_checkpointing=config.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         learning_rate=config.learning_rate,
@@ -57,6 +60,7 @@ def training_arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
         seed=config.seed,
         report_to=config.report_to,
         project=trackio_project(),
+        bf16=os.environ.get("ACCELERATE_MIXED_PRECISION") == "bf16",  # DeepSpeed's settings and these have to agree
         use_cpu=not torch.cuda.is_available(),  # else processes without GPUs would not know of each other
         ddp_find_unused_parameters=False,
         label_names=["labels"],
@@ -69,7 +73,8 @@ def training_arguments(config: SFTConfig, steps: int, validates: bool) -> Any:
     return arguments
 
 
-def _parts_of_step(config: SFTConfig) -> int:
+def parts_of_step(config: SFTConfig | RewardConfig | RaftConfig) -> int:
+    """Tell how often each process reads rows for a step. Raises: InputError where processes cannot share one."""
     parts, rest = divmod(config.rows_per_step, config.rows_at_once * n_processes())
     if rest or not parts:
         raise InputError(

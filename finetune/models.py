@@ -115,15 +115,18 @@ def with_new_adapter(network: Any, config: Any) -> Any:
         return get_peft_model(network, settings)
 
 
-def save_adapter(model: Any, folder: Path, base: str | None) -> None:
-    """Write a LoRA adapter as float16 safetensors, naming the model it is for. Raises: StorageError."""
+def save_adapter(model: Any, folder: Path, base: str | None, weights: dict[str, Any] | None = None) -> None:
+    """Write a LoRA adapter as float16 safetensors, naming the model it is for. Raises: StorageError.
+
+    `weights` are those of the model where it has only its share of them.
+    """
     import torch
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
     tensors = {
         name: tensor.detach().to("cpu", torch.float16).contiguous()
-        for name, tensor in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+        for name, tensor in get_peft_model_state_dict(model, weights, save_embedding_layers=False).items()
     }
     settings = model.peft_config["default"]
     settings.base_model_name_or_path = EMBEDDED_HUB_NAME if base in (None, EMBEDDED) else base
@@ -134,10 +137,15 @@ def save_adapter(model: Any, folder: Path, base: str | None) -> None:
         settings.inference_mode = inference_mode
 
 
-def save_full(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a whole model and its tokenizer, which then opens as `--model FOLDER`. Raises: StorageError."""
+def save_full(model: Any, tokenizer: Any, folder: Path, weights: dict[str, Any] | None = None) -> None:
+    """Write a whole model and its tokenizer, which then opens as `--model FOLDER`. Raises: StorageError.
+
+    `weights` are as in `save_adapter`.
+    """
+    if weights is not None:  # put together, tied ones are no longer seen to be the same
+        weights = {name: tensor for name, tensor in weights.items() if name not in model.all_tied_weights_keys}
     with filling_folder(folder, ("config.json",)) as part:
-        model.save_pretrained(part)
+        model.save_pretrained(part, state_dict=weights)
         tokenizer.save_pretrained(part)
 
 

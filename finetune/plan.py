@@ -20,7 +20,7 @@ from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.causal_models import check_adapter, fast_dtype, locate_model, quiet, set_end_token
 from kbqa_agent.tokenizing import context_length
 
-__all__ = ["Plan", "plan_lines", "plan_training"]
+__all__ = ["GIB", "Plan", "plan_lines", "plan_training"]
 
 FLOAT32 = 4
 ADAM = 8
@@ -55,6 +55,8 @@ class Plan:
     n_answer_tokens: int
     longest: int
     steps: int
+    cached: int
+    """Bytes of the keys and values that writing keeps of each token."""
 
     @property
     def memory(self) -> int:
@@ -103,6 +105,7 @@ def plan_training(
         n_answer_tokens=_scaled([_n_labelled(row.labels) for row in rows.rows], n_trained_rows),
         longest=max((len(row.input_ids) for row in rows.rows), default=0),
         steps=n_steps(config.max_steps, config.epochs, n_trained_rows, config.rows_per_step),
+        cached=_cached_bytes(network),
     )
 
 
@@ -185,6 +188,14 @@ def _activations(network: Any, config: SFTConfig, rows: EncodedRows) -> int:
         kept = states * n_layers + kept // n_layers
     vocabulary = causal.get_output_embeddings().weight.shape[0]
     return int(kept + config.rows_at_once * labelled * vocabulary * FLOAT32 * LOGIT_COPIES)
+
+
+def _cached_bytes(network: Any) -> int:
+    settings = network.config
+    n_heads = settings.num_attention_heads
+    width = getattr(settings, "head_dim", None) or settings.hidden_size // n_heads
+    n_cached = getattr(settings, "num_key_value_heads", None) or n_heads
+    return int(2 * settings.num_hidden_layers * n_cached * width * _itemsize(network))
 
 
 def _kept_bytes(causal: Any, n_rows: int, length: int) -> int:

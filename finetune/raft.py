@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from finetune.arguments import parts_of_step
 from finetune.failures import memory_errors
 from finetune.json_rows import read_rows, write_rows
 from finetune.plots import draw_if_possible
-from finetune.processes import n_processes
+from finetune.processes import from_main, is_main, is_restarted
 from finetune.raft_comparison import compare
 from finetune.raft_config import RaftConfig
 from finetune.raft_metrics import best_stage, reward_hacking
@@ -32,7 +33,6 @@ from finetune.record import training_record
 from finetune.trackers import check_tracker
 from finetune.training_folder import RECORD_FILE, begin_record, check_training_folder, write_json
 from kb_index.atomic import storage_errors
-from kb_index.errors import InputError
 from kb_index.manifest import MANIFEST_FILE
 
 __all__ = ["RaftResult", "run"]
@@ -68,35 +68,35 @@ class RaftResult:
 def run(config: RaftConfig, progress: bool = True, tools: Tools | None = None) -> RaftResult:
     """Align a fine-tuned generator, and write the best stage's adapter to `config.out`.
 
-    `tools` open and train the models; None means the real ones.
+    `tools` open and train the models; None means the real ones. Several processes (see `finetune.processes`) draw and
+    score each their share, and train together; the main one ranks and writes. Where the launcher started them again,
+    after one had died, they go on.
 
     Raises:
         InputError: there is no fine-tuned generator to start from; held-out questions are among those it was or will
-            be trained on; a training is resumed with other settings or data, or started in several processes.
+            be trained on; a training is resumed with other settings or data; the processes cannot share a step.
         QuestionFileError, IndexFolderError, ModelError, MissingExtraError: what `config` names cannot be opened.
         StorageError: `config.out` cannot be written, or holds other things than a training.
         TrainingError: the loss is no number, or the memory is full.
     """
-    if n_processes() > 1:
-        raise InputError(f"{n_processes()} processes: RAFT is run by one; start it without a launcher")
-    config = replace(config, adapter=start_adapter(config))
+    parts_of_step(config)
+    config = replace(config, adapter=start_adapter(config), resume=config.resume or is_restarted())
     tools = tools or real_tools(config, progress)
     check_tracker(config.report_to)
-    check_training_folder(config.out)
     with storage_errors(config.out, "choose another --out"):
-        prompts = _prompts(config, progress)
-        record = _begin(config)
-        _keep_prompts(config, prompts)
+        prompts, record = from_main(lambda: _begin(config, progress))
         stages = StageRun(config, prompts, tools, progress)
         advice = f"lower --samples (now {config.samples}) or --max-new-tokens (now {config.max_new_tokens})"
         with memory_errors(f"{advice}, or choose a smaller model"):
             stages.begin()
-            with stage_reporter(config.report_to, config.out) as report:
+            with stage_reporter(config.report_to if is_main() else "none", config.out) as report:
                 metrics, alarm = _run_stages(stages, report)
             best = best_stage(metrics)
-            copy_adapter(stages.adapter(best), config.out)
+            if is_main():
+                copy_adapter(stages.adapter(best), config.out)
             result = RaftResult(config.out, best, alarm, metrics, compare(stages, best))
-        write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
+        if is_main():
+            write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
     return result
 
 
@@ -105,10 +105,11 @@ def _run_stages(run: StageRun, report: Report) -> tuple[list[dict[str, Any]], bo
     alarm = False
     for stage in range(run.config.stages + 1):
         metrics.append(run_stage(run, stage))
-        write_rows(metrics, run.config.out / "metrics.jsonl")
-        report(metrics[-1])
-        draw_if_possible([run.config.out], run.config.out / "curves.png")
-        logger.info("stage %d: held-out F1 %.4f", stage, metrics[-1]["f1"])
+        if is_main():
+            write_rows(metrics, run.config.out / "metrics.jsonl")
+            report(metrics[-1])
+            draw_if_possible([run.config.out], run.config.out / "curves.png")
+            logger.info("stage %d: held-out F1 %.4f", stage, metrics[-1]["f1"])
         alarm = reward_hacking(metrics[1:], run.config.alarm_stages)
         if alarm:
             logger.warning("stopped at stage %d: the reward rises while held-out F1 falls", stage)
@@ -116,7 +117,16 @@ def _run_stages(run: StageRun, report: Report) -> tuple[list[dict[str, Any]], bo
     return metrics, alarm
 
 
-def _begin(config: RaftConfig) -> dict[str, Any]:
+def _begin(config: RaftConfig, progress: bool) -> tuple[PromptSets, dict[str, Any]]:
+    """Make the folder, with the prompts and the record of what is trained; give both."""
+    check_training_folder(config.out)
+    prompts = _prompts(config, progress)
+    record = _record(config)
+    _keep_prompts(config, prompts)
+    return prompts, record
+
+
+def _record(config: RaftConfig) -> dict[str, Any]:
     """Put on record what is trained; a resumed training must be the recorded one, a new one replaces an old one."""
     files = {
         "rows_sha256": (config.questions, config.held_out),

@@ -7,13 +7,14 @@ right, which only the gold answers tell, bounds what every way to choose can rea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from finetune.json_rows import read_rows
+from finetune.processes import is_main
 from finetune.raft_metrics import answer_f1, paired_interval
 from finetune.raft_samples import Drawn, draw_samples, majority, model_scores, read_samples, write_samples
+from finetune.raft_sharing import made_once
 from finetune.raft_stage import StageRun
 from finetune.training_folder import write_json
 
@@ -25,7 +26,6 @@ def compare(run: StageRun, best: int) -> dict[str, Any]:
 
     `raft_gain` holds, for each figure, the paired difference to the start and the ends of its 95 % interval.
     """
-    path = run.config.out / "comparison.json"
     drawn = _held_out_samples(run)
     chosen, chosen_by = _chosen(run, drawn)
     f1 = {
@@ -39,25 +39,27 @@ def compare(run: StageRun, best: int) -> dict[str, Any]:
     for name, values in f1.items():
         comparison[name] = {"f1": _mean(values), "exact_match": _mean(right[name])}
     comparison["raft_gain"] = {
-        "f1": paired_interval(f1["sft"], f1["raft"]),
-        "exact_match": paired_interval(right["sft"], right["raft"]),
+        "f1": list(paired_interval(f1["sft"], f1["raft"])),
+        "exact_match": list(paired_interval(right["sft"], right["raft"])),
     }
-    write_json(path, comparison)
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    if is_main():
+        write_json(run.config.out / "comparison.json", comparison)
+    return comparison
 
 
 def _held_out_samples(run: StageRun) -> list[Drawn]:
+    def sample() -> list[Drawn]:
+        return draw_samples(run.policy(0), run.prompts.held_out, run.config, run.seed(0), run.progress)
+
     path = run.folder(0) / "held_out_samples.jsonl"
-    if not path.exists():
-        drawn = draw_samples(run.policy(0), run.prompts.held_out, run.config, run.seed(0), run.progress)
-        write_samples(drawn, path)
+    made_once(path, sample, write_samples)
     return read_samples(path)
 
 
 def _chosen(run: StageRun, drawn: Sequence[Drawn]) -> tuple[list[str], str]:
     if run.tools.open_reward_model is None:
         return [majority(d) for d in drawn], "majority of the samples, then likelihood"
-    scores = model_scores(run.tools.open_reward_model(), drawn)
+    scores = model_scores(run.tools.open_reward_model(), drawn, run.progress)
     return [d.texts[int(best)] for d, best in zip(drawn, scores.argmax(axis=1), strict=True)], "reward model"
 
 

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from finetune.json_rows import read_rows, write_rows
 from finetune.raft_config import RaftConfig
 from finetune.raft_prompts import RaftPrompt
 from finetune.raft_reward import RewardModel, mixed, penalised, rule_reward
+from finetune.raft_sharing import for_each
 from finetune.raft_tools import Policy
 from kbqa_agent.qa_data import comparable
+from kbqa_agent.sampling import Sampled
 from kbqa_agent.types import Generator
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "Kept",
     "Rewarded",
     "draw_samples",
-    "greedy",
     "log_likelihoods",
     "majority",
     "model_scores",
@@ -36,8 +36,6 @@ __all__ = [
     "write_rewards",
     "write_samples",
 ]
-
-PROMPTS_AT_ONCE = 16
 
 
 class Drawn(NamedTuple):
@@ -77,23 +75,26 @@ def draw_samples(
 
     The log-likelihoods are those of the texts as they are scored and trained on, which can be other tokens than drawn.
     """
-    drawn: dict[int, Drawn] = {}
-    with tqdm(total=len(prompts), desc="sample", unit="prompt", disable=None if progress else True) as bar:
-        for places in _by_length([p.text for p in prompts]):
-            found = policy.sample(
-                [prompts[i].text for i in places],
-                config.samples,
-                temperature=config.temperature,
-                top_p=config.top_p,
-                max_new_tokens=config.max_new_tokens,
-                seed=seed,
-            )
-            for i, samples in zip(places, found, strict=True):
-                texts = tuple(sample.text for sample in samples)
-                likely = log_likelihoods(policy, prompts[i].text, texts)
-                drawn[i] = Drawn(prompts[i], texts, tuple(sample.n_tokens for sample in samples), likely)
-            bar.update(len(places))
-    return [drawn[i] for i in range(len(prompts))]
+
+    def draw(some: Sequence[RaftPrompt]) -> list[Drawn]:
+        found = policy.sample(
+            [prompt.text for prompt in some],
+            config.samples,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            max_new_tokens=config.max_new_tokens,
+            seed=seed,
+        )
+        return [_scored(policy, prompt, samples) for prompt, samples in zip(some, found, strict=True)]
+
+    return for_each(prompts, draw, lambda prompt: prompt.text, "sample", progress)
+
+
+def _scored(policy: Policy, prompt: RaftPrompt, samples: Sequence[Sampled]) -> Drawn:
+    texts = tuple(sample.text for sample in samples)
+    return Drawn(
+        prompt, texts, tuple(sample.n_tokens for sample in samples), log_likelihoods(policy, prompt.text, texts)
+    )
 
 
 def log_likelihoods(policy: Generator, prompt: str, texts: Sequence[str]) -> tuple[float, ...]:
@@ -103,38 +104,30 @@ def log_likelihoods(policy: Generator, prompt: str, texts: Sequence[str]) -> tup
     return tuple(scored[text] for text in texts)
 
 
-def greedy(policy: Generator, prompts: Sequence[RaftPrompt], max_new_tokens: int, progress: bool = True) -> list[str]:
-    """Give the generator's likeliest answer to each prompt."""
-    answers: dict[int, str] = {}
-    with tqdm(total=len(prompts), desc="held out", unit="prompt", disable=None if progress else True) as bar:
-        for places in _by_length([p.text for p in prompts]):
-            found = policy.generate([prompts[i].text for i in places], max_new_tokens)
-            answers |= zip(places, found, strict=True)
-            bar.update(len(places))
-    return [answers[i] for i in range(len(prompts))]
-
-
 def reward_samples(
     drawn: Sequence[Drawn],
     reference: Sequence[Sequence[float]],
-    judge: RewardModel | None,
+    model: NDArray[np.float64] | None,
     rule_weight: float,
     kl_weight: float,
 ) -> Rewarded:
-    """Reward samples whose log-likelihoods under the start are `reference`, (n_prompts, K)."""
+    """Reward samples by a reward model's scores, `model`, and log-likelihoods under the start, both (n_prompts, K)."""
     rule = np.array([[rule_reward(d.prompt, text) for text in d.texts] for d in drawn], dtype=np.float64)
-    model = model_scores(judge, drawn) if judge is not None else None
     gained = np.array([d.log_likelihoods for d in drawn], np.float64) - np.asarray(reference, np.float64)
     drift = gained / np.maximum(1, np.array([d.n_tokens for d in drawn]))
     return Rewarded(rule, model, drift, penalised(mixed(rule, model, rule_weight), drift, kl_weight))
 
 
-def model_scores(judge: RewardModel, drawn: Sequence[Drawn]) -> NDArray[np.float64]:
+def model_scores(judge: RewardModel, drawn: Sequence[Drawn], progress: bool = True) -> NDArray[np.float64]:
     """Score all samples with a reward model, (n_prompts, K); equal samples of a prompt are scored once."""
-    different = list(dict.fromkeys((d.prompt.text, text) for d in drawn for text in d.texts))
-    scores = map(float, judge.score([prompt for prompt, _ in different], [text for _, text in different]))
-    scored = dict(zip(different, scores, strict=True))
-    return np.array([[scored[d.prompt.text, text] for text in d.texts] for d in drawn], np.float64)
+
+    def score(some: Sequence[Drawn]) -> list[list[float]]:
+        different = list(dict.fromkeys((d.prompt.text, text) for d in some for text in d.texts))
+        scores = map(float, judge.score([prompt for prompt, _ in different], [text for _, text in different]))
+        scored = dict(zip(different, scores, strict=True))
+        return [[scored[d.prompt.text, text] for text in d.texts] for d in some]
+
+    return np.array(for_each(drawn, score, lambda d: d.prompt.text, "judge", progress), np.float64)
 
 
 def majority(drawn: Drawn) -> str:
@@ -205,8 +198,3 @@ def write_kept(kept: Sequence[Kept], path: Path) -> None:
 def read_kept(path: Path) -> list[Kept]:
     """Read what `write_kept` wrote. Raises: InputError."""
     return [Kept(**row) for row in read_rows(path)]
-
-
-def _by_length(texts: Sequence[str]) -> list[list[int]]:
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-    return [order[i : i + PROMPTS_AT_ONCE] for i in range(0, len(order), PROMPTS_AT_ONCE)]

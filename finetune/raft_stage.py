@@ -1,6 +1,7 @@
 """One stage of RAFT: sample, reward, rank, fine-tune, measure; each step leaves a file that is whole, or none.
 
 A step whose file is there is not done again, so that a training that was killed at any moment goes on from its files.
+Several processes share the sampling, scoring and training; the ranking is one for all.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from finetune.json_rows import read_rows, write_rows
+from finetune.processes import is_main, wait_for_all
 from finetune.raft_config import RaftConfig
 from finetune.raft_metrics import answer_f1, character_perplexity, commonest_share, distinct
 from finetune.raft_prompts import PromptSets, RaftPrompt, stage_prompts
@@ -29,8 +30,8 @@ from finetune.raft_samples import (
     Kept,
     Rewarded,
     draw_samples,
-    greedy,
     log_likelihoods,
+    model_scores,
     read_kept,
     read_rewards,
     read_samples,
@@ -39,6 +40,7 @@ from finetune.raft_samples import (
     write_rewards,
     write_samples,
 )
+from finetune.raft_sharing import for_each, made_once
 from finetune.raft_tools import Policy, Tools
 from finetune.training_folder import write_json
 from kb_index.atomic import filling_folder
@@ -68,10 +70,11 @@ class StageRun:
 
     def begin(self) -> None:
         """Write the new adapter that the stages go on from, where there is none to start from."""
-        if self.config.adapter is None and not _is_adapter(self.adapter(0)):
+        if self.config.adapter is None and is_main() and not _is_adapter(self.adapter(0)):
             assert self.tools.write_new_adapter is not None  # noqa: S101 - tools without it are given an adapter
             out = self.adapter(0)
             self.tools.write_new_adapter(self.config.training(self.config.questions, out, None, self.config.seed))
+        wait_for_all()
 
     def seed(self, stage: int) -> int:
         """Give a stage its own seed."""
@@ -84,18 +87,20 @@ class StageRun:
 
 def run_stage(run: StageRun, stage: int) -> dict[str, Any]:
     """Do what is left of a stage, and give its metrics; stage 0 is the start, which is only measured."""
-    folder, started = run.folder(stage), time.perf_counter()
-    done = folder / "metrics.json"
-    if not done.exists():
-        figures = {}
+    started = time.perf_counter()
+
+    def figures() -> dict[str, Any]:
+        found: dict[str, Any] = {"stage": stage}
         if stage:
             drawn = _sampled(run, stage)
             rewarded = _rewarded(run, stage, drawn)
             kept = _kept(run, stage, drawn, rewarded)
             _train(run, stage, kept)
-            figures = _sample_figures(drawn, rewarded, kept)
-        figures |= measure(run, stage)
-        write_json(done, {"stage": stage, **figures, "seconds": round(time.perf_counter() - started, 2)})
+            found |= _sample_figures(drawn, rewarded, kept)
+        return found | measure(run, stage) | {"seconds": round(time.perf_counter() - started, 2)}
+
+    done = run.folder(stage) / "metrics.json"
+    made_once(done, figures, lambda found, path: write_json(path, found))
     return dict(json.loads(done.read_text(encoding="utf-8")))
 
 
@@ -125,10 +130,7 @@ def _telling(rewarded: Rewarded, rule_weight: float) -> NDArray[np.bool_]:
 def measure(run: StageRun, stage: int) -> dict[str, float]:
     """Answer the held-out questions greedily with the generator that a stage ends with, and give the figures."""
     path = run.folder(stage) / "held_out.jsonl"
-    if not path.exists():
-        policy, prompts = run.policy(stage), run.prompts.held_out
-        answers = greedy(policy, prompts, run.config.max_new_tokens, run.progress)
-        write_rows((_measured(policy, prompt, a) for prompt, a in zip(prompts, answers, strict=True)), path)
+    made_once(path, lambda: _answered(run, run.policy(stage)), write_rows)
     rows = read_rows(path)
     return {
         "f1": _mean(rows, "f1"),
@@ -152,55 +154,78 @@ def _is_adapter(folder: Path) -> bool:
 
 
 def _sampled(run: StageRun, stage: int) -> list[Drawn]:
-    path = run.folder(stage) / "samples.jsonl"
-    if not path.exists():
+    def sample() -> list[Drawn]:
         prompts = stage_prompts(run.prompts.training, stage, run.config.batch, run.config.seed)
-        write_samples(draw_samples(run.policy(stage - 1), prompts, run.config, run.seed(stage), run.progress), path)
+        return draw_samples(run.policy(stage - 1), prompts, run.config, run.seed(stage), run.progress)
+
+    path = run.folder(stage) / "samples.jsonl"
+    made_once(path, sample, write_samples)
     return read_samples(path)
 
 
 def _rewarded(run: StageRun, stage: int, drawn: Sequence[Drawn]) -> Rewarded:
-    path = run.folder(stage) / "rewards.jsonl"
-    if not path.exists():
-        reference: list[tuple[float, ...]] = [d.log_likelihoods for d in drawn]
-        if stage > 1:
-            start, hidden = run.policy(0), None if run.progress else True
-            bar = tqdm(drawn, "reference", unit="prompt", disable=hidden)
-            reference = [log_likelihoods(start, d.prompt.text, d.texts) for d in bar]
+    def reward() -> Rewarded:
+        reference = _reference(run, drawn) if stage > 1 else [d.log_likelihoods for d in drawn]
         weight, opening = run.config.weight_of_rule, run.tools.open_reward_model
-        judge = opening() if weight < 1 and opening else None
-        write_rewards(drawn, reward_samples(drawn, reference, judge, weight, run.config.kl_weight), path)
+        scores = model_scores(opening(), drawn, run.progress) if weight < 1 and opening else None
+        return reward_samples(drawn, reference, scores, weight, run.config.kl_weight)
+
+    path = run.folder(stage) / "rewards.jsonl"
+    made_once(path, reward, lambda rewarded, at: write_rewards(drawn, rewarded, at))
     return read_rewards(path)
 
 
+def _reference(run: StageRun, drawn: Sequence[Drawn]) -> list[tuple[float, ...]]:
+    """Give the log-likelihoods of samples under the start."""
+    start = run.policy(0)
+
+    def score(some: Sequence[Drawn]) -> list[tuple[float, ...]]:
+        return [log_likelihoods(start, d.prompt.text, d.texts) for d in some]
+
+    return for_each(drawn, score, lambda d: d.prompt.text, "reference", run.progress)
+
+
 def _kept(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarded) -> list[Kept]:
-    """Rank the samples and mix in gold answers of other prompts."""
     path = run.folder(stage) / "kept.jsonl"
-    if not path.exists():
-        rows = [
-            Kept(*drawn[i].prompt[:2], drawn[i].texts[sample], float(rewarded.reward[i, sample]))
-            for i, sample in keep(run.config, rewarded, run.seed(stage))
-        ]
-        taken, share = {row.id for row in rows}, run.config.replay_share
-        others = [prompt for prompt in run.prompts.training if prompt.id not in taken]
-        n_replayed = min(len(others), round(len(rows) * share / (1 - share)))
-        replayed = random.Random(f"replay {run.seed(stage)}").sample(others, n_replayed)
-        write_kept(rows + [Kept(p.id, p.text, p.target, None) for p in replayed], path)
+    made_once(path, lambda: _ranked(run, stage, drawn, rewarded), write_kept)
     return read_kept(path)
+
+
+def _ranked(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarded) -> list[Kept]:
+    """Rank the samples of all prompts and mix in gold answers of others."""
+    rows = [
+        Kept(*drawn[i].prompt[:2], drawn[i].texts[sample], float(rewarded.reward[i, sample]))
+        for i, sample in keep(run.config, rewarded, run.seed(stage))
+    ]
+    taken, share = {row.id for row in rows}, run.config.replay_share
+    others = [prompt for prompt in run.prompts.training if prompt.id not in taken]
+    n_replayed = min(len(others), round(len(rows) * share / (1 - share)))
+    replayed = random.Random(f"replay {run.seed(stage)}").sample(others, n_replayed)
+    return rows + [Kept(p.id, p.text, p.target, None) for p in replayed]
 
 
 def _train(run: StageRun, stage: int, kept: Sequence[Kept]) -> None:
     """Go on from the adapter before on what was kept; with too little to train on, that adapter stays."""
     out = run.adapter(stage)
     if not _is_adapter(out):
-        if len(kept) < 2:
-            copy_adapter(run.adapter(stage - 1), out)
-        else:
+        if len(kept) >= 2:
             settings = run.config.training(
                 run.folder(stage) / "kept.jsonl", out, run.adapter(stage - 1), run.seed(stage)
             )
             run.tools.train(settings, [((row.prompt, row.answer),) for row in kept])
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)  # larger than the adapter, and of no use any more
+        elif is_main():
+            copy_adapter(run.adapter(stage - 1), out)
+    wait_for_all()
+    if is_main():
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)  # larger than the adapter, and of no use any more
+
+
+def _answered(run: StageRun, policy: Policy) -> list[dict[str, Any]]:
+    def answer(prompts: Sequence[RaftPrompt]) -> list[dict[str, Any]]:
+        answers = policy.generate([prompt.text for prompt in prompts], run.config.max_new_tokens)
+        return [_measured(policy, prompt, text) for prompt, text in zip(prompts, answers, strict=True)]
+
+    return for_each(run.prompts.held_out, answer, lambda prompt: prompt.text, "held out", run.progress)
 
 
 def _measured(policy: Policy, prompt: RaftPrompt, answer: str) -> dict[str, Any]:

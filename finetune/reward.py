@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from finetune.comparisons import Comparison, EncodedComparisons, encode_comparis
 from finetune.failures import memory_errors
 from finetune.plots import draw_if_possible
 from finetune.preferences import Preference, write_preferences
-from finetune.processes import n_processes
+from finetune.processes import is_main, is_restarted, main_first, take_own_device
 from finetune.record import sha256_of, training_record
 from finetune.reward_config import CONTROL_UP_TO, RewardConfig
 from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval
@@ -96,42 +96,54 @@ class _Fitted(NamedTuple):
 def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], progress: bool = True) -> RewardResult:
     """Train a reward model on preferences, a share of whose prompts is held out, and write it into `config.out`.
 
+    Of several processes (see `finetune.processes`) all train, on the same preferences, and the main one writes. Where
+    the launcher started them again, after one had died, they go on from the last checkpoint.
+
     Raises:
-        InputError: there are fewer than two prompts, too long pairs only, or another training is resumed.
+        InputError: there are fewer than two prompts, too long pairs only, another training is resumed, or the processes
+            cannot share a step or hold only parts of the weights.
         ModelError, MissingExtraError: the model cannot be loaded.
         StorageError: `config.out` cannot be written, or holds other things than a training.
         TrainingError: the loss is no number, or the memory is full.
     """
+    if is_restarted():
+        config = replace(config, resume=True)
     check_tracker(config.report_to)
-    if n_processes() > 1:
-        raise InputError(f"{n_processes()} processes: a reward model is trained by one; start it without a launcher")
     comparisons = grouped(preferences)
     if len(comparisons) < 2:
         raise InputError(f"{len(comparisons)} prompts with a pair; expected at least 2, to train and to measure")
     check_training_folder(config.out)
     training, held_out = hold_out(comparisons, config.held_out_share, config.max_held_out, config.seed)
     with storage_errors(config.out, "choose another --out"):
-        _prepare_folder(config)
-        record = _record(config, preferences)
-        write_preferences(preferences, config.out / "pairs.jsonl")
+        with main_first():
+            if is_main():
+                _prepare_folder(config)
+                record = _record(config, preferences)
+                write_preferences(preferences, config.out / "pairs.jsonl")
         fitted = _fit(config, config.out, training, held_out, progress)
-        save_reward_model(fitted.network, fitted.tokenizer, config.out, config.model, fitted.max_tokens)
+        if is_main():
+            save_reward_model(fitted.network, fitted.tokenizer, config.out, config.model, fitted.max_tokens)
         control = None
         if config.control or (config.control is None and len(preferences) <= CONTROL_UP_TO):
             swapped = shuffled(training, config.seed)
             control = accuracy_with_interval(_fit(config, config.out / CONTROL, swapped, held_out, progress).margins)
         result = _result(config, fitted, control)
-        if result.n_held_out < FEW_PAIRS:
-            logger.warning(
-                "only %d pairs were held out, and the accuracy on fewer than %d says little, whatever its interval; "
-                "give more pairs",
-                result.n_held_out,
-                FEW_PAIRS,
-            )
-        write_json(config.out / RECORD_FILE, record | {"result": _as_json(result)})
-        runs = [config.out, config.out / CONTROL] if control else [config.out]
-        draw_if_possible(runs, config.out / "reward.png")
+        if is_main():
+            _warn_of_few(result)
+            write_json(config.out / RECORD_FILE, record | {"result": _as_json(result)})
+            runs = [config.out, config.out / CONTROL] if control else [config.out]
+            draw_if_possible(runs, config.out / "reward.png")
     return result
+
+
+def _warn_of_few(result: RewardResult) -> None:
+    if result.n_held_out < FEW_PAIRS:
+        logger.warning(
+            "only %d pairs were held out, and the accuracy on fewer than %d says little, whatever its interval; "
+            "give more pairs",
+            result.n_held_out,
+            FEW_PAIRS,
+        )
 
 
 def _fit(
@@ -139,6 +151,7 @@ def _fit(
 ) -> _Fitted:
     from transformers import set_seed
 
+    take_own_device()
     set_seed(config.seed)  # the head and half of a new adapter start at random
     with memory_errors("choose a smaller model"):
         base = open_reward_base(config.model, config.adapter, progress)
@@ -163,10 +176,11 @@ def _train(
 
     trainer = make_trainer(config, out, network, parts)
     tokens = [0, *accumulate(row.length for row in trainer.train_dataset)][:: config.rows_per_step]
-    metrics = RewardMetrics(out / METRICS_FILE, tokens, progress)
-    trainer.add_callback(metrics)
+    metrics = RewardMetrics(out / METRICS_FILE, tokens, progress and is_main())
     checkpoint = last_checkpoint(out / CHECKPOINTS) if config.resume else None
-    metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
+    if is_main():
+        trainer.add_callback(metrics)
+        metrics.keep_until(step_of(checkpoint) if checkpoint else -1)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if trainer.measured_at != trainer.state.global_step:
         trainer.evaluate()

@@ -62,6 +62,7 @@ def open_reward_base(model: str | Path | None, adapter: Path | None = None, prog
         setattr(network, network.base_model_prefix, causal.base_model)
     except (ValueError, AttributeError) as error:
         raise ModelError(f"model {str(model)!r}: its architecture has no head for rewards; choose another") from error
+    network.__class__ = type(f"Rewarding{type(network).__name__}", (type(network),), {"forward": _rewards})
     network.score = torch.nn.Linear(width, 1, bias=False, device=causal.device)
     torch.nn.init.normal_(network.score.weight, std=(width + 1) ** -0.5)
     network.name_or_path = causal.name_or_path
@@ -103,16 +104,24 @@ def with_reward_adapter(base: RewardBase, rank: int, alpha: int) -> Any:
 
 
 def rewards_of(network: Any, inputs: dict[str, Any]) -> Any:
-    """Rewards of the answers that end at `inputs["ends"]`, a float32 tensor (n_answers,)."""
+    """Rewards of the answers that end at `inputs["ends"]`, a float32 tensor (n_answers,).
+
+    `network` may be within an adapter, and within what shares it between processes.
+    """
+    names = ("input_ids", "attention_mask", "position_ids", "ends")
+    return network(**{name: inputs[name] for name in names if name in inputs})
+
+
+def _rewards(network: Any, input_ids: Any, ends: Any, **others: Any) -> Any:
+    """What `forward` of a reward model does, in place of giving logits at the last token of each row."""
     import torch
 
-    plain = network.get_base_model() if hasattr(network, "get_base_model") else network
-    known = {name: inputs[name] for name in ("input_ids", "attention_mask", "position_ids") if name in inputs}
-    hidden = plain.base_model(**known, use_cache=False).last_hidden_state  # (n_rows, longest, dim)
-    rows, columns = inputs["ends"].unbind(1)
+    known = {name: others[name] for name in ("attention_mask", "position_ids") if others.get(name) is not None}
+    hidden = network.base_model(input_ids, **known, use_cache=False).last_hidden_state  # (n_rows, longest, dim)
+    rows, columns = ends.unbind(1)
     # In bfloat16 the rewards of like answers would round to the same number.
     with torch.autocast(hidden.device.type, enabled=False):
-        return plain.score(hidden[rows, columns].float())[:, 0]
+        return network.score(hidden[rows, columns].float())[:, 0]
 
 
 def can_share_prompts(network: Any, row_tokens: int) -> bool:

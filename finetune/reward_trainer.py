@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from finetune.arguments import parts_of_step
 from finetune.checkpoints import last_checkpoint
 from finetune.comparisons import EncodedComparisons, TokenComparison, collate_comparisons
 from finetune.data import length_grouped, n_steps
@@ -25,7 +26,7 @@ from finetune.reward_network import can_share_prompts, rewards_of
 from finetune.trackers import trackio_project
 from finetune.trainer import CheckedTrainer, MetricsFile
 from finetune.training_folder import CHECKPOINTS
-from kb_index.errors import TrainingError
+from kb_index.errors import InputError, TrainingError
 from kbqa_agent.causal_models import fast_dtype
 
 __all__ = ["RewardMetrics", "RewardTrainer", "make_trainer", "measure_margins", "pairwise_loss"]
@@ -119,18 +120,21 @@ class RewardMetrics(MetricsFile):
 def make_trainer(
     config: RewardConfig, out: Path, network: Any, parts: tuple[EncodedComparisons, EncodedComparisons]
 ) -> Any:
-    """Make the Trainer of the training rows and the held-out rows, in the order of their batches."""
+    """Make the Trainer of the training and the held-out rows, in the order of their batches. Raises: InputError."""
     training, held_out = (part.rows for part in parts)
     steps = n_steps(config.max_steps, config.epochs, len(training), config.rows_per_step)
     lengths = [row.length for row in training]
     order = length_grouped(lengths, config.rows_per_step, steps * config.rows_per_step, config.seed)
-    return RewardTrainer(
+    trainer = RewardTrainer(
         network,
         _arguments(config, out, steps),
         shared=can_share_prompts(network, max(row.length for row in [*training, *held_out])),
         train_dataset=[training[i] for i in order],
         eval_dataset=held_out,
     )
+    if trainer.is_sharded:
+        raise InputError("a reward model's processes each hold all weights; launch them without FSDP and DeepSpeed")
+    return trainer
 
 
 def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
@@ -139,7 +143,7 @@ def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
         max_steps=steps,
         per_device_train_batch_size=config.rows_at_once,
         per_device_eval_batch_size=config.rows_at_once,
-        gradient_accumulation_steps=config.rows_per_step // config.rows_at_once,
+        gradient_accumulation_steps=parts_of_step(config),
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=ceil(config.warmup_share * steps),
@@ -156,9 +160,11 @@ def _arguments(config: RewardConfig, out: Path, steps: int) -> Any:
         run_name=out.name,
         report_to=config.report_to,
         project=trackio_project(),
+        use_cpu=not torch.cuda.is_available(),  # else processes without GPUs would not know of each other
+        ddp_find_unused_parameters=False,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         disable_tqdm=True,
     )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # one process, one GPU
+    arguments._n_gpu = min(1, arguments.n_gpu)  # several GPUs are several processes' affair
     return arguments

@@ -21,7 +21,7 @@ from finetune.data import TokenRow, collate, encode_rows, length_grouped, n_step
 from finetune.failures import memory_errors, spare_memory
 from finetune.models import open_trainable, save_adapter, save_full
 from finetune.plots import draw_if_possible
-from finetune.processes import is_main, main_first
+from finetune.processes import is_main, is_restarted, main_first
 from finetune.record import read_metrics
 from finetune.trackers import check_tracker, tracking
 from finetune.training_folder import (
@@ -74,8 +74,11 @@ def run(config: SFTConfig, progress: bool = True) -> SFTResult:
 def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]], progress: bool = True) -> SFTResult:
     """Fine-tune on rows of one or more (prompt, answer) pairs; `config.data` only goes on record. Raises as `run`.
 
-    Of several processes (see `finetune.processes`) all train and the main one writes.
+    Of several processes (see `finetune.processes`) all train and the main one writes. Where the launcher started them
+    again, after one had died, they go on from the last checkpoint.
     """
+    if is_restarted():
+        config = replace(config, resume=True)
     check_training_folder(config.out)
     check_tracker(config.report_to)
     with memory_errors("choose a smaller model, or add --four-bit where there is a GPU"):
@@ -88,14 +91,14 @@ def train(config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]],
                 prepare_folder(config)
                 record = record_of(config, conversations)
         with memory_errors(spare_memory(config)), tracking(config.report_to, config.out):
-            measured = _fit(model, config, training, validation, progress)
+            measured, weights = _fit(model, config, training, validation, progress)
         gc.collect()  # the trainer refers to itself, and would keep the model long after this; RAFT opens the next one
         result = SFTResult(config.out, **measured, n_rows=len(training), **counts)
         if is_main():
             if config.full:
-                save_full(model, tokenizer, config.out)
+                save_full(model, tokenizer, config.out, weights)
             else:
-                save_adapter(model, config.out, config.model)
+                save_adapter(model, config.out, config.model, weights)
             write_json(config.out / RECORD_FILE, record | {"result": asdict(result)})
             draw_if_possible([config.out], config.out / "loss.png")
     return result
@@ -122,7 +125,8 @@ def _split_rows(
 
 def _fit(
     model: Any, config: SFTConfig, training: list[TokenRow], validation: list[TokenRow], progress: bool
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Train, and give the figures and, if each process holds only a share of them, the weights."""
     from finetune.trainer import MetricsFile
 
     trainer = _trainer(model, config, training, validation)
@@ -138,13 +142,14 @@ def _fit(
     if validation and not config.patience and _validated_until(trainer.state) < trainer.state.global_step:
         trainer.evaluate()
     losses = _validation_losses(config.out)
-    return {
+    figures = {
         "steps": trainer.state.global_step,
         "seconds": round(metrics.seconds, 2),
         "tokens_per_second": round(read[trainer.state.global_step] / metrics.seconds, 1),
         "loss_before": losses[0] if losses else None,
         "loss_after": _loss_of_kept(trainer.state, config, losses) if losses else None,
     }
+    return figures, trainer.whole_weights()
 
 
 def _loss_of_kept(state: Any, config: SFTConfig, losses: Sequence[float]) -> float | None:

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Sequence
 from inspect import signature
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from finetune.data import IGNORED
 from finetune.failures import no_number
-from finetune.processes import n_processes, rank
+from finetune.processes import n_processes, rank, wait_for_all
 from finetune.record import read_metrics, write_metrics
 from kb_index.errors import TrainingError
 
@@ -58,7 +59,10 @@ def _causal(model: Any) -> Any:
 
 
 class CheckedTrainer(Trainer):  # type: ignore[misc]  # transformers is not typed
-    """A Trainer that prints nothing, and stops before a step that would make all weights NaN."""
+    """A Trainer that prints nothing, stops before a step that would make all weights NaN, and knows of sharded weights.
+
+    Sharded (FSDP, DeepSpeed): each process holds a part of the weights, so that all have to read and save together.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,11 +73,29 @@ class CheckedTrainer(Trainer):  # type: ignore[misc]  # transformers is not type
         """Make the error of a gradient that is no number."""
         return no_number(step, checkpoints)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Tell whether the weights are."""
+        return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    def whole_weights(self) -> dict[str, torch.Tensor] | None:
+        """Put sharded weights together, in all processes at once; None where each process has them anyway."""
+        return self.accelerator.get_state_dict(self.model_wrapped) if self.is_sharded else None
+
+    def _measured_model(self) -> Any:
+        """Give the model that measures: what shares it between processes is needed for sharded weights only."""
+        return self.model_wrapped if self.is_sharded else self.model
+
     def _clip_grad_norm(self, model: Any) -> Any:
         norm = super()._clip_grad_norm(model)
-        if not torch.isfinite(norm):
+        if norm is not None and not isfinite(float(norm)):  # DeepSpeed clips by itself, and gives no norm
             raise self.no_number(self.state.global_step, Path(self.args.output_dir))
         return norm
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Save the state of chance; the file that makes a checkpoint whole is written when all processes have."""
+        super()._save_rng_state(output_dir)
+        wait_for_all()
 
 
 class AnswerTrainer(CheckedTrainer):
@@ -99,7 +121,7 @@ class AnswerTrainer(CheckedTrainer):
     ) -> Any:
         """Give the mean loss of a labelled token; the Trainer calls this for training."""
         # Several processes exchange gradients in the forward of what wraps the model.
-        through_head = self._through_head and model is self.model
+        through_head = self._through_head and model is self.model and not self.is_sharded
         loss = self._summed_loss(model, inputs, through_head)
         if num_items_in_batch is None:
             mean = loss / (inputs["labels"] != IGNORED).sum()
@@ -109,15 +131,18 @@ class AnswerTrainer(CheckedTrainer):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Measure the mean loss of a labelled token of all validation rows, each process on its batches, and log it."""
-        self.model.eval()
+        model = self._measured_model().eval()
+        through_head = self._through_head and not self.is_sharded
         nats_and_tokens = torch.zeros(2, dtype=torch.float64, device=self.args.device)
         size = self.args.per_device_eval_batch_size
-        for start in range(rank() * size, len(self.eval_dataset), n_processes() * size):
-            batch = self.data_collator(self.eval_dataset[start : start + size])
+        for round_start in range(0, len(self.eval_dataset), n_processes() * size):
+            start = round_start + rank() * size
+            counts = start < len(self.eval_dataset)  # where not, it reads all the same: sharded weights need all
+            batch = self.data_collator(self.eval_dataset[start : start + size] if counts else self.eval_dataset[:1])
             inputs = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
-            with torch.inference_mode():
-                nats_and_tokens[0] += self._summed_loss(self.model, inputs, self._through_head)
-            nats_and_tokens[1] += (inputs["labels"] != IGNORED).sum()
+            with torch.no_grad():
+                nats_and_tokens[0] += counts * self._summed_loss(model, inputs, through_head)
+            nats_and_tokens[1] += counts * (inputs["labels"] != IGNORED).sum()
         nats, tokens = self.accelerator.reduce(nats_and_tokens, "sum").tolist()
         metrics = {"eval_loss": nats / tokens}
         self.log(metrics)

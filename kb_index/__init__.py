@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kb_index.knowledge_base import KnowledgeBase
     from kb_index.manifest import Manifest, UpdateInfo
     from kb_index.readers.sources import ReadOptions
+    from kb_index.shards.build import ShardedBuild
     from kb_index.update import delete_triples, update_index
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Manifest",
     "NameMatch",
     "ReadOptions",
+    "ShardedBuild",
     "Triple",
     "UpdateInfo",
     "build_index",
@@ -33,6 +35,7 @@ _LAZY = {
     "KnowledgeBase": "kb_index.knowledge_base",
     "Manifest": "kb_index.manifest",
     "ReadOptions": "kb_index.readers.sources",
+    "ShardedBuild": "kb_index.shards.build",
     "UpdateInfo": "kb_index.manifest",
     "build_index": "kb_index.build",
     "delete_triples": "kb_index.update",

@@ -103,6 +103,10 @@ class MissingExtraError(KBQAError):
 
     def __init__(self, extra: str, package: str) -> None:
         super().__init__(f"{package} is not installed, and this needs it; run: pip install 'kbqa[{extra}]'")
+        self._of = extra, package
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), self._of  # what is sent from process to process is made anew there
 
 
 class StorageError(KBQAError):

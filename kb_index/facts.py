@@ -136,16 +136,16 @@ class Facts:
         keys = [self._keys[row] or None for row in rows] if self._keys else [None] * len(rows)
         return list(map(Entity._make, zip(ids, map(self.name, rows), keys, strict=True)))
 
-    def triples(self, rows: Sequence[int], ids: Sequence[int], offset: int) -> list[Triple]:
+    def triples(self, rows: Sequence[int], ids: Sequence[int], offset: int | NDArray[np.int64]) -> list[Triple]:
         """List the triples of the entities in some rows, which have `ids` outside, in the order of the rows.
 
-        `offset` is added to the rows of the triples to make their ids.
+        `offset` is added to the rows of the triples to make their ids: one for all, or one for each entity.
         """
         if not rows:
             return []
         numbers, counts = self._numbers(np.array(rows))
         columns = (
-            (numbers + offset).tolist(),
+            (numbers + np.repeat(offset, counts if np.ndim(offset) else len(numbers))).tolist(),
             _repeated(map(self.name, rows), counts),
             map(self._predicate, self._predicates[numbers].tolist()),
             "\n".join(map(self._objects.__getitem__, rows)).split("\n"),
@@ -175,6 +175,10 @@ class Facts:
     def attribute_name(self, row: int) -> str:
         """Give the normalised attribute in a row."""
         return self._attribute_names[row]
+
+    def first_triples(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the rows of the first triples of the entities in some rows, in which `n_entities` has an end, too."""
+        return self._first[rows].astype(np.int64)
 
     def row_of_triple(self, triple: int) -> int:
         """Give the row of the entity that a triple's row belongs to."""

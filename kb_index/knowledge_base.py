@@ -6,6 +6,7 @@ Look-ups only: which of the entities a question means, and which triple answers 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from copy import copy
 from pathlib import Path
 from typing import Self
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from kb_index.closing import Closing
 from kb_index.encoder import Encoder
+from kb_index.look_ups import LookUps, entities_listed, matches
 from kb_index.manifest import Manifest, read_manifest
 from kb_index.normalize import normalize_attribute, normalize_name
+from kb_index.shards.opening import AS_USUAL, Engine, Opening
 from kb_index.similarity import similar_attributes, similar_entities
 from kb_index.types import AttributeMatch, Entity, EntityMatch, NameMatch, Triple
-from kb_index.view import View, open_view
 
 __all__ = ["KnowledgeBase"]
 
@@ -30,30 +32,42 @@ class KnowledgeBase(Closing):
     It shows the index as it was when it was opened, whatever updates come after, until it is reopened.
     """
 
-    def __init__(self, path: Path, view: View) -> None:
-        self.path = path
-        self._view = view
+    def __init__(self, path: Path, view: LookUps, opening: Opening = AS_USUAL) -> None:
+        self.path, self.opening = path, opening
+        self._view, self._held = view, ExitStack()
 
     @classmethod
-    def open(cls, path: str | Path) -> KnowledgeBase:
+    def open(
+        cls, path: str | Path, *, partial: bool = False, engine: Engine = "local", ray_address: str | None = None
+    ) -> KnowledgeBase:
         """Open an index folder; vectors and encoder are loaded when they are first asked for.
+
+        An index in shards is opened here, or with `engine="ray"` by an actor for each shard, on the cluster that this
+        process is connected to, or else on that of `ray_session`. With `partial`, shards that cannot be opened, or are
+        lost later, are done without; `missing_shards` lists them.
 
         Raises:
             IndexFolderError: the folder is no index, is damaged, or is of another schema version.
+            InputError: Ray is to ask the shards of an index that has none, or there is no cluster at the address.
+            MissingExtraError: Ray is not installed.
         """
-        return cls(Path(path), open_view(Path(path)))
+        opening = Opening(partial, engine, ray_address)
+        with ExitStack() as held:
+            opened = cls(Path(path), opening.open(Path(path), held), opening)
+            opened._held = held.pop_all()
+        return opened
 
     def reopen(self) -> bool:
-        """Show what the folder holds now; says whether that has changed since it was opened.
+        """Show what the folder holds now; says whether that has changed since it was opened, or shards were missing.
 
         Look-ups that other threads have begun end in the old state. An error leaves the old state in place.
 
         Raises:
             IndexFolderError: as `open`.
         """
-        if read_manifest(self.path) == self.manifest:
+        if read_manifest(self.path) == self.manifest and not self.missing_shards:
             return False
-        self._view = open_view(self.path)
+        self._view = self.opening.open(self.path, self._held)
         return True
 
     def pinned(self) -> Self:
@@ -68,6 +82,7 @@ class KnowledgeBase(Closing):
         view = vars(self).pop("_view", None)  # its files stay mapped, and take space, for as long as somebody has it
         if view is not None:
             view.close()
+        self._held.close()
 
     def preload(self) -> None:
         """Load the vectors of names and the encoder, for which the first look-up of a similar name would wait.
@@ -81,6 +96,11 @@ class KnowledgeBase(Closing):
     def manifest(self) -> Manifest:
         """What the build and the updates recorded."""
         return self._view.manifest
+
+    @property
+    def missing_shards(self) -> Sequence[str]:
+        """The shards of an index opened with `partial` that its answers do without."""
+        return self._view.missing_shards
 
     @property
     def encoder(self) -> Encoder:
@@ -98,7 +118,7 @@ class KnowledgeBase(Closing):
 
         Offsets are into `text` as given. An alias of one character counts only in quotation marks or as whole text.
         """
-        return self._view.names.mentions(text)
+        return matches(self._view.mentions(text))
 
     def entities(self, ids: Sequence[int]) -> list[Entity]:
         """Look up the entities with these ids, in ascending order; an unknown id is left out."""
@@ -107,7 +127,8 @@ class KnowledgeBase(Closing):
     def entities_named(self, name: str) -> list[Entity]:
         """Look up the entities that have a name as an alias; width, case and blanks do not count."""
         view = self._view
-        return view.entities(view.names.ids(normalize_name(name)))
+        (called,) = view.called([normalize_name(name)])
+        return view.entities(called.ids())
 
     def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
         """Look up all triples about these entities, grouped by subject in ascending order of its id."""
@@ -132,16 +153,21 @@ class KnowledgeBase(Closing):
 
     def attribute_frequency(self, predicates: Sequence[str]) -> NDArray[np.int64]:
         """Count in how many triples each attribute occurs, however it is written, (n_predicates,); 0 if unknown."""
-        view = self._view
-        return np.array([view.attribute_triples(normalize_attribute(p)) for p in predicates], dtype=np.int64)
+        return np.array(self._view.attribute_triples(list(map(normalize_attribute, predicates))), dtype=np.int64)
 
     def attributes_of_entities(self, most: int) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
         """Pair entities with their attributes: the normalised attributes, and two arrays of (n_pairs,), each pair once.
 
         The arrays number entities, from 0 and in no order that means something, and attributes by their place in the
-        list. Of a large knowledge base about `most` entities are looked at, spread evenly.
+        list, which is sorted. Of a large knowledge base about `most` entities are looked at, spread evenly.
         """
-        return self._view.attributes_of_entities(most)
+        view = self._view
+        names, entities, attributes = view.attributes_of(view.some_entities(most))
+        there = sorted(np.unique(attributes).tolist(), key=names.__getitem__)
+        number = np.zeros(len(names), np.int64)
+        number[there] = np.arange(len(there))
+        order = np.lexsort((number[attributes], entities))
+        return [names[i] for i in there], entities[order], number[attributes[order]]
 
     def similar_entities(self, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
         """Find for each text the entities of the k names nearest to it, misspelt or not, best first.
@@ -162,4 +188,5 @@ class KnowledgeBase(Closing):
     def entities_with_prefix(self, prefix: str, limit: int) -> list[Entity]:
         """List at most `limit` entities that have an alias which starts with `prefix`, in ascending order of id."""
         view = self._view
-        return view.entities(view.names.with_prefix(normalize_name(prefix), limit))
+        # An entity comes for each alias, perhaps twice: 20 times as many entries bound the time, and mostly are enough.
+        return view.entities(entities_listed(view.listed(normalize_name(prefix), 20 * limit), limit))

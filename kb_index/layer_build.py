@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,16 +32,19 @@ from kb_index.vectors import build_vectors
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["REJECTS_FILE", "LayerBuild", "LayerTables", "new_database"]
+__all__ = ["ENCODER_FOLDER", "REJECTS_FILE", "LayerBuild", "LayerTables", "make_encoder", "new_database"]
 
 REJECTS_FILE = "rejects.jsonl"
+ENCODER_FOLDER = "encoder"
 
 BYTES_WHILE_PYTHON_WORKS = 512_000_000
 
 
 @contextmanager
-def new_database(folder: Path, memory_limit: str) -> Iterator[DuckDBPyConnection]:
+def new_database(folder: Path, memory_limit: str, threads: int | None = None) -> Iterator[DuckDBPyConnection]:
     """Lend an empty `kb.duckdb` whose work may take `memory_limit` and spills to `spill/` beyond that.
+
+    It is done by so many threads, or by one for each processor.
 
     Raises:
         InputError: the limit is no size, or the work cannot be done in so little.
@@ -48,7 +52,10 @@ def new_database(folder: Path, memory_limit: str) -> Iterator[DuckDBPyConnection
     import duckdb
 
     (folder / "spill").mkdir()
-    connection = duckdb.connect(str(folder / "kb.duckdb"), config={"temp_directory": str(folder / "spill")})
+    settings: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(folder / "spill")}
+    if threads is not None:
+        settings["threads"] = threads
+    connection = duckdb.connect(str(folder / "kb.duckdb"), config=settings)
     try:
         _limit_memory(connection, memory_limit)
         yield connection
@@ -182,16 +189,10 @@ class LayerBuild:
 
     def encoder(self, names: Sequence[str], attributes: Sequence[str], named: Encoder | None) -> Encoder:
         """Make the default encoder, or take in the one that the user named."""
-        folder = self._folder / "encoder"
         with self._stages.stage("encoder", 1, "step") as bar:
-            folder.mkdir()
-            if named is None:
-                build_char_static((*map(normalize_name, names), *attributes), folder, self._seed)
-                named = StaticEncoder(CHAR_STATIC, folder)
-            elif isinstance(named, StaticEncoder):
-                copy_static_encoder(named.name, folder)
+            encoder = make_encoder(self._folder, chain(map(normalize_name, names), attributes), named, self._seed)
             bar.update(1)
-            return named
+            return encoder
 
     def vectors(
         self, names: Sequence[str], ids: NDArray[np.int64], attributes: Sequence[str], encoder: Encoder
@@ -201,3 +202,15 @@ class LayerBuild:
             rows = np.arange(len(attributes))
             for file, texts, numbers in (("entities.faiss", names, ids), ("attributes.faiss", attributes, rows)):
                 build_vectors(texts, numbers, encoder, self._seed, bar.update).save(self._folder / file)
+
+
+def make_encoder(folder: Path, texts: Iterable[str], named: Encoder | None, seed: int) -> Encoder:
+    """Make `encoder/`: the default one from all normalised names and attributes, or what the user named taken in."""
+    encoder = folder / ENCODER_FOLDER
+    encoder.mkdir(exist_ok=True)
+    if named is None:
+        build_char_static(texts, encoder, seed)
+        return StaticEncoder(CHAR_STATIC, encoder)
+    if isinstance(named, StaticEncoder):
+        copy_static_encoder(named.name, encoder)
+    return named

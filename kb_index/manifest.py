@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,6 +101,7 @@ class Manifest:
     """The record of a build and of the updates since; `created` is ISO 8601 in UTC, `files` are listed by their path.
 
     Of `counts`, `lines`, `duplicates` and `rejected` are the build's, and the others say what the index holds now.
+    `shards` maps the shards of a sharded index to the sha256 of their manifests; their files are in those.
     """
 
     schema_version: int
@@ -113,6 +114,7 @@ class Manifest:
     files: Mapping[str, FileInfo]
     stages: Mapping[str, StageCost]
     updates: tuple[UpdateInfo, ...] = ()
+    shards: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
@@ -126,7 +128,10 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
 def manifest_to_json(manifest: Manifest) -> dict[str, Any]:
     """Give what `manifest.json` says, without its checksum."""
-    return _record_to_json(manifest) | {
+    content = _record_to_json(manifest)
+    if not manifest.shards:  # a version from before shards reads it too
+        del content["shards"]
+    return content | {
         "files": {name: info._asdict() for name, info in manifest.files.items()},
         "updates": [_record_to_json(update) for update in manifest.updates],
     }

@@ -8,16 +8,17 @@ an entity; it neither picks among homonyms nor finds misspelt names.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kb_index.look_ups import Called, Listed
 from kb_index.normalize import QUOTES, aliases_of, normalize_attribute, normalize_with_offsets
-from kb_index.types import NameMatch
 
 if TYPE_CHECKING:
     from marisa_trie import BytesTrie
@@ -59,6 +60,9 @@ BY_VALUE = 1 << 31
 """Added to an entity's id where the alias is no name of its own but the value of a naming attribute."""
 
 _ID = BY_VALUE - 1
+
+_END = b"\xff"
+"""What the trie puts between an alias and the number: "ab" comes after "abc"."""
 
 _SEPARATORS = re.compile(r"[、,，;；/|]")
 
@@ -110,7 +114,9 @@ def build_names(aliases: Iterable[tuple[str, int]]) -> BytesTrie:
     import marisa_trie
 
     pack = Struct(_RECORD).pack
-    return marisa_trie.BytesTrie((alias, pack(number)) for alias, number in aliases)
+    pairs = ((alias, pack(number)) for alias, number in aliases)
+    # Its default order, by how common a prefix is, is a little faster, and another one in each shard of an index.
+    return marisa_trie.BytesTrie(pairs, order=marisa_trie.LABEL_ORDER)
 
 
 class NameTrie:
@@ -124,41 +130,42 @@ class NameTrie:
         if later is not None:
             self._tries.append((later, ()))
 
-    def ids(self, alias: str) -> tuple[int, ...]:
-        """List the entities with this normalised alias, in the order of `NameMatch.entity_ids`."""
+    def called(self, alias: str) -> Called:
+        """Give the entities with this normalised alias."""
         found: list[int] = []
         for trie, replaced in self._tries:
             found += _numbers(trie.get(alias, ()), replaced)
-        return tuple(dict.fromkeys(number & _ID for number in sorted(found)))
+        found.sort()
+        n_named = bisect_left(found, BY_VALUE)
+        return Called(found[:n_named], [number & _ID for number in found[n_named:]])
 
-    def with_prefix(self, prefix: str, limit: int) -> list[int]:
-        """List at most `limit` distinct entities with an alias that starts with `prefix` (normalised)."""
-        # An entity comes for each alias, perhaps twice: 20 times as many entries bound the time, and mostly are enough.
-        entries = [
-            (alias, i)
+    def listed(self, prefix: str, limit: int) -> list[Listed]:
+        """List the first `limit` pairs of an alias that begins with `prefix` (normalised) and an entity."""
+        found = {
+            Listed(b"" if alias == prefix else alias.encode() + _END, number >= BY_VALUE, number & _ID, alias)
             for trie, replaced in self._tries
-            for alias, record in islice(trie.iteritems(prefix), 20 * limit)
-            for i in (number & _ID for number in _numbers([record], replaced))
-        ]
-        return list(islice(dict.fromkeys(i for _, i in sorted(entries)), limit))
+            for alias, record in (*zip(repeat(prefix), trie.get(prefix, ())), *islice(trie.iteritems(prefix), limit))
+            for number in _numbers([record], replaced)
+        }
+        return sorted(found)[:limit]
 
-    def mentions(self, text: str) -> list[NameMatch]:
-        """Find every stretch of a text that is an alias, overlapping ones included, by start and then by end.
+    def mentions(self, text: str) -> dict[tuple[int, int], Called]:
+        """Map each stretch (start, end) of a text that is an alias, overlapping ones too, to its entities.
 
         An alias of a single character counts only where it stands in quotation marks or is the whole text: nearly
         every character is some entity's name.
         """
         normalized, offsets = normalize_with_offsets(text)
-        matches = []
+        found = {}
         for i in range(len(normalized)):
             for alias in self._prefixes(normalized[i : i + MAX_MENTION_CHARS]):
                 j = i + len(alias)
                 if (j > i + 1 or _stands_alone(normalized, i)) and _whole_characters(offsets, i, j):
                     start, end = offsets[i], offsets[j]
-                    end = start + len(text[start:end].rstrip())
-                    if ids := self.ids(alias):
-                        matches.append(NameMatch(start, end, ids))
-        return matches
+                    called = self.called(alias)
+                    if any(called):
+                        found[start, start + len(text[start:end].rstrip())] = called
+        return found
 
     def _prefixes(self, text: str) -> Sequence[str]:
         found = [trie.prefixes(text) for trie, _ in self._tries]

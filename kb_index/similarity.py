@@ -1,57 +1,56 @@
-"""Names and attributes near to a text: candidates by vector from every layer, then those that still exist."""
+"""Names and attributes near to a text: candidates by vector from all parts of an index, then those that still exist."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from kb_index.normalize import normalize_name, plain_name
+from kb_index.look_ups import LookUps
+from kb_index.normalize import normalize_name
 from kb_index.spelling import SPELLING_CANDIDATES, rank_by_spelling
 from kb_index.types import AttributeMatch, EntityMatch
-from kb_index.view import View
 
 __all__ = ["similar_attributes", "similar_entities"]
 
 MAX_HOMONYMS = 100
 """In a large knowledge base thousands of entities may share a name that is no one's in particular, such as 中国."""
 
+TIED_ATTRIBUTES = 50
+"""So many more attributes are fetched than are asked for, so that names as near as the last one come in their order."""
 
-def similar_entities(view: View, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
+
+def similar_entities(view: LookUps, texts: Sequence[str], k: int) -> list[list[EntityMatch]]:
     """Find for each text the entities of the k names nearest to it, fewest errors first; `MAX_HOMONYMS` of a name."""
-    vectors = view.encoder.encode(texts)
-    found: list[dict[str, tuple[int, float]]] = [{} for _ in texts]
-    for layer in view.layers:
-        hits = layer.entity_vectors.search(vectors, max(k, SPELLING_CANDIDATES))
-        for names, hits_of_text in zip(found, hits, strict=True):
-            for entity_id, cosine in hits_of_text:
-                name = plain_name(view.name_in(layer, entity_id))
-                names.setdefault(name, (entity_id, cosine))
+    found = view.near_names(view.encoder.encode(texts), max(k, SPELLING_CANDIDATES))
     return [_best(view, normalize_name(text), names, k) for text, names in zip(texts, found, strict=True)]
 
 
-def _best(view: View, text: str, names: Mapping[str, tuple[int, float]], k: int) -> list[EntityMatch]:
+def _best(view: LookUps, text: str, names: Mapping[str, tuple[int, float]], k: int) -> list[EntityMatch]:
     ranked = rank_by_spelling(
         text, [(entity_id, name, cosine) for name, (entity_id, cosine) in names.items()], len(names)
     )
     name_of = {entity_id: name for name, (entity_id, _) in names.items()}
-    alive = ((view.names.ids(name_of[entity_id]), cosine) for entity_id, cosine in ranked)
-    best = list(islice(((ids[:MAX_HOMONYMS], cosine) for ids, cosine in alive if ids), k))
+    best = list(islice(_alive(view, [(name_of[i], cosine) for i, cosine in ranked], k), k))
     entities = {entity.id: entity for entity in view.entities(i for ids, _ in best for i in ids)}
-    return [EntityMatch(entities[i], cosine) for ids, cosine in best for i in ids]
+    # A shard may have been lost since the names were found.
+    return [EntityMatch(entities[i], cosine) for ids, cosine in best for i in ids if i in entities]
 
 
-def similar_attributes(view: View, texts: Sequence[str], k: int) -> list[list[AttributeMatch]]:
+def _alive(view: LookUps, named: Sequence[tuple[str, float]], at_once: int) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Yield the entities of the names that some still have; names of those that an update replaced may be no one's."""
+    for start in range(0, len(named), max(1, at_once)):
+        some = named[start : start + at_once]
+        for called, (_, cosine) in zip(view.called([name for name, _ in some]), some, strict=True):
+            if ids := called.ids():
+                yield ids[:MAX_HOMONYMS], cosine
+
+
+def similar_attributes(view: LookUps, texts: Sequence[str], k: int) -> list[list[AttributeMatch]]:
     """Find for each text the k normalised attributes nearest to it, best first."""
-    vectors = view.encoder.encode(texts)
-    found: list[dict[str, float]] = [{} for _ in texts]
-    for layer in view.layers:
-        for names, hits in zip(found, layer.attribute_vectors.search(vectors, k), strict=True):
-            names |= {layer.facts.attribute_name(number): score for number, score in hits}
-    return [
-        [
-            AttributeMatch(name, score)
-            for name, score in sorted(names.items(), key=lambda item: (-item[1], item[0]))
-            if view.attribute_triples(name)
-        ][:k]
-        for names in found
-    ]
+    found = []
+    for names in view.near_attributes(view.encoder.encode(texts), k + TIED_ATTRIBUTES):
+        ranked = sorted(names.items(), key=lambda item: (-item[1], item[0]))
+        counts = view.attribute_triples([name for name, _ in ranked])
+        alive = [AttributeMatch(*pair) for pair, n in zip(ranked, counts, strict=True) if n]
+        found.append(alive[:k])
+    return found

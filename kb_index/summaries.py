@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kb_index.layer_build import REJECTS_FILE
-from kb_index.manifest import Manifest, UpdateInfo
+from kb_index.manifest import Manifest, UpdateInfo, read_manifest
 from kb_index.progress import StageCost
+from kb_index.shards.layout import shard_folder
 from kb_index.view import DELTA
 
 __all__ = ["build_summary", "update_summary"]
@@ -15,11 +16,14 @@ __all__ = ["build_summary", "update_summary"]
 
 def build_summary(manifest: Manifest, index: Path) -> str:
     """Tell what was built, from how many lines, in how many seconds, and what each stage took."""
-    n, size = manifest.counts, sum(file.bytes for file in manifest.files.values())
+    n, size = manifest.counts, _bytes(manifest)
+    for shard in manifest.shards:
+        size += _bytes(read_manifest(shard_folder(index, shard)))
+    shards = f" in {len(manifest.shards)} shards" if manifest.shards else ""
     rejects = _see(index / REJECTS_FILE, n.rejected)
     return (
         f"{index}: {n.triples:,} triples of {n.entities:,} entities, {n.attributes:,} attributes, "
-        f"{n.aliases:,} aliases\n"
+        f"{n.aliases:,} aliases{shards}\n"
         f"  {n.lines:,} lines, {n.duplicates:,} duplicate, {n.rejected:,} rejected{rejects}; "
         f"{_seconds(manifest.stages):.1f} s, {size / 1e6:,.1f} MB\n"
         f"{_costs(manifest.stages)}"
@@ -38,6 +42,10 @@ def update_summary(info: UpdateInfo, index: Path) -> str:
         + _see(_rejects(index), info.rejected if changed else 0)
         + ("\n" + _costs(info.stages) if changed else "; the index is as it was")
     )
+
+
+def _bytes(manifest: Manifest) -> int:
+    return sum(file.bytes for file in manifest.files.values())
 
 
 def _rejects(index: Path) -> Path:

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import TextIO
 
 from kb_index.atomic import holds_current_folder, is_replaceable, locked, put_in_place
-from kb_index.errors import IndexFolderError
+from kb_index.errors import IndexFolderError, InputError
 from kb_index.manifest import MANIFEST_FILE
 
 __all__ = ["find_index", "replaced_folder"]
@@ -28,22 +29,28 @@ LOCK_FILE = ".lock"
 
 
 @contextmanager
-def replaced_folder(out: Path, check: Callable[[], object] = lambda: None) -> Iterator[Path]:
+def replaced_folder(
+    out: Path, check: Callable[[], object] = lambda: None, resumed: str | None = None
+) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of `out` when the block ends without an exception.
 
-    `check` is called last, when no other build can replace `out` any more, and may raise to leave it as it is.
+    `check` is called last, when no other build can replace `out` any more, and may raise to leave it as it is. With
+    `resumed`, a name for what is built, the folder is the one that a build of that name left when it ended otherwise
+    than by an error in what the user gave; folders of other names are removed once this one is in place.
 
     Raises:
-        IndexFolderError: `out` is there and is no index, or holds the current folder, so it is left alone.
+        IndexFolderError: `out` is there and is no index, or holds the current folder, so it is left alone; or a build
+            of the name `resumed` is running.
     """
     out = out.resolve()
     _check(out)
     with locked(out):
         _clean_up(out)
-        building = out.parent / f".{out.name}.building-{token_hex(4)}"
-        building.mkdir()
+        building = out.parent / (f".{out.name}.building-{token_hex(4)}" if resumed is None else _kept(out, resumed))
+        building.mkdir(exist_ok=resumed is not None)
         lock = (building / LOCK_FILE).open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _hold(lock, out)
+    is_kept = False
     try:
         with lock:
             yield building
@@ -52,8 +59,26 @@ def replaced_folder(out: Path, check: Callable[[], object] = lambda: None) -> It
                 check()
                 (building / LOCK_FILE).unlink()
                 put_in_place(building, out)
+                if resumed is not None:
+                    _remove_dead(out, f".{glob.escape(out.name)}.sharded-*")
+    except BaseException as error:
+        is_kept = resumed is not None and not isinstance(error, InputError)
+        raise
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        if not is_kept:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _kept(out: Path, name: str) -> str:
+    return f".{out.name}.sharded-{name}"
+
+
+def _hold(lock: TextIO, out: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise IndexFolderError(f"'{out}': the same command is building it already; wait until that ends") from error
 
 
 def _check(out: Path) -> None:
@@ -93,7 +118,11 @@ def _clean_up(out: Path) -> None:
     _put_back(out)
     for aside in out.parent.glob(f".{glob.escape(out.name)}.old-*"):
         shutil.rmtree(aside, ignore_errors=True)
-    for building in out.parent.glob(f".{glob.escape(out.name)}.building-*"):
+    _remove_dead(out, f".{glob.escape(out.name)}.building-*")
+
+
+def _remove_dead(out: Path, pattern: str) -> None:
+    for building in out.parent.glob(pattern):
         if _is_dead(building):
             shutil.rmtree(building, ignore_errors=True)
 

@@ -40,7 +40,7 @@ from kb_index.manifest import (
 from kb_index.names import AttributeTrie
 from kb_index.progress import Stages
 from kb_index.readers.sources import ReadOptions, Source, SourceFile, require_sources
-from kb_index.swap import replaced_folder
+from kb_index.swap import find_index, replaced_folder
 from kb_index.tally import Tally
 from kb_index.view import DELTA, View, open_view
 
@@ -118,6 +118,7 @@ class _Update:
     progress: bool
 
     def run(self, sources: Sequence[Source], apply: Callable[[Changes], Difference]) -> UpdateInfo:
+        self._check_kind()
         stages = Stages(shown=self.progress)
         with (
             storage_errors(self.index, "make it writable"),
@@ -138,6 +139,14 @@ class _Update:
             info = replace(info, stages=stages.costs)
             write_manifest(replace(manifest, updates=(*view.manifest.updates, info)), folder)
         return info
+
+    def _check_kind(self) -> None:
+        n_shards = len(read_manifest(find_index(self.index)).shards)
+        if n_shards:
+            raise InputError(
+                f"index '{self.index}': in {n_shards} shards, which cannot be changed; build it again from all its "
+                f"sources: kbqa index FILE... --out '{self.index}' --shards {n_shards}"
+            )
 
     @contextmanager
     def _replacement_first(self, view: View) -> Iterator[None]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from kb_index.encoder import Encoder
 
-__all__ = ["VectorIndex", "build_vectors"]
+__all__ = ["VectorIndex", "build_vectors", "empty_index"]
 
 FLAT_ROWS = 20_000
 """Up to so many vectors are kept as floats."""
@@ -44,14 +44,19 @@ def build_vectors(
 
     The texts are gone through once, and once more before that where an index of this size has to be trained.
     """
+    index = empty_index(texts, encoder, seed)
+    index.add(texts, ids, encoder, on_rows)
+    return index
+
+
+def empty_index(texts: Collection[str], encoder: Encoder, seed: int) -> VectorIndex:
+    """Make the index that is right for so many texts, trained on some of them, without any in it.
+
+    Copies of it can be filled apart: together they find what one that holds all texts does.
+    """
     index = _empty_index(len(texts), encoder.dim)
     if not index.is_trained:
         index.train(encoder.encode(_sample(texts, seed)))
-    start = 0
-    for chunk in _chunks(texts):
-        index.add_with_ids(encoder.encode(chunk), ids[start : start + len(chunk)])
-        start += len(chunk)
-        on_rows(len(chunk))
     return VectorIndex(index)
 
 
@@ -98,6 +103,23 @@ class VectorIndex:
         import faiss
 
         return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC))
+
+    @classmethod
+    def load(cls, path: Path) -> VectorIndex:
+        """Read a saved index into memory, where more can be added to it."""
+        import faiss
+
+        return cls(faiss.read_index(str(path)))
+
+    def add(
+        self, texts: Iterable[str], ids: NDArray[np.int64], encoder: Encoder, on_rows: Callable[[int], object]
+    ) -> None:
+        """Encode texts and add them under their ids, (n_texts,); `on_rows` is told how many were added."""
+        start = 0
+        for chunk in _chunks(texts):
+            self._index.add_with_ids(encoder.encode(chunk), ids[start : start + len(chunk)])
+            start += len(chunk)
+            on_rows(len(chunk))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

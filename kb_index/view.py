@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -17,14 +16,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kb_index.closing import Closing
 from kb_index.columns import open_numbers
-from kb_index.encoder import Encoder, open_encoder
-from kb_index.errors import EncoderMismatchError, IndexFolderError
-from kb_index.layer import Layer, SameFile
-from kb_index.manifest import Manifest, check_files, read_manifest
+from kb_index.encoder import Encoder
+from kb_index.layer import Layer
+from kb_index.look_ups import AttributePairs, Called, Listed
+from kb_index.manifest import Manifest
 from kb_index.names import NameTrie
-from kb_index.normalize import LIST_MARKS, normalize_name
-from kb_index.swap import find_index
+from kb_index.normalize import LIST_MARKS, normalize_name, plain_name
+from kb_index.opening import open_steadily
+from kb_index.own_encoder import OwnEncoder
 from kb_index.types import Entity, Triple
 
 __all__ = ["DELTA", "View", "open_view"]
@@ -33,7 +34,7 @@ DELTA = "delta"
 """The folder of the later layer; its files `ids.npy` and `gone.npy` hold the ids of its rows and those of no triple."""
 
 
-class View:
+class View(Closing):
     """The look-ups of `KnowledgeBase` by id, over one or two layers; safe to use from several threads."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
@@ -49,7 +50,7 @@ class View:
         self._rows = {entity_id: row for row, entity_id in enumerate(self.later_ids)}
         self.names = NameTrie(self.first.names, self.later and self.later.names, self.replaced)
         self.folder = folder
-        self._encoder_file = SameFile(folder / "encoder" / "model.safetensors")
+        self._own_encoder = OwnEncoder(folder, manifest)
 
     def close(self) -> None:
         """Close the files."""
@@ -61,23 +62,27 @@ class View:
         """The layers, the first one first."""
         return (self.first, self.later) if self.later else (self.first,)
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
         """The encoder that the vectors were made with; `KnowledgeBase.encoder` lists what can go wrong."""
-        self._encoder_file.path()
-        made_with = self.manifest.encoder
-        encoder = open_encoder(made_with.name, self.folder / "encoder")
-        if encoder.dim != made_with.dim:
-            raise EncoderMismatchError(
-                f"index '{self.folder}': made with encoder {made_with.name!r} (dim {made_with.dim}), which now has "
-                f"dim {encoder.dim}; build the index again"
-            )
-        return encoder
+        return self._own_encoder.opened
 
-    def name_in(self, layer: Layer, entity_id: int) -> str:
-        """Give the name that an entity has in a layer, even where the layer does not speak for it any more."""
-        row = entity_id if layer is self.first else self._rows[entity_id]
-        return layer.facts.name(row)
+    @property
+    def missing_shards(self) -> Sequence[str]:
+        """None: it has no shards."""
+        return ()
+
+    def mentions(self, text: str) -> dict[tuple[int, int], Called]:
+        """Map each stretch (start, end) of a text that is an alias to its entities."""
+        return self.names.mentions(text)
+
+    def called(self, aliases: Sequence[str]) -> list[Called]:
+        """Give the entities of each normalised alias."""
+        return list(map(self.names.called, aliases))
+
+    def listed(self, prefix: str, limit: int) -> list[Listed]:
+        """List the first `limit` pairs of an alias that begins with a normalised prefix and an entity."""
+        return self.names.listed(prefix, limit)
 
     def entities(self, ids: Iterable[int]) -> list[Entity]:
         """List the entities with these ids, ascending; an unknown id is left out."""
@@ -112,28 +117,45 @@ class View:
                     return found[:limit]
         return found
 
-    def attribute_triples(self, name: str) -> int:
-        """Count the triples with a normalised attribute."""
-        for layer in reversed(self.layers):
-            count = layer.attributes.triples(name)
-            if count is not None:
-                return count
-        return 0
+    def attribute_triples(self, names: Sequence[str]) -> list[int]:
+        """Count the triples with each normalised attribute, 0 for an unknown one."""
+        counts = ((layer.attributes.triples(name) for layer in reversed(self.layers)) for name in names)
+        return [next((n for n in of_name if n is not None), 0) for of_name in counts]
 
-    def attributes_of_entities(self, most: int) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-        """Pair entities with their attributes; `KnowledgeBase.attributes_of_entities` says how."""
+    def some_entities(self, most: int) -> list[int]:
+        """Draw at most `most` entities, or all, evenly from each layer."""
+        first, *later = (_evenly(layer.facts.n_entities, most) for layer in self.layers)
+        return [i for i in first.tolist() if i not in self.replaced] + [
+            self.later_ids[row] for rows in later for row in rows.tolist()
+        ]
+
+    def attributes_of(self, ids: Sequence[int]) -> AttributePairs:
+        """Pair entities with their normalised attributes, each pair once."""
         numbers: dict[str, int] = {}
-        found, n_entities = [], 0
-        for layer in self.layers:
-            n = layer.facts.n_entities
-            rows = np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
-            if layer is self.first and self.replaced:
-                rows = rows[~np.isin(rows, list(self.replaced))]
-            entities, attributes = layer.facts.attributes_of(rows, numbers)
-            found.append((entities + n_entities, attributes))
-            n_entities += len(rows)
+        places = {entity_id: place for place, entity_id in enumerate(ids)}
+        found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        for layer, rows, of_layer in self._located(ids):
+            entities, attributes = layer.facts.attributes_of(np.array(rows), numbers)
+            found.append((np.array([places[i] for i in of_layer])[entities], attributes))
         entities, attributes = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return list(numbers), entities, attributes
+        return AttributePairs(list(numbers), entities, attributes)
+
+    def near_names(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, tuple[int, float]]]:
+        """Map for each row of (n_texts, dim) the `n` nearest plain names of each layer to their entity and cosine."""
+        found: list[dict[str, tuple[int, float]]] = [{} for _ in vectors]
+        for layer in self.layers:
+            for names, hits in zip(found, layer.entity_vectors.search(vectors, n), strict=True):
+                for entity_id, cosine in hits:
+                    names.setdefault(plain_name(self._name_in(layer, entity_id)), (entity_id, cosine))
+        return found
+
+    def near_attributes(self, vectors: NDArray[np.float32], n: int) -> list[dict[str, float]]:
+        """Map for each row of (n_texts, dim) the `n` nearest normalised attributes of each layer to their cosine."""
+        found: list[dict[str, float]] = [{} for _ in vectors]
+        for layer in self.layers:
+            for names, hits in zip(found, layer.attribute_vectors.search(vectors, n), strict=True):
+                names |= {layer.facts.attribute_name(number): score for number, score in hits}
+        return found
 
     def extra(self, ids: Sequence[int]) -> dict[int, tuple[Mapping[str, str], ...]]:
         """Map the ids of triples with extra columns to what each of their lines had there."""
@@ -144,6 +166,11 @@ class View:
             if rows:
                 found |= {row + offset: extra for row, extra in layer.extra(rows).items()}
         return found
+
+    def _name_in(self, layer: Layer, entity_id: int) -> str:
+        """The name that an entity has in a layer, even where the layer does not speak for it any more."""
+        row = entity_id if layer is self.first else self._rows[entity_id]
+        return layer.facts.name(row)
 
     def _located(self, ids: Iterable[int]) -> list[tuple[Layer, Sequence[int], Sequence[int]]]:
         """The layers that speak for some of the ids, and for each of them the rows and the ids of these, ascending."""
@@ -168,39 +195,12 @@ class View:
 
 
 def open_view(folder: Path) -> View:
-    """Open the layers of an index folder; one that is replaced at the same time is opened as it was or as it is then.
+    """Open the layers of an index folder.
 
     Raises:
         IndexFolderError: the folder is no index, is damaged, or is of another schema version.
     """
-    while True:
-        place = find_index(folder)
-        manifest = read_manifest(place)
-        try:
-            view = _open(place, manifest)
-        except IndexFolderError:
-            if _is_still_there(manifest, place):
-                raise
-        else:
-            if _is_still_there(manifest, place):
-                return view
-            view.close()
-
-
-def _open(folder: Path, manifest: Manifest) -> View:
-    check_files(manifest, folder)
-    try:
-        return View(folder, manifest)
-    except Exception as error:
-        reason = str(error).split("\n", 1)[0]
-        raise IndexFolderError(f"index '{folder}': damaged ({reason}); build it again") from error
-
-
-def _is_still_there(manifest: Manifest, folder: Path) -> bool:
-    try:
-        return read_manifest(folder) == manifest
-    except IndexFolderError:
-        return False
+    return open_steadily(folder, View)
 
 
 def _lists(value: str, name: str) -> bool:
@@ -209,3 +209,7 @@ def _lists(value: str, name: str) -> bool:
 
 def _later_ids(folder: Path) -> tuple[list[int], list[int]]:
     return open_numbers(folder / "ids").tolist(), open_numbers(folder / "gone").tolist()
+
+
+def _evenly(n: int, most: int) -> NDArray[np.int64]:
+    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))

@@ -46,6 +46,7 @@ from kbqa_agent.types import (
     Ranker,
     Rating,
     Turn,
+    Workers,
 )
 
 if TYPE_CHECKING:
@@ -89,11 +90,13 @@ class KBQAgent(AsyncTwins):
         self._told_once = threading.Event()
         self._one_at_a_time = threading.Lock()
         self._feedback: FeedbackEffect | None = None
+        self.workers: Workers | None = None
+        """Who answers what `ask_many` is asked, in place of processes; stays its owner's to close."""
 
     @classmethod
     def open(
         cls,
-        index: str | Path,
+        index: str | Path | KnowledgeBase,
         model: str | Path | Generator | None = None,
         adapter: str | Path | None = None,
         config: AgentConfig | None = None,
@@ -101,6 +104,8 @@ class KBQAgent(AsyncTwins):
         ranker: Ranker | str | Path | None = None,
     ) -> KBQAgent:
         """Open an index folder with a ranker, a generator, and people's feedback.
+
+        A knowledge base that is open already is closed with the agent.
 
         `model` is a Hugging Face name, a folder, a GGUF file, a model behind a server as `openai:URL#NAME`, or a
         generator; None is the embedded one, or no generator where the packages for it are not installed; "none" is no
@@ -117,9 +122,9 @@ class KBQAgent(AsyncTwins):
             raise ModelError("closed-book answers need a generator, and none is to be used; name one with --model")
         if model == "none" and adapter not in (None, "none"):
             raise ModelError(f"adapter {str(adapter)!r} without a model to put it on; leave it out, or --model none")
-        if not isinstance(index, (str, Path)):
+        if not isinstance(index, (str, Path, KnowledgeBase)):
             raise InputError(f"index {index!r}: expected the path of an index folder")
-        kb = KnowledgeBase.open(index)
+        kb = index if isinstance(index, KnowledgeBase) else KnowledgeBase.open(index, partial=config.partial)
         try:
             ranks = open_ranker(kb, ranker)
             wanted = model != "none" and config.generator != "never" and (model is not None or embedded_is_installed())
@@ -173,7 +178,7 @@ class KBQAgent(AsyncTwins):
 
         They are linked, retrieved and ranked together, in several processes where there are many (`processes`; None:
         one for each processor from some hundred questions on), and the generator judges some while others are ranked.
-        What is asked twice is answered once. All see the index as it is now.
+        What is asked twice is answered once. All see the index as it is now. With `workers`, these answer.
 
         Raises: QuestionError, before any is asked, when one of them is empty, too long or no text; InputError when
         `processes` is less than one.
@@ -322,6 +327,11 @@ class KBQAgent(AsyncTwins):
 
     def decide(self, question: str, ranked: Ranked, hops_left: int = MAX_HOPS) -> Answer:
         """The second half of the pipeline: from the ranked triples of a question to its answer."""
+        answer = self._decided(question, ranked, hops_left)
+        # A shard that is missing stays so, and none came back while the question was answered.
+        return replace(answer, partial=True) if self.kb.missing_shards else answer
+
+    def _decided(self, question: str, ranked: Ranked, hops_left: int) -> Answer:
         clock = Clock(ranked.timings)
         found = self._with_extra(candidates_of(ranked.triples, ranked.probabilities, self.config.max_candidates))
         proposal = self._other_kind(question, ranked, found, hops_left)

@@ -30,6 +30,7 @@ WORTH_SHOWING = 0.005
 SHOWN_CHARS = 100
 SHOWN_VALUES = 20
 CORRECTED = "a correction that people gave, backed by no triple"
+PARTIAL = "[partial: shards of the index are missing]"
 REASONS: dict[Abstention, str] = {
     "no_entity": "nothing in the question is an entity of the knowledge base",
     "no_attribute": "the knowledge base does not say",
@@ -46,6 +47,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
     candidates (best first) and timings_ms. A mention's `entity` is the name of the entity that the best candidate rests
     on, where it is among the mention's, and of the first one otherwise. Mentions have a `key` (an IRI), and evidence
     has `extra` columns, where the sources had. An ambiguous question has `choices`, the entities that it may mean.
+    `partial` is there, and true, where shards of the index were missing.
     """
     best = answer.told or next(iter(answer.candidates), None)
     meant = {triple.subject_id for triple in best.evidence} if best else set()
@@ -61,6 +63,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "candidates": [candidate_to_json(candidate) for candidate in answer.candidates],
         "timings_ms": {stage: round(float(value), 3) for stage, value in answer.timings.items()},
     }
+    found |= {"partial": True} if answer.partial else {}
     return found | {"choices": [_choice(choice) for choice in choices]} if choices else found
 
 
@@ -112,7 +115,8 @@ def answer_to_text(answer: Answer) -> str:
     """
     first, others = answer.candidates[:1], answer.candidates[1:SHOWN_CANDIDATES]
     shown = [*first, *(c for c in others if c.score >= WORTH_SHOWING)]
-    return legible("\n".join([_headline(answer), *map(candidate_to_line, shown)]))
+    headline = _headline(answer) + (f"  {PARTIAL}" if answer.partial else "")
+    return legible("\n".join([headline, *map(candidate_to_line, shown)]))
 
 
 def _headline(answer: Answer) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kb_index.errors import KBQAError
+from kbqa_agent.judging import Judges, Unjudged
 from kbqa_agent.parallel import n_processors
 from kbqa_agent.types import Answer, ConcurrentGenerator
 from kbqa_agent.workers import Recipe, answers_elsewhere, recipe_of
@@ -23,27 +23,24 @@ if TYPE_CHECKING:
 
 __all__ = ["answers_to"]
 
-AT_ONCE = 20
+AT_ONCE = 50
 """So many questions are ranked together; more of them gain nothing."""
-LOOK_AHEAD = 3 * AT_ONCE
+AT_ONCE_TO_JUDGE = 10
+"""So many where a generator waits for them, so that it has something to do early."""
+LOOK_AHEAD = 60
 """So many answers may wait for one before them."""
 WORTH_PROCESSES = 500
 """So many questions are worth the seconds that processes take to start."""
 
 logger = logging.getLogger(__name__)
 
-Task = Answer | Callable[[], Answer]
-"""An answer, or what is left to be done for it."""
+Task = Answer | Unjudged
 
 
 def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None) -> Iterator[Answer]:
     """Answer the questions in their order, each distinct one once; `processes` as in `KBQAgent.ask_many`."""
     distinct = list(dict.fromkeys(questions))
-    wanted = processes if processes is not None else n_processors() if len(distinct) >= WORTH_PROCESSES else 1
-    recipe = recipe_of(agent) if wanted > 1 else None
-    if recipe is None and (processes or 1) > 1:
-        logger.warning("%d processes: none but this one can answer as this agent does; it answers alone", processes)
-    found = _in_order(_tasks(agent, distinct, recipe, wanted), agent)
+    found = agent.workers.answers(distinct) if agent.workers else _answers_here(agent, distinct, processes)
     left, known = Counter(questions), dict[str, Answer]()
     for question in questions:
         answer = known[question] if question in known else next(found)
@@ -55,34 +52,43 @@ def answers_to(agent: KBQAgent, questions: Sequence[str], processes: int | None)
         yield answer
 
 
-def _tasks(agent: KBQAgent, questions: Sequence[str], recipe: Recipe | None, processes: int) -> Iterator[Task]:
+def _answers_here(agent: KBQAgent, distinct: Sequence[str], processes: int | None) -> Iterator[Answer]:
+    wanted = processes if processes is not None else n_processors() if len(distinct) >= WORTH_PROCESSES else 1
+    recipe = recipe_of(agent) if wanted > 1 else None
+    if recipe is None and (processes or 1) > 1:
+        logger.warning("%d processes: none but this one can answer as this agent does; it answers alone", processes)
+    return _in_order(agent, _tasks(agent, distinct, recipe, wanted))
+
+
+def _tasks(agent: KBQAgent, questions: Sequence[str], recipe: Recipe | None, processes: int) -> Iterator[list[Task]]:
+    """What is to be done, as much at a time as is there at the same time."""
     n_begun = 0
     if recipe is not None:
         try:
             for answer in answers_elsewhere(agent.kb, recipe, questions, processes):
                 n_begun += 1
-                yield answer or partial(agent.ask, questions[n_begun - 1])
+                yield [answer or Unjudged(questions[n_begun - 1], None)]
         except KBQAError as error:
             logger.warning("%s; the other questions are asked in one process", error)
-    for start in range(n_begun, len(questions), AT_ONCE):
-        batch = questions[start : start + AT_ONCE]
-        if agent.config.closed_book:
-            yield from (partial(agent.ask, question) for question in batch)
-        else:
-            ranked = agent.rank_many(batch)
-            yield from (partial(agent.decide, *of_question) for of_question in zip(batch, ranked, strict=True))
+    at_once = AT_ONCE_TO_JUDGE if _has_generator(agent) else AT_ONCE
+    for start in range(n_begun, len(questions), at_once):
+        batch = questions[start : start + at_once]
+        ranked = [None] * len(batch) if agent.config.closed_book else agent.rank_many(batch)
+        yield [Unjudged(*of_question) for of_question in zip(batch, ranked, strict=True)]
 
 
-def _in_order(tasks: Iterator[Task], agent: KBQAgent) -> Iterator[Answer]:
+def _in_order(agent: KBQAgent, batches: Iterator[list[Task]]) -> Iterator[Answer]:
     """Do what is left, in the threads that suit the generator, and give the answers in the order of the tasks."""
     with _executor(agent) as pool:
         if pool is None:
-            yield from (task if isinstance(task, Answer) else task() for task in tasks)
+            yield from (task if isinstance(task, Answer) else task.answer(agent) for of in batches for task in of)
             return
+        judges = Judges(agent, pool)
         begun: deque[Answer | Future[Answer]] = deque()
         try:
-            for task in tasks:
-                begun.append(task if isinstance(task, Answer) else pool.submit(task))
+            for of in batches:
+                futures = iter(judges.begin([task for task in of if isinstance(task, Unjudged)]))
+                begun += [task if isinstance(task, Answer) else next(futures) for task in of]
                 while begun and (len(begun) > LOOK_AHEAD or _is_there(begun[0])):
                     yield _answer(begun.popleft())
             while begun:
@@ -95,9 +101,13 @@ def _in_order(tasks: Iterator[Task], agent: KBQAgent) -> Iterator[Answer]:
 
 def _executor(agent: KBQAgent) -> AbstractContextManager[Executor | None]:
     generator = agent.generator
-    if generator is None or agent.config.generator == "never":
+    if generator is None or not _has_generator(agent):
         return nullcontext(None)
     return generator.executor() if isinstance(generator, ConcurrentGenerator) else ThreadPoolExecutor(1)
+
+
+def _has_generator(agent: KBQAgent) -> bool:
+    return agent.generator is not None and agent.config.generator != "never"
 
 
 def _is_there(begun: Answer | Future[Answer]) -> bool:

@@ -43,6 +43,8 @@ class AgentConfig:
     """In a dialogue, an answer that has less than this share of what several entities of its name have together is not
     given: the agent asks which of them is meant. 0: it never asks back where one is likelier than `min_confidence`."""
     max_question_chars: int = 2000
+    partial: bool = False
+    """Open an index in shards though some of them are missing, and mark the answers; else that is an error."""
 
     def __post_init__(self) -> None:
         if self.generator not in ("always", "unsure", "never"):

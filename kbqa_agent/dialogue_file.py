@@ -87,6 +87,7 @@ def _answer_to_json(answer: Answer) -> dict[str, Any]:
         "supported": answer.supported,
         "values": list(answer.values),
         "meant": list(answer.meant) if answer.meant else None,
+        "partial": answer.partial,
         "mentions": mentions_to_rows(answer.mentions),
         "candidates": candidates_to_rows(answer.candidates),
     }
@@ -105,6 +106,7 @@ def _answer(saved: dict[str, Any]) -> Answer:
         supported=bool(saved["supported"]),
         values=tuple(map(text_of, saved["values"])),
         meant=_entity(*saved["meant"]) if saved["meant"] else None,
+        partial=bool(saved.get("partial")),  # files from before shards lack it
     )
 
 

@@ -50,7 +50,9 @@ def _mentions(
     kb: KnowledgeBase, question: str, spans: Sequence[Span], found: Found, entities: Mapping[int, Entity]
 ) -> tuple[EntityMention, ...]:
     longest_first = sorted(found, key=lambda at: (at[0] - at[1], at[0]))
-    exact = [EntityMention(question[s:e], s, e, tuple(entities[i] for i in found[s, e])) for s, e in longest_first]
+    # Their shard may have been lost since the names were found.
+    there = {at: tuple(entities[i] for i in found[at] if i in entities) for at in longest_first}
+    exact = [EntityMention(question[s:e], s, e, of) for (s, e), of in there.items() if of]
     if _is_named(kb, question, spans, found):
         return tuple(exact)
     return (*exact, *similar_mentions(kb, question, spans, exact))

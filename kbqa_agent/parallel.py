@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from itertools import chain
+from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,9 +32,15 @@ T = TypeVar("T")
 Work = Callable[..., list[T]]
 
 
-def batches(items: Sequence[T]) -> list[Sequence[T]]:
-    """Cut a sequence into parts of `AT_ONCE`, the last one shorter."""
-    return [items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE)]
+def batches(items: Sequence[T], processes: int = 1) -> list[Sequence[T]]:
+    """Cut a sequence into parts of at most `AT_ONCE`, so that as many of about the same size fall to each process.
+
+    >>> [len(part) for part in batches(range(120))], [len(part) for part in batches(range(120), processes=2)]
+    ([40, 40, 40], [30, 30, 30, 30])
+    """
+    rounds = max(1, ceil(len(items) / (processes * AT_ONCE)))
+    size = max(1, ceil(len(items) / (processes * rounds)))
+    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def n_processors() -> int:
@@ -62,20 +69,24 @@ def over_batches(kb: KnowledgeBase, work: Work[T], tasks: Iterable[tuple[Any, ..
         return
     from joblib import Parallel, delayed
 
-    parallel = Parallel(processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS)
-    path, manifest = kb.path.resolve(), kb.manifest
+    parallel = Parallel(
+        processes, return_as="generator", max_nbytes=None, idle_worker_timeout=IDLE_SECONDS, batch_size=1
+    )
+    path, manifest, partial = kb.path.resolve(), kb.manifest, kb.opening.partial
     # A thread of joblib's warns, at any time: filters that were put back would be so between two answers.
     warnings.filterwarnings("ignore", RESTARTED)
     try:
-        yield from chain.from_iterable(parallel(delayed(_elsewhere)(path, manifest, work, task) for task in tasks))
+        yield from chain.from_iterable(
+            parallel(delayed(_elsewhere)(path, partial, manifest, work, task) for task in tasks)
+        )
     except BrokenProcessPool as error:
         raise WorkerError(
             f"one of {processes} processes was ended, perhaps as memory was full; use fewer: --processes 1"
         ) from error
 
 
-def _elsewhere(path: Path, manifest: Manifest, work: Work[T], task: tuple[Any, ...]) -> list[T]:
-    kb = _opened(path)
+def _elsewhere(path: Path, partial: bool, manifest: Manifest, work: Work[T], task: tuple[Any, ...]) -> list[T]:
+    kb = _opened(path, partial)
     if kb.manifest != manifest:
         kb.reopen()
     if kb.manifest != manifest:
@@ -84,5 +95,5 @@ def _elsewhere(path: Path, manifest: Manifest, work: Work[T], task: tuple[Any, .
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path) -> KnowledgeBase:
-    return KnowledgeBase.open(path)
+def _opened(path: Path, partial: bool) -> KnowledgeBase:
+    return KnowledgeBase.open(path, partial=partial)

@@ -88,7 +88,7 @@ class Without(KnowledgeBase):
     """The look-ups of an open knowledge base, but for what a removal leaves out; counts stay those of the whole."""
 
     def __init__(self, kb: KnowledgeBase, removal: Removal) -> None:
-        super().__init__(kb.path, kb._view)
+        super().__init__(kb.path, kb._view, kb.opening)
         self.removal = removal
 
     def mentions(self, text: str) -> list[NameMatch]:

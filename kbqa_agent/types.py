@@ -24,12 +24,14 @@ __all__ = [
     "EntityMention",
     "Feedback",
     "Generator",
+    "JointGenerator",
     "Proposal",
     "QAExample",
     "Ranker",
     "Rating",
     "StreamingGenerator",
     "Turn",
+    "Workers",
 ]
 
 Rating = Literal["good", "bad", "unknown"]
@@ -68,7 +70,8 @@ class Answer:
     text: it is the generator's own and equals no candidate, or a correction that people gave. `confidence` is a
     probability; `timings` are in milliseconds. `values` are all answers that are meant together, `text` first: the
     objects of one subject and attribute, or all that a reverse question or a chain of facts leads to; () when it
-    abstains or nothing supports the text.
+    abstains or nothing supports the text. `partial` is True where shards of the index were missing: what they hold is
+    neither among the candidates nor in the confidence.
     """
 
     question: str
@@ -81,6 +84,7 @@ class Answer:
     supported: bool = True
     values: tuple[str, ...] = ()
     meant: Entity | None = None
+    partial: bool = False
 
     @property
     def told(self) -> Candidate | None:
@@ -178,8 +182,23 @@ class ConcurrentGenerator(Generator, Protocol):
 
 
 @runtime_checkable
+class JointGenerator(ConcurrentGenerator, Protocol):
+    """One that judges several prompts together, in less time and with the same numbers."""
+
+    def score_many(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[NDArray[np.float32]]:
+        """What `score` gives for each prompt and its answers."""
+
+
+@runtime_checkable
 class StreamingGenerator(Generator, Protocol):
     """A generator that can tell what it writes piece by piece."""
 
     def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
         """Give what `generate` writes for one prompt, each piece as soon as it is there."""
+
+
+class Workers(Protocol):
+    """Agents elsewhere, each of which answers as the one here."""
+
+    def answers(self, questions: Sequence[str]) -> Iterator[Answer]:
+        """Answer the questions, in their order."""

@@ -66,7 +66,7 @@ def answers_elsewhere(
     process was ended.
     """
     for start in range(0, len(questions), WAVE):
-        tasks = ((recipe, batch) for batch in batches(questions[start : start + WAVE]))
+        tasks = ((recipe, batch) for batch in batches(questions[start : start + WAVE], processes))
         yield from over_batches(kb, _answers, tasks, processes)
 
 

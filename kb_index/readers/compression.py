@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from kb_index.errors import TripleFileError
 from kb_index.readers.byte_pass import CHUNK_BYTES
 
-__all__ = ["PACKED_ENDINGS", "START_BYTES", "compression_of", "text_start", "unpack"]
+__all__ = ["PACKED_ENDINGS", "START_BYTES", "compression_of", "text_start", "unpack", "unpacked_start"]
 
 PACKED_ENDINGS = (".gz", ".bz2", ".zst")
 
@@ -62,7 +62,11 @@ def unpack(source: Path, copy: Path, kind: str, name: str, on_bytes: Callable[[i
 def text_start(path: Path, size: int) -> bytes:
     """Give the first `size` bytes of a file, unpacked if it is packed; fewer if the file is short or damaged."""
     with path.open("rb") as file:
-        start = file.read(size)
+        return unpacked_start(file.read(size), size)
+
+
+def unpacked_start(start: bytes, size: int) -> bytes:
+    """Unpack the first bytes of a file, if it is packed, and give at most `size` of what comes out."""
     kind = compression_of(start)
     if kind is None:
         return start

@@ -7,15 +7,16 @@ header; a TSV line may have fewer, as long as the three are there, or more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from kb_index.readers.line_formats import LINES, literal_path
 from kb_index.readers.raw_table import Query
 from kb_index.readers.values import clean
-from kb_index.readers.wanted_columns import distinct_names, find_columns, require_columns
+from kb_index.readers.wanted_columns import DEFAULT_COLUMNS, distinct_names, find_columns, require_columns
 
-__all__ = ["CSV_EXPECTED", "TSV_EXPECTED", "csv", "tsv"]
+__all__ = ["CSV_EXPECTED", "TSV_EXPECTED", "csv", "tsv", "tsv_header"]
 
 TSV_EXPECTED = "expected UTF-8 lines of subject, predicate and object between tabs"
 CSV_EXPECTED = "expected UTF-8 lines of columns between commas, the first line being the header"
@@ -54,6 +55,23 @@ def tsv(path: Path, name: str, columns: tuple[str, str, str] | None) -> Query:
     if wanted is None:
         return _query(path, "\t", (0, []), (0, 1, 2), (3, _MANY, TSV_EXPECTED))
     return _query(path, "\t", (number, names), wanted, (max(wanted) + 1, _MANY, TSV_EXPECTED))
+
+
+def tsv_header(lines: Iterable[bytes], columns: tuple[str, str, str] | None) -> bytes:
+    r"""Give the line that makes a stretch of a TSV file read as the whole, from the lines at its start.
+
+    >>> tsv_header([b"\n", b"id\tsubject\tpredicate\tobject\r\n"], None)
+    b'id\tsubject\tpredicate\tobject\r\n'
+    >>> tsv_header([b"\xe5\x9d\x9b\xe7\xbb\x8f\tlanguage\tChinese\n"], None)
+    b'subject\tpredicate\tobject\n'
+    """
+    each = chain.from_iterable(line.splitlines(keepends=True) for line in lines)  # some end with a \r alone
+    first = next((line for line in each if clean(line.decode("utf-8", "replace"))), b"")
+    names = [clean(part) for part in first.decode("utf-8", "replace").split("\t")]
+    if columns or find_columns(names, None):
+        return first
+    end = b"\r\n" if first.endswith(b"\r\n") else b"\n"
+    return b"\t".join(name.encode() for name in DEFAULT_COLUMNS) + end
 
 
 def csv(path: Path, name: str, columns: tuple[str, str, str] | None) -> Query:

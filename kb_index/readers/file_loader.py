@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from os import stat_result
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kb_index.atomic import is_full
 from kb_index.errors import TripleFileError
@@ -23,6 +23,7 @@ from kb_index.readers.mending import mend
 from kb_index.readers.quoted_csv import csv_records
 from kb_index.readers.raw_table import Query, insert_query, insert_rejects
 from kb_index.readers.rdf import insert_rdf, parse_n_triples, parse_turtle
+from kb_index.readers.remote import copy_url, is_url
 from kb_index.readers.row_chunks import insert_rows
 from kb_index.readers.sources import STDIN, ReadOptions, SourceFile, check_file
 from kb_index.readers.tables import parquet
@@ -30,17 +31,31 @@ from kb_index.readers.tables import parquet
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["FileLoader"]
+__all__ = ["FileLoader", "Stretch"]
 
 _EXPECTED = {"nlpcc": NLPCC_EXPECTED, "tsv": TSV_EXPECTED, "jsonl": JSON_EXPECTED}
 
 
-class FileLoader:
-    """Loads the source number `number`, a file that the user calls `name`; `spill` takes copies while it does."""
+class Stretch(NamedTuple):
+    """Where to find a file, or a copy of some of its lines; those at its start tell whether it is one of triples."""
 
-    def __init__(self, number: int, name: str, options: ReadOptions, spill: Path) -> None:
+    path: Path
+    is_start: bool
+
+
+class FileLoader:
+    """Loads the source number `number`, a file that the user calls `name`; `spill` takes copies while it does.
+
+    Given a stretch of the file, it loads that alone, with line numbers of its own; no path is asked of the name then.
+    """
+
+    def __init__(
+        self, number: int, name: str, options: ReadOptions, spill: Path, stretch: Stretch | None = None
+    ) -> None:
         self._number, self._name, self._options = number, name, options
-        self._copies = {kind: spill / f"{kind}-{number}" for kind in ("stdin", "unpacked", "mended")}
+        self._stretch = stretch
+        self._is_start = stretch is None or stretch.is_start
+        self._copies = {kind: spill / f"{kind}-{number}" for kind in ("fetched", "unpacked", "mended")}
         self._source: SourceFile | None = None
 
     def is_graph(self) -> bool:
@@ -80,11 +95,17 @@ class FileLoader:
 
     @cached_property
     def _path(self) -> Path:
-        if self._name != STDIN:
+        if self._stretch:
+            return self._stretch.path
+        fetched = self._copies["fetched"]
+        if is_url(self._name):
+            copy_url(self._name, fetched)
+        elif self._name == STDIN:
+            with fetched.open("wb") as copy:
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
             return check_file(self._name)
-        with self._copies["stdin"].open("wb") as copy:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        return self._copies["stdin"]
+        return fetched
 
     @cached_property
     def _before(self) -> stat_result:
@@ -116,10 +137,11 @@ class FileLoader:
             insert_rows(connection, self._number, self._name, csv_records(text, self._name, columns), CSV_EXPECTED)
         else:
             if not content.is_clean:
-                rejects = mend(text, self._copies["mended"], self._name, _EXPECTED[self._format])
+                expected, mended = _EXPECTED[self._format], self._copies["mended"]
+                rejects = mend(text, mended, self._name, expected, is_start=self._is_start)
                 insert_rejects(connection, self._number, rejects)
-                text = self._copies["mended"]
-            insert_query(connection, self._number, self._name, self._query(text))
+                text = mended
+            insert_query(connection, self._number, self._name, self._query(text), is_start=self._is_start)
 
     def _query(self, text: Path) -> Query:
         if self._format == "nlpcc":

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from kb_index.readers.file_loader import FileLoader
 from kb_index.readers.formats import check_format_name
 from kb_index.readers.rdf import create_rdf_tables, drop_rdf_tables, name_nodes
-from kb_index.readers.row_sources import load_rows
+from kb_index.readers.row_sources import RowLoader
 from kb_index.readers.sources import NamedFile, ReadOptions, Source, SourceFile, resolve
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["load_sources", "total_bytes"]
+__all__ = ["load_all", "load_sources", "total_bytes"]
 
 
 def total_bytes(sources: Sequence[Source]) -> int:
@@ -47,21 +47,29 @@ def load_sources(
     """
     check_format_name(options.format)
     named = resolve(sources)
-    files = {
-        number: FileLoader(number, source.path, options, spill)
-        for number, source in enumerate(named)
+    loaders = [
+        FileLoader(number, source.path, options, spill)
         if isinstance(source, NamedFile)
-    }
+        else RowLoader(number, source.path, source.rows, options)
+        for number, source in enumerate(named)
+    ]
+    return load_all(connection, loaders, on_bytes)
+
+
+def load_all(
+    connection: DuckDBPyConnection, loaders: Sequence[FileLoader | RowLoader], on_bytes: Callable[[int], object]
+) -> list[SourceFile]:
+    """Load the sources in their order, all graphs being parsed before that; lists them as read.
+
+    Raises:
+        TripleFileError: as `load_sources`.
+    """
+    files = [loader for loader in loaders if isinstance(loader, FileLoader)]
     try:
-        _parse_graphs(connection, files.values(), on_bytes)
-        return [
-            files[number].load(connection, on_bytes)
-            if isinstance(source, NamedFile)
-            else load_rows(connection, number, source.path, source.rows, options)
-            for number, source in enumerate(named)
-        ]
+        _parse_graphs(connection, files, on_bytes)
+        return [loader.load(connection, on_bytes) for loader in loaders]
     finally:
-        for file in files.values():
+        for file in files:
             file.clean_up()
         drop_rdf_tables(connection)
 

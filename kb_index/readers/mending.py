@@ -20,8 +20,8 @@ MAX_LINE_BYTES = 2 * CHUNK_BYTES
 _KEPT_BYTES = 8 * REJECT_CHARS
 
 
-def mend(source: Path, copy: Path, name: str, expected: str) -> list[Reject]:
-    """Write the lines of `source` that can be read to `copy` and list the others.
+def mend(source: Path, copy: Path, name: str, expected: str, *, is_start: bool = True) -> list[Reject]:
+    """Write the lines of `source` that can be read to `copy` and list the others; judges the start of a file.
 
     Raises:
         TripleFileError: over half of the first 1,000 lines cannot be read; it speaks of `name`.
@@ -37,9 +37,9 @@ def mend(source: Path, copy: Path, name: str, expected: str) -> list[Reject]:
                 rejects.append(Reject(number, reason, line[:_KEPT_BYTES].decode("utf-8", "replace")[:REJECT_CHARS]))
             out.write(b"\n")
             n_lines += bool(line.strip())
-            if n_lines == SAMPLE_LINES:
+            if n_lines == SAMPLE_LINES and is_start:
                 _refuse(rejects, n_lines, name, expected)
-    if n_lines < SAMPLE_LINES:
+    if n_lines < SAMPLE_LINES and is_start:
         _refuse(rejects, n_lines, name, expected)
     return rejects
 

@@ -123,19 +123,24 @@ def create_raw_table(connection: DuckDBPyConnection) -> None:
     connection.execute(_MACROS)
 
 
-def insert_query(connection: DuckDBPyConnection, file: int, path: str, query: Query) -> None:
-    """Append the lines of a file.
+def insert_query(connection: DuckDBPyConnection, file: int, path: str, query: Query, *, is_start: bool = True) -> None:
+    """Append the lines of a file, or of a stretch of one; whether they are triples is judged at the start of a file.
 
     Raises:
         TripleFileError: DuckDB cannot read it, or over half of the first 1,000 lines are no triples.
     """
     with readable(path, query.expected):
-        rows = connection.execute(_SAMPLE.format(query.sql), query.parameters | {"header": query.header}).fetchall()
-        bad = [row for row in rows if row[1] is not None]
-        refuse_if_mostly_bad(path, bad, len(rows), query.expected, query.nothing)
+        if is_start:
+            _judge(connection, path, query)
         connection.execute(_INSERT.format(query.sql), query.parameters | {"file": file})
         connection.execute(_NUMBER)
         connection.execute(_DELETE, [file, query.header])
+
+
+def _judge(connection: DuckDBPyConnection, path: str, query: Query) -> None:
+    rows = connection.execute(_SAMPLE.format(query.sql), query.parameters | {"header": query.header}).fetchall()
+    bad = [row for row in rows if row[1] is not None]
+    refuse_if_mostly_bad(path, bad, len(rows), query.expected, query.nothing)
 
 
 def insert_rejects(connection: DuckDBPyConnection, file: int, rejects: Iterable[Reject]) -> None:

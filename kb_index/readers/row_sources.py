@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from kb_index.readers.tables import frame
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["load_rows"]
+__all__ = ["RowLoader"]
 
 _HASHED_ROWS = 1 << 16
 
@@ -31,21 +32,31 @@ _TEXT = """
 """
 
 
-def load_rows(connection: DuckDBPyConnection, number: int, name: str, rows: Any, options: ReadOptions) -> SourceFile:
-    """Append a frame, a mapping of columns, or rows as the source number `number`, called `name`.
+@dataclass(frozen=True)
+class RowLoader:
+    """Loads a frame, a mapping of columns, or rows as the source number `number`, called `name`."""
 
-    Raises:
-        TripleFileError: a column is missing or is no text, or over half of the first 1,000 rows are no triples.
-    """
-    if _is_frame(rows) and _is_typed(rows):
-        connection.register("frame", rows)
-        try:
-            insert_query(connection, number, name, frame(connection, name, options.columns))
-        finally:
-            connection.unregister("frame")
-    else:
-        insert_rows(connection, number, name, _rows(name, rows, options.columns), ROWS_EXPECTED)
-    return SourceFile(name, *_fingerprint(connection, number))
+    number: int
+    name: str
+    rows: Any
+    options: ReadOptions
+
+    def load(self, connection: DuckDBPyConnection, on_bytes: Callable[[int], object]) -> SourceFile:  # noqa: ARG002
+        """Append the rows to `raw`; `on_bytes` is told nothing.
+
+        Raises:
+            TripleFileError: a column is missing or is no text, or over half of the first 1,000 rows are no triples.
+        """
+        number, name, columns = self.number, self.name, self.options.columns
+        if _is_frame(self.rows) and _is_typed(self.rows):
+            connection.register("frame", self.rows)
+            try:
+                insert_query(connection, number, name, frame(connection, name, columns))
+            finally:
+                connection.unregister("frame")
+        else:
+            insert_rows(connection, number, name, _rows(name, self.rows, columns), ROWS_EXPECTED)
+        return SourceFile(name, *_fingerprint(connection, number))
 
 
 def _is_frame(rows: Any) -> bool:

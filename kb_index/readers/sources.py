@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from kb_index.errors import InputError, TripleFileError
+from kb_index.readers.remote import is_url, matching_urls
 from kb_index.readers.values import is_unicode
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 Source: TypeAlias = str | Path | Mapping[str, Sequence[Any]] | Iterable[Any] | Any
-"""A file, a glob or `-`; a pandas or polars frame or a mapping of columns; or rows: tuples of three or mappings."""
+"""A file, a URL, a glob or `-`; a pandas or polars frame or a mapping of columns; or rows: tuples or mappings."""
 
 STDIN = "-"
 
@@ -33,12 +34,14 @@ STDIN = "-"
 class ReadOptions:
     """How to read: a format's name or `auto`, and the names of the columns that are subject, predicate and object.
 
-    `memory_limit` is what DuckDB may take (`"3GB"`, `"800MB"`) before it spills to disk, beside the index.
+    `memory_limit` is what DuckDB may take (`"3GB"`, `"800MB"`) before it spills to disk, beside the index; `threads` is
+    how many of its threads work at once (None: one for each processor).
     """
 
     format: str = "auto"
     columns: tuple[str, str, str] | None = None
     memory_limit: str = "3GB"
+    threads: int | None = None
 
 
 class SourceFile(NamedTuple):
@@ -97,10 +100,14 @@ def _paths(path: str) -> Iterator[str]:
     if path == STDIN or not has_magic(path) or Path(path).exists():
         yield path
         return
-    matches = sorted(match for match in glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207 - may be absolute
+    matches = matching_urls(path) if is_url(path) else _matching_files(path)
     if not matches:
         raise TripleFileError(f"{path}: no file matches; expected a file or a pattern, check the path")
     yield from matches
+
+
+def _matching_files(path: str) -> list[str]:
+    return sorted(match for match in glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207 - may be absolute
 
 
 def check_file(path: str) -> Path:

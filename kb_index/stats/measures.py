@@ -1,4 +1,7 @@
-"""The counting behind `stats`: SQL over the databases of an index's layers, and sums over its memory-mapped columns."""
+"""The counting behind `stats`: SQL over the databases of an index's parts, and sums over its memory-mapped columns.
+
+The parts are its layers, of which the second replaces entities of the first, or its shards, which replace nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from numpy.typing import NDArray
 from kb_index.array_tables import create_temp_table, registered
 from kb_index.columns import open_numbers
 from kb_index.errors import IndexFolderError
-from kb_index.manifest import check_files, read_manifest
+from kb_index.manifest import Manifest, check_files, read_manifest
 from kb_index.normalize import PLAIN_NAME_SQL, plain_name
+from kb_index.shards.layout import shard_folder
 from kb_index.store import fetch_rows
 from kb_index.view import DELTA
 
@@ -39,7 +43,7 @@ PLAIN_FORM = f"""
 """
 """SQL for `plain_name(name)` of most names, and an empty text for those that need Python."""
 
-_LIVE_NAMES = "SELECT name FROM first.entity WHERE rowid NOT IN (SELECT id FROM superseded)"
+_LIVE_NAMES = "SELECT name FROM {}.entity WHERE rowid NOT IN (SELECT id FROM superseded)"
 _PLAIN_NAMES = f"""
     CREATE TEMP TABLE plain AS SELECT name, sum(n)::INTEGER AS entities FROM (
         SELECT {PLAIN_FORM} AS name, 1 AS n FROM live UNION ALL SELECT name, n FROM other
@@ -50,7 +54,6 @@ _LOST_ATTRIBUTES = """
     JOIN first.predicate ON predicate.rowid = triple.predicate
     JOIN first.attribute ON attribute.rowid = predicate.attribute GROUP BY 1
 """
-_ATTRIBUTES = "SELECT name, triples AS n FROM first.attribute"
 
 
 class Measures:
@@ -62,11 +65,11 @@ class Measures:
 
     def __init__(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
-        check_files(self.manifest, folder)
+        self._parts = _parts(folder, self.manifest)
         self._spill = TemporaryDirectory(prefix="kbqa-stats-")
         self._connection = _connect(Path(self._spill.name))
         try:
-            self._open(folder)
+            self._open()
         except Exception as error:
             self.close()
             reason = str(error).split("\n", 1)[0]
@@ -75,23 +78,23 @@ class Measures:
             self.close()
             raise IndexFolderError(f"index '{folder}': replaced by another program meanwhile; run it again")
 
-    def _open(self, folder: Path) -> None:
-        layers = {"first": folder} | ({"later": folder / DELTA} if (folder / DELTA).is_dir() else {})
-        for name, path in layers.items():
+    def _open(self) -> None:
+        for name, path in self._parts.items():
             self._connection.execute(f"ATTACH $1 AS {name} (READ_ONLY)", [str(path / "kb.duckdb")])
-        self._starts = [open_numbers(path / "facts" / "first") for path in layers.values()]
-        self._hashes = [open_numbers(path / "facts" / "reverse_hash") for path in layers.values()]
-        self._hashed_triples = open_numbers(folder / "facts" / "reverse_triple")
+        self._starts = [open_numbers(path / "facts" / "first") for path in self._parts.values()]
+        self._hashes = [open_numbers(path / "facts" / "reverse_hash") for path in self._parts.values()]
+        self._hashed_triples = open_numbers(next(iter(self._parts.values())) / "facts" / "reverse_triple")
         self._superseded = np.zeros(0, dtype=np.int64)
-        if "later" in layers:
-            ids, gone = (open_numbers(folder / DELTA / name).astype(np.int64) for name in ("ids", "gone"))
+        if later := self._parts.get("later"):
+            ids, gone = (open_numbers(later / name).astype(np.int64) for name in ("ids", "gone"))
             self._superseded = np.union1d(ids[ids < len(self._starts[0]) - 1], gone)
         self._show_names()
 
     def _show_names(self) -> None:
         create_temp_table(self._connection, "superseded", {"id": self._superseded})
-        later = " UNION ALL SELECT name FROM later.entity" if len(self._starts) > 1 else ""
-        self._connection.execute(f"CREATE TEMP VIEW live AS {_LIVE_NAMES}{later}")
+        first, *others = self._parts
+        names = [_LIVE_NAMES.format(first), *(f"SELECT name FROM {part}.entity" for part in others)]
+        self._connection.execute(f"CREATE TEMP VIEW live AS {' UNION ALL '.join(names)}")
 
     def close(self) -> None:
         """Close the files and remove what was spilled."""
@@ -100,15 +103,16 @@ class Measures:
 
     def triples_per_entity(self) -> NDArray[np.int64]:
         """Count the triples of each entity, (n_entities,), in no order that means something."""
-        first, *later = map(_sizes, self._starts)
-        return np.concatenate([np.delete(first, self._superseded), *later])
+        first, *others = map(_sizes, self._starts)
+        return np.concatenate([np.delete(first, self._superseded), *others])
 
     def attributes(self, top: int) -> tuple[int, list[tuple[str, int]]]:
         """Count the distinct attributes, and list those with the most triples and their number."""
-        later = f" UNION ALL SELECT name, triples AS n FROM later.attribute UNION ALL {_LOST_ATTRIBUTES}"
-        parts = _ATTRIBUTES + (later if len(self._starts) > 1 else "")
+        counts = [f"SELECT name, triples AS n FROM {part}.attribute" for part in self._parts]
+        counts += [_LOST_ATTRIBUTES] if "later" in self._parts else []
         self._connection.execute(
-            f"CREATE TEMP TABLE now AS SELECT name, sum(n)::BIGINT AS n FROM ({parts}) GROUP BY 1 HAVING sum(n) > 0"
+            "CREATE TEMP TABLE now AS SELECT name, sum(n)::BIGINT AS n "
+            f"FROM ({' UNION ALL '.join(counts)}) GROUP BY 1 HAVING sum(n) > 0"
         )
         ((n_attributes,),) = self._all("SELECT count(*) FROM now")
         return n_attributes, self._all("SELECT name, n FROM now ORDER BY n DESC, name LIMIT $1", [top])
@@ -147,6 +151,17 @@ class Measures:
 
     def _all(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, parameters).fetchall()
+
+
+def _parts(folder: Path, manifest: Manifest) -> dict[str, Path]:
+    """The folders of an index that hold triples, by what their databases are called here."""
+    check_files(manifest, folder)
+    if not manifest.shards:
+        return {"first": folder} | ({"later": folder / DELTA} if (folder / DELTA).is_dir() else {})
+    parts = {f"shard{name}": shard_folder(folder, name) for name in manifest.shards}
+    for shard in parts.values():
+        check_files(read_manifest(shard), shard)
+    return parts
 
 
 def _marked(entities: NDArray[np.int64], starts: NDArray[Any]) -> NDArray[np.bool_]:

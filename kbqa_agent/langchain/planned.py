@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import BaseModel, Field
 
@@ -54,6 +54,10 @@ class Planned:
 
 def answer_of(known: Answer, planned: Planned) -> Answer:
     """Turn a plan into an answer to the question that `known` answers without a plan, whose probabilities count."""
+    return replace(_answer_of(known, planned), partial=known.partial)
+
+
+def _answer_of(known: Answer, planned: Planned) -> Answer:
     timings = dict(known.timings) | {"plan": planned.milliseconds}
     if planned.final is None or not planned.final.answers:
         return Answer(known.question, None, 0.0, _reason(planned), (), (), timings)

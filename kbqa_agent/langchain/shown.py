@@ -63,7 +63,7 @@ def answer_fields(answer: Answer, least: float = 0.0) -> dict[str, Any]:
     if answer.abstained is not None:
         choices = [{"entity": shown(c.triple.subject), "answer": shown(c.answer)} for c in choices_of(answer)]
         told = {"answer": None, "reason": f"{answer.abstained}: {REASONS[answer.abstained]}"}
-        return told | {"choices": choices} if choices else told
+        return told | ({"choices": choices} if choices else {}) | _partial(answer)
     said = (answer.text, *answer.values)
     others = [c for c in answer.candidates if c.answer not in said and c.score >= least]
     return {
@@ -73,4 +73,8 @@ def answer_fields(answer: Answer, least: float = 0.0) -> dict[str, Any]:
         "supported": answer.supported,
         "evidence": [triple_fields(t) for t in answer.told.evidence[:MAX_EVIDENCE]] if answer.told else [],
         "others": [{"answer": shown(c.answer), "probability": round(c.score, 3)} for c in others[:MAX_OTHERS]],
-    }
+    } | _partial(answer)
+
+
+def _partial(answer: Answer) -> dict[str, Any]:
+    return {"partial": "parts of the knowledge base are missing"} if answer.partial else {}

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from kb_index.errors import KBQAError
 from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.ask_routes import ask_routes
 from kbqa_agent.serving.callers import Keys
 from kbqa_agent.serving.compare_routes import compare_routes
@@ -32,7 +33,7 @@ from kbqa_agent.serving.mcp_tools import mcp_server
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.openai_routes import openai_routes
 from kbqa_agent.serving.page_routes import add_page
-from kbqa_agent.serving.rank_process import AgentRecipe
+from kbqa_agent.serving.peers import Peers
 from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.replies import ErrorReply
 from kbqa_agent.serving.service import Service
@@ -52,12 +53,14 @@ def create_app(
     settings: ServeSettings | None = None,
     systems: Mapping[str, System] | None = None,
     recipe: AgentRecipe | None = None,
+    peers: Peers | None = None,
 ) -> FastAPI:
     """Make the ASGI application that serves an agent, which stays its owner's to close.
 
     `systems` can answer and be compared, the first by default; None: the agent as it is, and its ranker alone. `recipe`
     says how the index is opened anew for a reload, and in the processes that rank; without it the agent looks at its
-    folder again, and ranks in this process. The service that runs is `app.state.service`.
+    folder again, and ranks in this process. `peers` are the servers of the same address.
+    The service that runs is `app.state.service`.
 
     Raises: InputError, StorageError.
     """
@@ -73,7 +76,7 @@ def create_app(
         patience = max(LEAST_PATIENCE, settings.request_seconds)
         return RankProcesses(wanted, manifest, n_processes, settings.gather_seconds, metrics.batch, patience)
 
-    service = Service(Source(agent, systems or systems_of(agent), recipe, start), settings, metrics)
+    service = Service(Source(agent, systems or systems_of(agent), recipe, start), settings, metrics, peers)
     tools = mcp_server(service, installed_version())
     # Who may call, from which site, and how much, is the guard's to say.
     mcp_routes = tools.streamable_http_app(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from kbqa_agent.serving.bodies import ComparisonBody, VoteBody
+from kbqa_agent.serving.comparisons import Comparison
 from kbqa_agent.serving.connection import caller_of, json_reply, while_wanted
-from kbqa_agent.serving.dialogue_store import new_id
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import reply_to_json
 from kbqa_agent.serving.server_replies import ComparisonReply, VoteReply, VotesReply
@@ -23,23 +22,11 @@ from kbqa_agent.serving.votes import Vote, VoteStore, win_rates
 
 __all__ = ["compare_routes"]
 
-OPEN_COMPARISONS = 1000
-"""So many wait for a vote, the oldest forgotten first."""
-
-
-class _Comparison(NamedTuple):
-    user: str
-    question: str
-    left: Reply
-    right: Reply
-    blind: bool
-
 
 def compare_routes(service: Service) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(prefix="/api", tags=["comparisons"])
     votes = VoteStore(service.database)
-    waiting: OrderedDict[str, _Comparison] = OrderedDict()
 
     @routes.post("/compare", response_model=ComparisonReply)
     async def compare(body: ComparisonBody, request: Request) -> Response:
@@ -51,10 +38,7 @@ def compare_routes(service: Service) -> APIRouter:
         if body.blind:
             secrets.SystemRandom().shuffle(sides)
         left, right = await while_wanted(request, _both(service, body.question, user, sides))
-        number = new_id()
-        waiting[number] = _Comparison(user, body.question, left, right, body.blind)
-        while len(waiting) > OPEN_COMPARISONS:
-            waiting.popitem(last=False)
+        number = service.comparisons.keep(Comparison(user, body.question, left, right, body.blind))
         return json_reply(
             {
                 "comparison_id": number,
@@ -68,8 +52,8 @@ def compare_routes(service: Service) -> APIRouter:
     async def vote(body: VoteBody, request: Request) -> Response:
         """Say which answer is better; the names of the systems are told then."""
         user = caller_of(request).name
-        compared = waiting.get(body.comparison_id)
-        if compared is None or compared.user != user:
+        compared = await service.find_comparison(body.comparison_id, user)
+        if compared is None:
             raise ServingError(404, "no such comparison of yours, or it has your vote; compare again")
         if compared.left.timed_out or compared.right.timed_out:
             raise ServingError(409, "a generator took too long, and the ranker answered for it; compare again")
@@ -80,7 +64,7 @@ def compare_routes(service: Service) -> APIRouter:
             compared.blind, body.winner,
         )  # fmt: skip
         number = await service.on_disk(votes.add, body.comparison_id, given)
-        waiting.pop(body.comparison_id, None)
+        service.comparisons.forget(body.comparison_id)
         return json_reply({"id": number, "left": left.system, "right": right.system, "winner": body.winner})
 
     @routes.get("/votes", response_model=VotesReply)
@@ -110,7 +94,7 @@ def _shown(reply: Reply, blind: bool) -> dict[str, Any]:
     return {**told, "system": None, "timings_ms": {}, "generator": None} if blind else told
 
 
-def _prompt(fleet: Fleet, compared: _Comparison) -> str:
+def _prompt(fleet: Fleet, compared: Comparison) -> str:
     """What a generator is asked for the question."""
     answer = compared.left.answer
     now = fleet.base.as_of_now()

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from kbqa_agent.serving.connection import caller_of, json_reply
+from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import DialogueReply, DialoguesReply, NewDialogueReply, reply_to_json
 from kbqa_agent.serving.service import Reply, Service
 
@@ -24,6 +25,8 @@ def dialogue_routes(service: Service) -> APIRouter:
     @routes.post("", response_model=NewDialogueReply, status_code=201)
     async def begin(request: Request) -> Response:
         """Begin a dialogue, in which follow-up questions are understood."""
+        if service.peers and service.settings.store is None:
+            raise ServingError(409, "no dialogues are kept here: several servers answer, without a file in common")
         return json_reply({"id": await service.on_disk(store.create, caller_of(request).name)}, 201)
 
     @routes.get("", response_model=DialoguesReply)

@@ -83,6 +83,15 @@ class DialogueStore:
             ).fetchall()
         return [KeptTurn(r["answer_id"], r["system"], _turn(r["turn"])) for r in rows]
 
+    def last_answer(self, number: str, user: str) -> str | None:
+        """The id of the answer in a dialogue's last turn, None without a turn. Raises: ServingError 404 as `turns`."""
+        with self._database.reading() as connection:
+            self._require(connection.execute(_OWNED, (number, user)).fetchone())
+            row = connection.execute(
+                "SELECT answer_id FROM turn WHERE dialogue = ? ORDER BY id DESC LIMIT 1", (number,)
+            ).fetchone()
+        return str(row["answer_id"]) if row else None
+
     def add(self, number: str, user: str, kept: KeptTurn) -> None:
         """Keep a turn. Raises: ServingError 404 when the dialogue has been deleted meanwhile."""
         text = json.dumps(turns_to_json([kept.turn]), ensure_ascii=False)

@@ -46,6 +46,9 @@ class ServingError(KBQAError):
         super().__init__(message)
         self.status, self.headers = status, dict(headers or {})
 
+    def __reduce__(self) -> tuple[type[ServingError], tuple[int, str, Mapping[str, str]]]:
+        return type(self), (self.status, str(self), self.headers)
+
     @classmethod
     def later(cls, status: int, message: str, seconds: float) -> ServingError:
         """One that says when to come again."""

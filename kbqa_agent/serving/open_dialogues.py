@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -94,13 +95,19 @@ def _unpack(packed: bytes) -> Answer:
     return turns_from_json(json.loads(zlib.decompress(packed)))[0].answer
 
 
-class _Open(NamedTuple):
+@dataclass
+class _Open:
     dialogue: Dialogue
-    turn_lock: asyncio.Lock
+    last_answer: str | None
+    turn_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class OpenDialogues:
-    """Lends each dialogue to one question at a time, and keeps its turns; `disk` reads and writes them."""
+    """Lends each dialogue to one question at a time, and keeps its turns; `disk` reads and writes them.
+
+    Other servers may add turns on the same disk. Two questions of one dialogue at the same time, on two servers, see
+    the same turns before them.
+    """
 
     def __init__(self, store: DialogueStore, disk: Executor) -> None:
         self._store, self._disk = store, disk
@@ -109,18 +116,26 @@ class OpenDialogues:
     @asynccontextmanager
     async def lent(self, number: str, user: str) -> AsyncIterator[Dialogue]:
         """Lend a user's dialogue until the end of a block. Raises: ServingError 404."""
-        opened = self._open.get((user, number))
-        if opened is None:
-            turns = await self._do(self._store.turns, number, user)
-            opened = self._open.setdefault((user, number), _Open(Dialogue(kept.turn for kept in turns), asyncio.Lock()))
+        opened = self._open.setdefault((user, number), _Open(Dialogue(), None))
+        try:
+            async with opened.turn_lock:
+                if await self._do(self._store.last_answer, number, user) != opened.last_answer:
+                    turns = await self._do(self._store.turns, number, user)
+                    opened.dialogue = Dialogue(kept.turn for kept in turns)
+                    opened.last_answer = turns[-1].answer_id if turns else None
+                yield opened.dialogue
+        except ServingError:
+            self._open.pop((user, number), None)
+            raise
+        finally:
             self._trim()
-        async with opened.turn_lock:
-            yield opened.dialogue
 
     async def add_last_turn(self, number: str, user: str, dialogue: Dialogue, system: str, answer_id: str) -> None:
         """Put the last turn of a dialogue that is lent on the disk. Raises: ServingError 404, StorageError."""
         try:
             await self._do(self._store.add, number, user, KeptTurn(answer_id, system, dialogue.turns[-1]))
+            if (opened := self._open.get((user, number))) is not None and opened.dialogue is dialogue:
+                opened.last_answer = answer_id
         except BaseException:
             self._open.pop((user, number), None)  # what is on the disk counts, and is read again
             raise

@@ -5,40 +5,19 @@ It is started as a program, so that nothing of the server's threads is copied an
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
-from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import NamedTuple
 
-from kb_index.errors import IndexFolderError, KBQAError
-from kb_index.manifest import Manifest
+from kb_index.errors import KBQAError
 from kbqa_agent.agent import KBQAgent
-from kbqa_agent.config import AgentConfig
 from kbqa_agent.dialogue import Dialogue
-from kbqa_agent.feedback import FeedbackStore
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.child import outlive_signals
 from kbqa_agent.serving.ranking_alone import Alone, Way, rank_together
 from kbqa_agent.types import Turn
 
-__all__ = ["AgentRecipe", "Task", "serve_ranks"]
-
-
-@dataclass(frozen=True, slots=True)
-class AgentRecipe:
-    """How an agent without a generator is opened, here or in another process."""
-
-    index: Path
-    config: AgentConfig
-    feedback: Path | None = None
-    ranker: str | Path | None = None
-
-    def open(self, feedback: FeedbackStore | None = None) -> KBQAgent:
-        """Open it; `feedback` is a store that is open already. Raises: as `KBQAgent.open`."""
-        config = replace(self.config, closed_book=False)
-        return KBQAgent.open(self.index, "none", None, config, feedback or self.feedback, self.ranker)
+__all__ = ["Task", "serve_ranks"]
 
 
 class Task(NamedTuple):
@@ -53,26 +32,17 @@ class Task(NamedTuple):
 def serve_ranks(connection: Connection) -> None:
     """Rank what comes until the other end is closed; what cannot be opened is told once."""
     outlive_signals()
+    recipe: AgentRecipe
     recipe, manifest = connection.recv()
     try:
-        agent = _opened(recipe, manifest)
+        agent = recipe.open_for_life(manifest)
     except KBQAError as error:
         connection.send(str(error))
         return
-    gc.freeze()  # garbage collections would go through all of it again and again
-    atexit.register(gc.unfreeze)  # what is held at the end is freed in order only if it can be collected
     connection.send(None)
     while True:
         tasks: list[Task] = connection.recv()
         connection.send(_ranked(agent, tasks))
-
-
-def _opened(recipe: AgentRecipe, manifest: Manifest) -> KBQAgent:
-    agent = recipe.open()
-    if agent.kb.manifest != manifest:
-        raise IndexFolderError(f"index '{recipe.index}': was changed since the server opened it; reload")
-    agent.kb.preload()
-    return agent
 
 
 def _ranked(agent: KBQAgent, tasks: list[Task]) -> list[Alone | None]:

@@ -16,9 +16,10 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from kb_index.manifest import Manifest
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.batch_queue import BatchQueue
 from kbqa_agent.serving.child import end_child, start_child
-from kbqa_agent.serving.rank_process import AgentRecipe, Task
+from kbqa_agent.serving.rank_process import Task
 from kbqa_agent.serving.ranking_alone import Alone
 
 __all__ = ["RankProcesses"]

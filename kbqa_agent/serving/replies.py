@@ -88,6 +88,7 @@ class AnswerReply(BaseModel):
     candidates: list[CandidateReply]
     timings_ms: dict[str, float]
     choices: list[ChoiceReply] | None = None
+    partial: bool = False
     answer_id: str
     system: str | None
     dialogue: str | None

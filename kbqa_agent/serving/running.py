@@ -17,7 +17,7 @@ from kb_index.errors import InputError, KBQAError
 from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.settings import ServeSettings
 
-__all__ = ["run_server"]
+__all__ = ["listen", "run_server", "url_of"]
 
 logger = logging.getLogger(__name__)
 WAITING_CONNECTIONS, MOST_CONNECTIONS = 2048, 8192
@@ -31,7 +31,7 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
     """
     service: Service = app.state.service
     try:
-        listening = _listen(settings)
+        listening = listen(settings)
     except InputError:
         service.close()
         raise
@@ -49,7 +49,7 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
         timeout_graceful_shutdown=round(settings.drain_seconds) or 1,
         lifespan="on",
     )
-    server = _Server(config, lambda: tell(f"{_url(listening)} answers; Ctrl-C ends it"))
+    server = _Server(config, lambda: tell(f"{url_of(listening)} answers; Ctrl-C ends it"))
     # uvicorn repeats the signal when it has ended, so that its caller may end, too: we end in order, with status 0.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -116,7 +116,8 @@ def _protocol() -> type[asyncio.Protocol] | Literal["h11"]:
     return BoundedHeaders
 
 
-def _listen(settings: ServeSettings) -> socket.socket:
+def listen(settings: ServeSettings) -> socket.socket:
+    """Listen where the settings say. Raises: InputError."""
     host = settings.host.strip("[]")
     try:
         family, *_ = socket.getaddrinfo(host, settings.port, type=socket.SOCK_STREAM)[0]
@@ -128,7 +129,8 @@ def _listen(settings: ServeSettings) -> socket.socket:
         ) from None
 
 
-def _url(listening: socket.socket) -> str:
+def url_of(listening: socket.socket) -> str:
+    """How a browser calls who listens there."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -76,6 +76,7 @@ class IndexReply(BaseModel):
     attributes: int
     triples: int
     updates: int
+    missing_shards: list[str]
 
 
 class InfoReply(BaseModel):

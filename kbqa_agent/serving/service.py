@@ -14,6 +14,7 @@ from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.serving.buckets import Buckets
+from kbqa_agent.serving.comparisons import Comparison, Comparisons
 from kbqa_agent.serving.database import ServerDatabase
 from kbqa_agent.serving.deadline import Deadline, TooLateError
 from kbqa_agent.serving.dialogue_store import DialogueStore
@@ -23,6 +24,7 @@ from kbqa_agent.serving.generations import Generations
 from kbqa_agent.serving.lookup_batches import LookupBatches, answered_elsewhere
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.open_dialogues import GivenAnswer, GivenAnswers, OpenDialogues
+from kbqa_agent.serving.peers import Peers
 from kbqa_agent.serving.rank_process import Task
 from kbqa_agent.serving.ranking_alone import Looked
 from kbqa_agent.serving.settings import ServeSettings
@@ -73,8 +75,8 @@ class Reply:
 class Service:
     """One of these serves all users; its methods are for one event loop."""
 
-    def __init__(self, source: Source, settings: ServeSettings, metrics: Metrics) -> None:
-        self.source, self.settings, self.metrics = source, settings, metrics
+    def __init__(self, source: Source, settings: ServeSettings, metrics: Metrics, peers: Peers | None = None) -> None:
+        self.source, self.settings, self.metrics, self.peers = source, settings, metrics, peers
         self.is_ready = self._is_closed = False
         self.database = ServerDatabase(settings.store)
         self.dialogue_store = DialogueStore(self.database, settings.dialogues_per_user)
@@ -82,6 +84,7 @@ class Service:
         self._lookup_threads = DaemonExecutor("kbqa-look-ups", LOOKUP_THREADS)
         self.dialogues = OpenDialogues(self.dialogue_store, self._disk)
         self.given = GivenAnswers(self.dialogue_store, settings.answers_kept)
+        self.comparisons = Comparisons()
         self._batches = LookupBatches(settings.gather_seconds, metrics.batch)
         self._generations = Generations()
         shared = settings.is_shared
@@ -199,7 +202,7 @@ class Service:
         if wait := self._ratings.wait(user):
             text = f"more than {self.settings.feedback_per_day} pieces of feedback in a day; give the rest later"
             raise ServingError.later(429, text, wait)
-        given = await self.on_disk(self.given.find, answer_id, user)
+        given = await self._find_given(answer_id, user)
 
         def give(fleet: Fleet) -> int:
             system = fleet.systems.get(given.system) or fleet.system(None)
@@ -208,6 +211,20 @@ class Service:
         number = await self.with_fleet(give)
         self.metrics.feedback(rating)
         return number
+
+    async def _find_given(self, answer_id: str, user: str) -> GivenAnswer:
+        try:
+            return await self.on_disk(self.given.find, answer_id, user)
+        except ServingError:
+            elsewhere = await self.peers.given_answer(answer_id, user) if self.peers else None
+            if elsewhere is None:
+                raise
+            return elsewhere
+
+    async def find_comparison(self, number: str, user: str) -> Comparison | None:
+        """A comparison that was shown a user, None where there is none of this id."""
+        here = self.comparisons.find(number, user)
+        return here if here or not self.peers else await self.peers.comparison(number, user)
 
     async def take_back(self, user: str, number: int) -> None:
         """Let a piece of a user's own feedback count no longer. Raises: ServingError, FeedbackError, StorageError."""
@@ -252,6 +269,10 @@ class Service:
     def _require_open(self) -> None:
         if self._is_closed:
             raise ServingError.later(503, "the server is stopping; try again", 5)
+
+    async def reload_everywhere(self) -> bool:
+        """Let all servers of this address answer from what the index folder holds now. Raises: as `reload`."""
+        return await (self.peers.reload() if self.peers else self.reload())
 
     async def reload(self) -> bool:
         """Answer from what the index folder holds now. Raises: as `Source.reload`."""

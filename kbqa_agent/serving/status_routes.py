@@ -73,7 +73,7 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         """Answer from what the index folder holds now; what runs ends on the old state."""
         if not caller_of(request).is_admin:
             raise ServingError(403, "only a key marked admin may do this; the file of keys says so behind the key")
-        changed = await service.reload()
+        changed = await service.reload_everywhere()
         return json_reply({"reloaded": changed, "created": service.source.describe()["index"]["created"]})
 
     return routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from kb_index.errors import InputError
 from kbqa_agent.serving.systems import RANKER, System
@@ -47,7 +48,7 @@ def _loaded(name: str, model: str, adapter: str | None, uses: Sequence[str], sec
     return System(name, generator_for(model, adapter, seconds), "closed-book" in uses, "free-text" in uses)
 
 
-def generator_for(model: str | None, adapter: str | None, seconds: float | None = None) -> Generator:
+def generator_for(model: str | Path | None, adapter: str | Path | None, seconds: float | None = None) -> Generator:
     """Open a model for a server: one of this machine in a process of its own, one behind a server as it is.
 
     `seconds` is the time of a request, after which nobody waits for a model behind a server.

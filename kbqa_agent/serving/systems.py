@@ -13,8 +13,8 @@ from typing import Any
 from kb_index.errors import InputError, KBQAError, ModelError
 from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
+from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.failures import ServingError
-from kbqa_agent.serving.rank_process import AgentRecipe
 from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.ranking_alone import Way, writing
 from kbqa_agent.types import Generator
@@ -229,7 +229,8 @@ class Source:
     def describe(self) -> dict[str, Any]:
         """What is told of the index and the systems."""
         with self.use() as fleet:
-            manifest = fleet.base.kb.manifest
+            kb = fleet.base.kb.pinned()
+            manifest = kb.manifest
         counts = manifest.counts
         return {
             "index": {
@@ -238,6 +239,7 @@ class Source:
                 "attributes": counts.attributes,
                 "triples": counts.triples,
                 "updates": len(manifest.updates),
+                "missing_shards": list(kb.missing_shards),
             },
             "systems": [
                 {"name": s.name, "model": s.generator.name if s.generator else None, "closed_book": s.closed_book}

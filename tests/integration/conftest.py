@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -290,3 +291,36 @@ def browser() -> Iterator[Any]:
             pytest.skip(f"no Chromium on the PATH and none of Playwright's: {str(error).splitlines()[0]}")
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Any]:
+    """A cluster of Ray of three nodes on this machine, connected to, with a processor each; nothing of it is left."""
+    pytest.importorskip("ray", reason="needs the extra [ray]")
+    from ray.cluster_utils import Cluster
+
+    from kb_index.ray_session import ray_session
+
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r", dir="/tmp") as folder:
+        patch.setenv("RAY_TMPDIR", folder)  # a short one, since the paths of sockets have at most 107 bytes
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        cluster = Cluster()
+        try:
+            for _ in range(3):
+                _add_ray_node(cluster)
+            with ray_session(cluster.address):
+                yield cluster
+        finally:
+            cluster.shutdown()
+
+
+@pytest.fixture
+def add_ray_node() -> Callable[..., Any]:
+    """Adds a small node to a cluster of Ray, such as one in place of a node that was removed."""
+    return _add_ray_node
+
+
+def _add_ray_node(cluster: Any, num_cpus: int = 1, num_gpus: int = 0) -> Any:
+    return cluster.add_node(
+        num_cpus=num_cpus, num_gpus=num_gpus, object_store_memory=100_000_000, include_dashboard=False
+    )

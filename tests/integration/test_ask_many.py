@@ -16,7 +16,7 @@ import pytest
 
 from kb_index import build_index, update_index
 from kb_index.errors import QuestionError
-from kbqa_agent import AgentConfig, KBQAgent, batching, workers
+from kbqa_agent import AgentConfig, KBQAgent, batching, judging, workers
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import DEFAULT_RANKER, RANKER_FILE, load_ranker
 from kbqa_agent.sample import sample_test, sample_triples
@@ -118,6 +118,36 @@ def test_the_generator_judges_in_threads_what_it_judges_one_by_one(agent, use, p
     assert len(alone.generator.asked) > 10
 
 
+class JudgesTogether(LikesShort):
+    """One that judges several prompts together."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def score_many(self, asked):
+        self.sizes.append(len(asked))
+        return [self.score(*one) for one in asked]
+
+
+@pytest.mark.parametrize(("use", "processes"), [("always", 1), ("unsure", 2)])
+def test_prompts_that_wait_are_judged_together(agent, use, processes):
+    alone, together = (with_generator(agent, judge, generator=use) for judge in (LikesShort(), JudgesTogether()))
+    asked = QUESTIONS[:60]
+    answers = list(together.ask_many(asked, processes))
+    assert plain(answers) == plain(map(alone.ask, asked))
+    assert set(together.generator.asked) == set(alone.generator.asked)
+    assert max(together.generator.sizes) in range(2, judging.TOGETHER + 1)
+    assert use == "unsure" or all(a.timings["score"] > 0 for a in answers if a.candidates and "score" in a.timings)
+
+
+def test_what_goes_wrong_in_a_thread_is_told_where_the_answer_is_wanted(agent):
+    judge = JudgesTogether()
+    judge.score = lambda *_: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        list(with_generator(agent, judge, generator="always").ask_many(QUESTIONS[:20]))
+
+
 def test_what_is_asked_twice_is_answered_once(agent, monkeypatch):
     ranked = Counter()
     monkeypatch.setattr(KBQAgent, "rank_many", lambda self, qs: ranked.update(qs) or rank_many(self, qs))
@@ -140,6 +170,14 @@ def test_answers_come_as_they_are_wanted(agent, monkeypatch):
     assert ranked == [batching.AT_ONCE]
     answers.close()
     assert list(agent.ask_many([])) == []
+
+
+def test_workers_are_asked_each_distinct_question_once(agent, one_by_one):
+    asked = []
+    elsewhere = KBQAgent(agent.kb, agent.ranker)
+    elsewhere.workers = SimpleNamespace(answers=lambda questions: asked.extend(questions) or agent.ask_many(questions))
+    assert plain(elsewhere.ask_many([*QUESTIONS[:3], *QUESTIONS[:3]])) == one_by_one[:3] * 2
+    assert asked == QUESTIONS[:3]
 
 
 def test_a_question_that_cannot_be_asked_is_told_before_any_is(agent):
@@ -206,7 +244,4 @@ def test_the_embedded_model_judges_alike_in_threads_and_alone(index):
         with KBQAgent.open(index, config=AgentConfig(generator=use)) as agent:
             asked = QUESTIONS[:8] if use == "always" else QUESTIONS[:40]
             for alone, together in zip(map(agent.ask, asked), agent.ask_many(asked, 2), strict=True):
-                assert together.text == alone.text
-                assert [c.answer for c in together.candidates] == [c.answer for c in alone.candidates]
-                scores = [c.score for c in alone.candidates]
-                assert [c.score for c in together.candidates] == pytest.approx(scores, abs=1e-6)
+                assert replace(together, timings={}) == replace(alone, timings={})

@@ -95,6 +95,7 @@ def test_a_plan_counts_the_parameters_that_the_real_model_has(tiny_model, settin
     assert (plan.n_parameters, plan.n_trainable) == (sum(p.numel() for p in parameters), trained)
     assert plan.gradients == 4 * trained
     assert plan.optimizer == 8 * trained
+    assert plan.cached == 2 * 2 * 32 * 4  # key and value, 2 layers, 32 numbers of 4 bytes, in LLaMA for 2 of 4 heads
     assert plan.weights == 4 * plan.n_parameters
 
 

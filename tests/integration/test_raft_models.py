@@ -156,6 +156,18 @@ def test_a_model_that_was_tuned_as_a_whole_gets_a_new_adapter(tiny_models, world
     assert (start / "adapter_model.safetensors").stat().st_mtime_ns == written
 
 
+def test_a_plan_tells_what_a_stage_takes_and_does_nothing(tiny_models, world, tmp_path) -> None:
+    start = tuned(tiny_models["llama"], world, tmp_path / "sft", steps=1)
+    asked = ("--questions", world / "rows.json", "--model", tiny_models["llama"], "--adapter", start)
+    sizes = ("--batch", 9, "--samples", 3, "--out", tmp_path / "out", "--plan")
+    printed = kbqa("finetune", "raft", *asked, *sizes).splitlines()
+    assert printed[0].startswith("model         LlamaForCausalLM, context 256 tokens")
+    assert [line[:38] for line in printed if line.startswith("rows")] == ["rows          10, and 0 to validate by"]
+    assert printed[-2] == "a stage       9 prompts, 27 samples; the rows and steps above at most"
+    assert printed[-1].startswith("sampling      0.0")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_new_adapter_has_to_be_asked_for_on_other_models(tiny_models, world, tmp_path) -> None:
     config = replace(config_for(tiny_models["gpt2"], world, tmp_path, tmp_path / "out"), adapter=None)
     with pytest.raises(InputError, match=r"without an adapter: .* or say --adapter none where the model is one"):

@@ -336,12 +336,6 @@ def test_too_few_prompts_and_too_long_pairs(tiny_models, tmp_path):
         train(tiny_models["gpt2"], tmp_path / "out", long)
 
 
-def test_several_processes_are_refused(tiny_models, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match=r"^2 processes: a reward model is trained by one"):
-        train(tiny_models["gpt2"], tmp_path)
-
-
 def test_a_base_in_a_relative_folder_is_found_from_elsewhere(tiny_models, tmp_path, monkeypatch):
     shutil.copytree(tiny_models["gpt2"], tmp_path / "base")
     monkeypatch.chdir(tmp_path)

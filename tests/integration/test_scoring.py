@@ -7,9 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
-from kbqa_agent import scoring  # noqa: E402 - after the check for torch
+from kbqa_agent import scoring, scoring_together  # noqa: E402 - after the check for torch
+from kbqa_agent.causal_models import load_model  # noqa: E402
 from kbqa_agent.generation import HuggingFaceGenerator  # noqa: E402
 from kbqa_agent.scoring import score_answers  # noqa: E402
+from kbqa_agent.scoring_together import model_by_part, score_together  # noqa: E402
 
 PROMPT = "【坛经】\n作者：惠能\n朝代：唐\n问：《坛经》是谁写的？\n答："
 ANSWERS = ["惠能", "唐", "同济大学数学系", "1232万", "惠能", "x" * 70]
@@ -78,6 +80,43 @@ def test_a_prompt_over_the_context_is_scored_without_its_last_triples(loaded):
     scores = score_answers(model, tokenizer, "\n".join([*lines, question]), ["惠能", "唐"])
     assert np.isfinite(scores).all()
     assert scores[0] != scores[1]
+
+
+PROMPTS = [
+    (PROMPT, ANSWERS),
+    ("问：谁？\n答：", ["惠能"]),
+    (PROMPT * 3, ["唐", "同济大学数学系"]),
+    ("问：", ANSWERS[:3]),
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_several_prompts_together_get_the_numbers_of_each_alone(tiny_model, dtype):
+    network, tokenizer = load_model(tiny_model, dtype=dtype)
+    generator = HuggingFaceGenerator(network.eval(), tokenizer, "tiny")
+    alone = [generator.score(*asked) for asked in PROMPTS]
+    for together, one in zip(generator.score_many(PROMPTS), alone, strict=True):
+        np.testing.assert_array_equal(together, one)
+    for together, one in zip(generator.score_many([*PROMPTS, ("问：", [""])]), alone, strict=False):
+        np.testing.assert_array_equal(together, one)
+    assert generator.score_many([]) == []
+
+
+def test_parts_of_a_row_do_not_see_each_other(tiny_models):
+    network, tokenizer = load_model(tiny_models["llama"], dtype=torch.bfloat16)
+    by_part = model_by_part(network.eval(), tokenizer)
+    if by_part is None:
+        pytest.skip("this processor's matrix products depend on what stands beside a row")
+    assert by_part.lm_head.weight is network.lm_head.weight
+    assert network.config._attn_implementation == "sdpa"
+    for together, asked in zip(score_together(by_part, tokenizer, PROMPTS), PROMPTS, strict=True):
+        np.testing.assert_array_equal(together, score_answers(network, tokenizer, *asked))
+
+
+def test_a_model_whose_numbers_depend_on_what_stands_beside_is_asked_one_by_one(tiny_models, monkeypatch):
+    network, tokenizer = load_model(tiny_models["llama"], dtype=torch.bfloat16)
+    monkeypatch.setattr(scoring_together, "score_together", lambda *_: [np.zeros(2), np.zeros(1)])
+    assert model_by_part(network.eval(), tokenizer) is None
 
 
 def test_the_generator_scores_alike(loaded):

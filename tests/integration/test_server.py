@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
 
-from kbqa_agent import FeedbackStore
+from kb_index.shards.build import ShardedBuild
+from kbqa_agent import AgentConfig, FeedbackStore, KBQAgent
 from kbqa_agent.server import ServeSettings
 
 LINES = """\
@@ -40,6 +42,20 @@ def agent(shared_agent, tmp_path):
 def events_of(text):
     blocks = [block.split("\n") for block in text.strip().split("\n\n")]
     return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks]
+
+
+def test_a_server_tells_which_shards_are_missing_and_marks_its_answers(serve, tmp_path):
+    triples = [line.split(" ||| ") for line in LINES.splitlines()]
+    ShardedBuild(4, progress=False).run([triples], tmp_path / "index")
+    shutil.rmtree(tmp_path / "index" / "shards" / "0000")
+
+    async def work(client):
+        asked = await client.post("/api/ask", json=CAPITAL)
+        info = await client.get("/api/info")
+        return asked.json()["partial"], info.json()["index"]["missing_shards"]
+
+    with KBQAgent.open(tmp_path / "index", "none", config=AgentConfig(partial=True)) as agent:
+        assert serve(work, agent) == (True, ["0000"])
 
 
 def test_a_question_is_answered_with_its_evidence(serve, agent):

@@ -1,4 +1,4 @@
-"""Trainings that are killed, that share their work between processes, or that cannot go on."""
+"""Trainings that are killed, or that cannot go on; those of several processes are in test_many_processes."""
 
 from __future__ import annotations
 
@@ -38,12 +38,9 @@ def die(self, args, state, control, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
 
 trainer.MetricsFile.on_step_begin = die
-if "RANK" in os.environ:
-    sft._computes_in_bf16 = lambda: False
 paths = {name: Path(settings.pop(name)) for name in ("data", "out")}
 sft.run(SFTConfig(**paths, **settings), progress=False)
 """
-NEVER = -1
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +61,12 @@ def config_for(model: Path, rows: Path, out: Path, **settings: object) -> SFTCon
     return SFTConfig(**given | {"data": rows, "out": out})
 
 
-def train_apart(settings: dict[str, object], dies_at: int = NEVER, launcher: tuple[str, ...] = ()) -> int:
-    """Train in a process of its own, or in several that `launcher` starts; gives the exit status."""
+def train_apart(settings: dict[str, object], dies_at: int) -> int:
+    """Train in a process of its own; gives the exit status."""
     program = Path(str(settings["out"])).with_suffix(".py")
     program.write_text(TRAINING, encoding="utf-8")
     return subprocess.run(
-        [sys.executable, *launcher, str(program), json.dumps(settings), str(dies_at)],
+        [sys.executable, str(program), json.dumps(settings), str(dies_at)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         timeout=240,
@@ -101,31 +98,6 @@ def test_a_killed_and_resumed_training_ends_with_the_weights_of_an_unbroken_one(
     losses = [[(line["step"], line.get("loss")) for line in metrics(config.out)] for config in (whole, broken)]
     assert losses[0] == losses[1]
     assert [line.get("part", 0) for line in metrics(broken.out) if "loss" in line] == [0, 0, 0, 0, 1, 1]
-
-
-LAUNCHERS = {
-    "torchrun": ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-    "accelerate": ("-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1", "--cpu"),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "trained"), [("torchrun", {"full": True}), ("accelerate", {"rank": 4})])
-def test_two_processes_give_the_losses_of_one_with_twice_the_accumulation(
-    tiny_models, rows, tmp_path, monkeypatch, name, trained
-):
-    # In float32: the first steps of Adam are signs of gradients, and rounding may change those of the smallest.
-    monkeypatch.setattr(sft, "_computes_in_bf16", lambda: False)
-    exact = {"learning_rate": 1e-3, "rows_at_once": 2, "validation_share": 0.25, **trained}
-    sft.run(config_for(tiny_models["llama"], rows, tmp_path / "one", **exact), progress=False)
-    launcher = LAUNCHERS[name]
-    assert train_apart(settings_for(tiny_models["llama"], rows, tmp_path / "two", **exact), launcher=launcher) == 0
-    for key in ("loss", "validation_loss"):
-        alone, shared = ([line[key] for line in metrics(tmp_path / run) if key in line] for run in ("one", "two"))
-        assert shared == pytest.approx(alone, rel=1e-4), key
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {path.name for path in (tmp_path / "one").iterdir()}
-    result = [json.loads((tmp_path / run / "record.json").read_text())["result"] for run in ("one", "two")]
-    assert result[0]["loss_after"] == pytest.approx(result[1]["loss_after"], rel=1e-4)
 
 
 def test_processes_that_cannot_share_a_step_are_told_so(tiny_models, rows, tmp_path, monkeypatch):

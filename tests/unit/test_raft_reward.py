@@ -7,7 +7,7 @@ import pytest
 
 from finetune.raft_prompts import RaftPrompt
 from finetune.raft_reward import mixed, penalised, rule_reward
-from finetune.raft_samples import Drawn, reward_samples
+from finetune.raft_samples import Drawn, model_scores, reward_samples
 from kb_index.types import Triple
 from kbqa_agent.prompts import UNKNOWN, answer_prompt, closed_book_prompt
 
@@ -71,7 +71,8 @@ class LongestIsBest:
 
 def test_all_parts_of_a_reward_together() -> None:
     drawn = [Drawn(SHOWN, ("惠能 大师", "李白"), (4, 2), (-2.0, -3.0))]
-    found = reward_samples(drawn, [(-4.0, -3.0)], LongestIsBest(), rule_weight=0.5, kl_weight=0.1)
+    scores = model_scores(LongestIsBest(), drawn, progress=False)
+    found = reward_samples(drawn, [(-4.0, -3.0)], scores, rule_weight=0.5, kl_weight=0.1)
     assert found.rule.tolist() == [[1.0, -0.5]]
     assert found.model.tolist() == [[5.0, 2.0]]
     assert found.drift.tolist() == [[0.5, 0.0]]  # (-2 + 4) / 4 tokens

@@ -1,0 +1,1 @@
+"""An index in several shards, each an ordinary index of the entities that fall to it; `build.py` makes one."""

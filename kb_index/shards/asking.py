@@ -1,0 +1,110 @@
+"""Who asks the shards of an index: here, one after the other or in threads; `ray_asking.py` has actors do it.
+
+A shard that cannot be asked is an error, or is missing from then on where the index was opened with `partial`: it must
+not come back between two look-ups of one question, which would hide that the first one went without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from kb_index.errors import IndexFolderError
+from kb_index.manifest import Manifest
+from kb_index.shards.shard_view import ShardView, open_shard
+
+__all__ = ["Asking", "LocalShards", "Missing"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_WORTH_THREADS = (ShardView.nearest, ShardView.near_attributes)
+"""Other look-ups take microseconds, and a thread takes fifty of them to begin."""
+
+
+class Asking(Protocol):
+    """Asks shards, which are known by their number."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the shards that are not asked."""
+
+    def ask(self, look_up: Callable[..., T], arguments: Mapping[int, tuple[Any, ...]]) -> list[tuple[int, T]]:
+        """Ask each of some shards `look_up(shard, *arguments)`, a method of `ShardView`; the missing say nothing."""
+
+    def close(self) -> None:
+        """Close the shards."""
+
+
+class Missing:
+    """The shards that are missing, where some may be."""
+
+    def __init__(self, index: Path, manifest: Manifest, partial: bool) -> None:
+        self._index, self._shards, self._partial = index, tuple(manifest.shards), partial
+        self._missing: dict[int, str] = {}
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._missing
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, in the order of shards."""
+        return tuple(self._missing[number] for number in sorted(self._missing))
+
+    def add(self, number: int, reason: str, cause: Exception) -> None:
+        """Go on without a shard.
+
+        Raises:
+            IndexFolderError: that may not be, or no other shard is left.
+        """
+        what = f"index '{self._index}': shard {self._shards[number]} cannot be asked ({_shortened(reason)})"
+        if not self._partial:
+            raise IndexFolderError(f"{what}; copy it there again, or do without it: --partial") from cause
+        if number not in self._missing:
+            self._missing = {**self._missing, number: self._shards[number]}
+            logger.warning("%s; the index goes on without it, and answers are partial", what)
+        if len(self._missing) == len(self._shards):
+            raise IndexFolderError(f"{what}, nor can the others; copy them there again") from cause
+
+
+class LocalShards:
+    """The shards of an index, opened in this process."""
+
+    def __init__(self, index: Path, manifest: Manifest, partial: bool) -> None:
+        self._missing = Missing(index, manifest, partial)
+        self._shards: dict[int, ShardView] = {}
+        with ExitStack() as opened:
+            for number, (name, sha256) in enumerate(manifest.shards.items()):
+                try:
+                    self._shards[number] = opened.enter_context(open_shard(index, name, sha256))
+                except IndexFolderError as error:
+                    self._missing.add(number, str(error), error)
+            self._threads = opened.enter_context(ThreadPoolExecutor(len(self._shards), "shard"))
+            self._opened = opened.pop_all()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the shards that could not be opened."""
+        return self._missing.names
+
+    def ask(self, look_up: Callable[..., T], arguments: Mapping[int, tuple[Any, ...]]) -> list[tuple[int, T]]:
+        """Ask some shards, for vectors all at once: FAISS searches with one thread for one text."""
+        there = [(number, self._shards[number], of) for number, of in arguments.items() if number in self._shards]
+        if look_up in _WORTH_THREADS and len(there) > 1:
+            begun = [(number, self._threads.submit(look_up, shard, *of)) for number, shard, of in there]
+            return [(number, future.result()) for number, future in begun]
+        return [(number, look_up(shard, *of)) for number, shard, of in there]
+
+    def close(self) -> None:
+        """Close the shards."""
+        self._opened.close()
+
+
+def _shortened(reason: str) -> str:
+    """What happened, without what to do where it happens to an index that stands for itself."""
+    return reason.partition(";")[0]

@@ -1,0 +1,67 @@
+"""What a cluster is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kb_index.errors import InputError, TripleFileError
+from kb_index.shards.engines import RayEngine, open_engine
+
+
+class FakeRay:
+    """Does tasks at once, and remembers what each was to be given."""
+
+    def __init__(self, gpus: float) -> None:
+        self._gpus, self.given = gpus, list[dict[str, Any]]()
+        self.exceptions = type("exceptions", (), {"RayError": ZeroDivisionError})
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 4.0} | ({"GPU": self._gpus} if self._gpus else {})
+
+    def remote(self, function: Callable[..., Any]) -> Any:
+        def options(**given: Any) -> Any:
+            self.given.append(given)
+            return type("remote", (), {"remote": staticmethod(function)})
+
+        return type("function", (), {"options": staticmethod(options)})
+
+    def wait(self, waiting: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
+        return waiting[:1], waiting[1:]
+
+    def get(self, done: list[Any]) -> list[Any]:
+        return done
+
+    def cancel(self, task: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "given"), [(0, None, 0), (4, None, 1), (4, 0.25, 0.25), (4, 0, 0), (0, 0, 0)]
+)
+def test_a_task_gets_the_gpus_that_it_needs(there: float, asked: float | None, given: float) -> None:
+    ray, done = FakeRay(there), []
+    RayEngine(ray).run(print, ["", ""], done.append, asked)
+    assert [(options["num_cpus"], options["num_gpus"]) for options in ray.given] == [(1, given)]
+    assert done == [1, 1]
+
+
+def test_more_gpus_than_there_are_are_not_waited_for() -> None:
+    with pytest.raises(InputError, match="2 GPUs for a task: the cluster has 1; ask for less"):
+        RayEngine(FakeRay(1)).run(print, [""], print, 2)
+
+
+def test_an_error_of_a_task_is_raised_as_it_is() -> None:
+    def fail(task: str) -> None:
+        raise TripleFileError(task)
+
+    with pytest.raises(TripleFileError, match="a\\.kb"):
+        RayEngine(FakeRay(0)).run(fail, ["a.kb", "b.kb"], print)
+
+
+def test_the_local_engine_needs_no_cluster() -> None:
+    done: list[int] = []
+    with open_engine("local", "127.0.0.1:1") as engine:
+        engine.run(print, [""], done.append)
+    assert (done, engine.threads) == ([1], None)
