@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -146,7 +145,4 @@ def open_endpoint(model: str, seconds: float | None = None) -> EndpointGenerator
     if not url or not name:
         raise ModelError(f"model {form + ':...'!r}: expected {form}:URL#NAME, as {form}:http://localhost:8000/v1#qwen3")
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
-    endpoint = Endpoint(url.rstrip("/"), key)
-    if seconds is not None:
-        endpoint = replace(endpoint, timeout=seconds, pauses=())
-    return EndpointGenerator(endpoint, name, chat=form == "openai")
+    return EndpointGenerator(Endpoint(url.rstrip("/"), key, seconds), name, chat=form == "openai")

@@ -11,11 +11,12 @@ from starlette.responses import Response, StreamingResponse
 
 from kb_index.errors import KBQAError
 from kbqa_agent.answer_forms import candidate_to_json, mention_to_json
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.bodies import QuestionBody
 from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
 from kbqa_agent.serving.failures import UNFORESEEN, error_body, failure_of
 from kbqa_agent.serving.replies import AnswerReply, reply_to_json
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.streaming import Piece, Shortlist
 
 __all__ = ["ask_routes"]

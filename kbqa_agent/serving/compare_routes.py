@@ -10,13 +10,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.bodies import ComparisonBody, VoteBody
 from kbqa_agent.serving.comparisons import Comparison
 from kbqa_agent.serving.connection import caller_of, json_reply, while_wanted
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import reply_to_json
 from kbqa_agent.serving.server_replies import ComparisonReply, VoteReply, VotesReply
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.systems import Fleet
 from kbqa_agent.serving.votes import Vote, VoteStore, win_rates
 

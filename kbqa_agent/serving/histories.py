@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from kb_index.errors import QuestionError
 from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.serving.asked import Asked
 from kbqa_agent.serving.deadline import Deadline
-from kbqa_agent.serving.service import Asked, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.systems import RANKER
 from kbqa_agent.types import Turn
 

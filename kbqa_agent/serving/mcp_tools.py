@@ -20,10 +20,11 @@ from kb_index.errors import KBQAError
 from kbqa_agent.langchain.shown import answer_fields, shown, triple_fields
 from kbqa_agent.lookups import find_entity, get_triples, list_attributes, reverse_lookup
 from kbqa_agent.prompts import escape
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.bodies import MAX_ID, MAX_QUESTION_CHARS
 from kbqa_agent.serving.connection import while_wanted
 from kbqa_agent.serving.failures import failure_of
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.types import Rating
 
 __all__ = ["mcp_server"]

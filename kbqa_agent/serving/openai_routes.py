@@ -12,6 +12,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from kb_index.errors import KBQAError
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
 from kbqa_agent.serving.dialogue_store import new_id
 from kbqa_agent.serving.failures import UNFORESEEN, ServingError, failure_of
@@ -19,7 +20,7 @@ from kbqa_agent.serving.guard import refusal
 from kbqa_agent.serving.histories import Histories
 from kbqa_agent.serving.openai_forms import ChatBody, Completion, annotations_of, content_of, n_units
 from kbqa_agent.serving.replies import reply_to_json
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.streaming import Piece, Shortlist
 
 __all__ = ["openai_routes"]

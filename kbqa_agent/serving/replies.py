@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from kbqa_agent.answer_forms import answer_to_json
-from kbqa_agent.serving.service import Reply
+from kbqa_agent.serving.asked import Reply
 
 __all__ = [
     "AnswerReply",

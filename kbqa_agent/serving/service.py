@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from kb_index.errors import FeedbackError
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.buckets import Buckets
 from kbqa_agent.serving.comparisons import Comparison, Comparisons
 from kbqa_agent.serving.database import ServerDatabase
@@ -32,44 +32,13 @@ from kbqa_agent.serving.systems import RANKER, Fleet, Source, System
 from kbqa_agent.streaming import Piece, Shortlist
 from kbqa_agent.types import Answer, Rating
 
-__all__ = ["Asked", "Reply", "Service"]
+__all__ = ["Service"]
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 LOOKUP_THREADS = 2
 DAY = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, whose it is, in which of their dialogues, and which system is to answer; None: the first one.
-
-    `context` is a dialogue that is not kept here, for who sends it with each request. An answer that is not `kept`
-    is nobody's to rate: it only makes a context whole.
-    """
-
-    question: str
-    user: str
-    dialogue: str | None = None
-    system: str | None = None
-    context: Dialogue | None = None
-    kept: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, its id, the system that gave it, and the whole question if a follow-up was made whole.
-
-    `timed_out`: the generator took too long, and this is the ranker's answer.
-    """
-
-    answer: Answer
-    answer_id: str
-    system: str
-    dialogue: str | None = None
-    understood: str | None = None
-    timed_out: bool = False
 
 
 class Service:
