@@ -35,7 +35,7 @@ class Costs(NamedTuple):
     question_ms: float  # of a processor, at `triples`
     triples: int
     exponent: float  # by which a question's cost grows with the triples
-    shard_share: float  # a question's cost for each shard more, in shares of it
+    shard_ms: float  # of a processor, what a question costs more for each shard more
     tokens_per_second: float
 
 
@@ -48,7 +48,7 @@ def measured() -> Costs:
     millions = built["counts"]["triples"] / 1e6
     small, large = sorted(questions["indexes"].values(), key=lambda row: row["triples"])
     grown = math.log(large["processor_ms"] / small["processor_ms"]) / math.log(large["triples"] / small["triples"])
-    ratio = look_ups["shards_here"]["ask_many_processor_ms"] / look_ups["one_folder"]["ask_many_processor_ms"]
+    more = look_ups["shards_here"]["ask_many_processor_ms"] - look_ups["one_folder"]["ask_many_processor_ms"]
     return Costs(
         built["build_processor_seconds"] / millions,
         (built["stages"]["merge"] + built["stages"]["encoder"]) / millions,
@@ -57,7 +57,7 @@ def measured() -> Costs:
         large["processor_ms"],
         large["triples"],
         grown,
-        (ratio - 1) / (look_ups["shards"] - 1),
+        more / (look_ups["shards"] - 1),
         training["tokens_per_second"],
     )
 
@@ -73,7 +73,7 @@ def row(costs: Costs, triples: int, options: argparse.Namespace) -> dict[str, st
     hours = costs.build_seconds * triples / 1e6 / 3600
     wall = hours / min(PROCESSORS, shards) + costs.merge_seconds * triples / 1e6 / 3600
     gigabytes = costs.bytes_per_triple * triples / 1e9
-    question = costs.question_ms * (triples / costs.triples) ** costs.exponent * (1 + costs.shard_share * (shards - 1))
+    question = costs.question_ms * (triples / costs.triples) ** costs.exponent + costs.shard_ms * (shards - 1)
     found = {
         "triples": f"{triples / 1e6:,.0f} M",
         "shards": f"{shards:,}",
