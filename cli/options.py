@@ -46,7 +46,7 @@ def engine_options(command: Any) -> Any:
             "--ray-address",
             metavar="HOST:PORT",
             envvar="RAY_ADDRESS",
-            help="With --engine ray: the cluster; 'auto': the one on this machine. Default: that one, or else a new one here.",
+            help="With --engine ray: the cluster; default: the one on this machine, else a new one.",
         ),
     )
     for option in reversed(options):

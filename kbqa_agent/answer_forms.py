@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kb_index.types import Triple
@@ -46,12 +47,13 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
     abstained (None or the reason), supported (False when the text is the generator's own and no candidate), mentions,
     candidates (best first) and timings_ms. A mention's `entity` is the name of the entity that the best candidate rests
     on, where it is among the mention's, and of the first one otherwise. Mentions have a `key` (an IRI), and evidence
-    has `extra` columns, where the sources had. An ambiguous question has `choices`, the entities that it may mean.
-    `partial` is there, and true, where shards of the index were missing.
+    has its subject's, `subject_key`, and `extra` columns, where the sources had. An ambiguous question has `choices`,
+    the entities that it may mean. `partial` is there, and true, where shards of the index were missing.
     """
     best = answer.told or next(iter(answer.candidates), None)
     meant = {triple.subject_id for triple in best.evidence} if best else set()
     choices = choices_of(answer)
+    keys = {entity.id: entity.key for mention in answer.mentions for entity in mention.entities if entity.key}
     found = {
         "question": answer.question,
         "answer": answer.text,
@@ -60,7 +62,7 @@ def answer_to_json(answer: Answer) -> dict[str, Any]:
         "abstained": answer.abstained,
         "supported": answer.supported,
         "mentions": [mention_to_json(mention, meant) for mention in answer.mentions],
-        "candidates": [candidate_to_json(candidate) for candidate in answer.candidates],
+        "candidates": [candidate_to_json(candidate, keys) for candidate in answer.candidates],
         "timings_ms": {stage: round(float(value), 3) for stage, value in answer.timings.items()},
     }
     found |= {"partial": True} if answer.partial else {}
@@ -92,9 +94,9 @@ def mention_to_json(mention: EntityMention, meant: set[int]) -> dict[str, Any]:
     return found | {"key": entity.key} if entity and entity.key else found
 
 
-def candidate_to_json(candidate: Candidate) -> dict[str, Any]:
-    """Turn a candidate, with its evidence, into plain values."""
-    evidence = [_triple(triple) for triple in candidate.evidence]
+def candidate_to_json(candidate: Candidate, keys: Mapping[int, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Turn a candidate, with its evidence, into plain values; `keys` are those of entities that have one, by id."""
+    evidence = [_triple(triple, keys.get(triple.subject_id)) for triple in candidate.evidence]
     return {"answer": candidate.answer, "score": _significant(candidate.score), "evidence": evidence}
 
 
@@ -103,9 +105,19 @@ def _significant(probability: float) -> float:
     return float(f"{probability:.6g}")
 
 
-def _triple(triple: Triple) -> dict[str, Any]:
-    found = {"id": triple.id, "subject": triple.subject, "predicate": triple.predicate, "object": triple.object}
-    return found | {"extra": [dict(columns) for columns in triple.extra]} if triple.extra else found
+def _triple(triple: Triple, subject_key: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": triple.id,
+        "subject": triple.subject,
+        "subject_id": triple.subject_id,
+        "predicate": triple.predicate,
+        "object": triple.object,
+    }
+    if subject_key:
+        found["subject_key"] = subject_key
+    if triple.extra:
+        found["extra"] = [dict(columns) for columns in triple.extra]
+    return found
 
 
 def answer_to_text(answer: Answer) -> str:

@@ -1,8 +1,8 @@
 """Why an answer is the answer: a sentence with its triples, and what told the first two candidates apart.
 
-The sentence needs nothing but the answer. What decided is asked of the ranker again: of each tree's paths, how much a
-feature moved the score of one candidate's triple more than the other's (the trees' own contributions, whose sum is the
-score). Features are put together by what they mean to people. Texts are Chinese for a Chinese question, else English.
+The sentence (`sentences.py`) needs nothing but the answer. What decided is asked of the ranker again: of each tree's
+paths, how much a feature moved the score of one candidate's triple more than the other's (the trees' own contributions,
+whose sum is the score). Features are put together by what they mean to people.
 
 Reference: Lundberg, Erion and Lee 2018, "Consistent Individualized Feature Attribution for Tree Ensembles",
 arXiv:1802.03888.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,12 +21,13 @@ from kb_index.types import Triple
 from kbqa_agent.features import Asked
 from kbqa_agent.ranked import Ranked
 from kbqa_agent.ranking import TrainedRanker
-from kbqa_agent.types import Abstention, Answer, Candidate
+from kbqa_agent.sentences import Words, in_language_of, sentence
+from kbqa_agent.types import Answer, Candidate
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
 
-__all__ = ["Decider", "Explanation", "Reason", "asks_in_chinese", "explain", "sentence_of"]
+__all__ = ["Decider", "Explanation", "Reason", "explain", "sentence_of"]
 
 Decider = Literal["ranker", "generator", "kind", "feedback"]
 """What put the first candidate before the second: the ranker, the generator after it, the kind of the question, or what
@@ -35,72 +36,56 @@ people said of answers."""
 MAX_REASONS = 4
 SMALLEST, SMALLEST_SHARE = 0.05, 0.05
 """A reason of less weight, or with a smaller share of all that moved the scores apart, is not told."""
-SHOWN_TRIPLES, SHOWN_VALUES, SHOWN_FEATURES, SHOWN_CHARS = 3, 5, 3, 60
-_CHINESE = re.compile("[\u3400-\u9fff]")
-_ENGLISH = re.compile(
-    r"\W*(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|name|list|tell|in|on|at)\s",
-    re.I,
-)
+SHOWN_FEATURES = 3
 _RELATIVE = re.compile("_off_(best|mention|entity)$")
 
 
-class _Words(NamedTuple):
-    chinese: str
-    english: str
-
-
-_MEANINGS: dict[_Words, tuple[str, ...]] = {
-    _Words("名字在问题中的位置和前后的字", "where the name stands in the question, and what stands around it"): (
+_MEANINGS: dict[Words, tuple[str, ...]] = {
+    Words("名字在问题中的位置和前后的字", "where the name stands in the question, and what stands around it"): (
         "chars", "share", "quoted", "inside_longer", "at_start", "at_end", "cuts_word", "rarity_before", "rarity_after",
         "rarity_around", "seam_before", "seam_after",
     ),
-    _Words("名字是否像普通的词", "whether the name is also a common word"): (
+    Words("名字是否像普通的词", "whether the name is also a common word"): (
         "name_surprise", "name_rarity", "commonest_run", "n_entities",
     ),
-    _Words("关于该实体有多少知识", "how much is known of the entity"): ("n_triples", "n_attributes"),
-    _Words("实体的名字与问题所说是否一致", "whether the entity is called as the question calls it"): (
+    Words("关于该实体有多少知识", "how much is known of the entity"): ("n_triples", "n_attributes"),
+    Words("实体的名字与问题所说是否一致", "whether the entity is called as the question calls it"): (
         "full_name", "plain_name", "name_overlap",
     ),
-    _Words("实体的说明和内容是否符合问题", "whether the entity's description and values fit the question"): (
+    Words("实体的说明和内容是否符合问题", "whether the entity's description and values fit the question"): (
         "description_overlap", "description_said", "described", "unheard_of",
     ),
-    _Words("属性名与问题用词是否相符", "whether the attribute's name is in the question's words"): (
+    Words("属性名与问题用词是否相符", "whether the attribute's name is in the question's words"): (
         "verbatim", "attribute_chars", "common_run", "char_recall", "char_precision", "distance", "left_surprise",
         "unasked_surprise",
     ),
-    _Words("人们通常怎样问这个属性", "how people ask for this attribute"): ("gain_sum", "gain_max", "gain_whole"),
-    _Words("该属性是否常见、常被问到", "how common the attribute is, and how often it is asked for"): (
+    Words("人们通常怎样问这个属性", "how people ask for this attribute"): ("gain_sum", "gain_max", "gain_whole"),
+    Words("该属性是否常见、常被问到", "how common the attribute is, and how often it is asked for"): (
         "frequency", "asked",
     ),
-    _Words("值的形式是否是所问的", "whether the value looks like what is asked for"): (
+    Words("值的形式是否是所问的", "whether the value looks like what is asked for"): (
         "object_chars", "object_shape", "question_asks", "object_gain", "object_gain_max",
     ),
-    _Words("值是否已在问题中", "whether the value is in the question already"): (
+    Words("值是否已在问题中", "whether the value is in the question already"): (
         "object_in_question", "object_is_name", "object_said", "left_undescribed",
     ),
-    _Words("该属性有几个值", "how many values the attribute has"): ("n_values",),
-    _Words("属性与问题的意思是否相近", "how near the attribute and the question are in meaning"): (
+    Words("该属性有几个值", "how many values the attribute has"): ("n_values",),
+    Words("属性与问题的意思是否相近", "how near the attribute and the question are in meaning"): (
         "similarity", "learnt_similarity",
     ),
 }  # fmt: skip
 MEANING = {feature: words for words, features in _MEANINGS.items() for feature in features}
 """Each feature of the ranker, without what it is compared with -> what it means to people."""
 
-_SILENCE: dict[Abstention, _Words] = {
-    "no_entity": _Words("知识库里没有问题所说的实体", "nothing in the question is known to the knowledge base"),
-    "no_attribute": _Words("知识库里没有所问的内容", "the knowledge base does not say"),
-    "ambiguous": _Words("几个同名的实体都符合", "several entities of that name fit"),
-    "low_confidence": _Words("没有足够可信的答案", "nothing is likely enough to be said"),
-}
-_DECIDED: dict[Decider, _Words] = {
-    "ranker": _Words("它排在前面，主要因为（排序模型的分数）：", "What put it first, in points of the ranker's score:"),
-    "generator": _Words(
+_DECIDED: dict[Decider, Words] = {
+    "ranker": Words("它排在前面，主要因为（排序模型的分数）：", "What put it first, in points of the ranker's score:"),
+    "generator": Words(
         "排序模型本来更看好后者，生成模型改变了次序。", "The generator turned the ranker's order of the two."
     ),
-    "kind": _Words(
+    "kind": Words(
         "问题是另一类，答案由所列的三元组推出。", "A question of another kind; the triples lead to the answer."
     ),
-    "feedback": _Words("它排在前面，是因为人们的反馈。", "People's feedback put it first."),
+    "feedback": Words("它排在前面，是因为人们的反馈。", "People's feedback put it first."),
 }
 
 
@@ -137,88 +122,20 @@ class Explanation:
             f"  {reason.weight:+.1f}  {reason.text}  [{', '.join(reason.features[:SHOWN_FEATURES])}]"
             for reason in self.reasons
         ]
-        return "\n".join([self.sentence, _in(self.question, _DECIDED[self.decided_by]), *told])
+        return "\n".join([self.sentence, in_language_of(self.question, _DECIDED[self.decided_by]), *told])
 
 
 def sentence_of(answer: Answer) -> Explanation:
     """Explain an answer by what it holds: its triples, and the candidate that comes next."""
     first, rival = _compared(answer)
     evidence = first.evidence if first is not None and answer.supported else ()
-    parts = [_said(answer, first), *([_next(answer, rival)] if rival is not None else [])]
-    return Explanation(answer.question, _in(answer.question, _Words("", " ")).join(parts), evidence)
+    return Explanation(answer.question, sentence(answer, first, rival), evidence)
 
 
 def _compared(answer: Answer) -> tuple[Candidate | None, Candidate | None]:
     """The candidate that is told, or is nearest where none is, and the best that is not meant together with it."""
     first = answer.told if answer.text is not None else next(iter(answer.candidates), None)
     return first, next((c for c in answer.candidates if c is not first and c.answer not in answer.values), None)
-
-
-def _said(answer: Answer, first: Candidate | None) -> str:
-    if answer.abstained is not None:
-        return _unsaid(answer, answer.abstained, first)
-    if first is not None and not first.evidence:
-        words = _Words(
-            "“{}”（把握 {:.0%}）是人们的更正，知识库里没有依据。",
-            "“{}” ({:.0%} sure) is a correction that people gave; no triple backs it.",
-        )
-        return _in(answer.question, words).format(_cut(first.answer), answer.confidence)
-    if not answer.supported or first is None:
-        words = _Words("“{}”是生成模型自己写的，知识库里没有依据。", "“{}” is the generator's own; no triple backs it.")
-        return _in(answer.question, words).format(_cut(answer.text or ""))
-    words = _Words(
-        "答案是{}（把握 {:.0%}），因为知识库里有：{}。",
-        "The answer is {} ({:.0%} sure), since the knowledge base says: {}.",
-    )
-    return _in(answer.question, words).format(_values(answer), answer.confidence, _facts(first))
-
-
-def _unsaid(answer: Answer, reason: Abstention, first: Candidate | None) -> str:
-    words = _in(answer.question, _Words("没有回答：{}。", "No answer: {}.")).format(
-        _in(answer.question, _SILENCE[reason])
-    )
-    if first is None:
-        return words
-    nearest = _Words("最接近的是（{:.0%}）：{}。", " The nearest is ({:.0%}): {}.")
-    return words + _in(answer.question, nearest).format(first.score, _facts(first))
-
-
-def _next(answer: Answer, second: Candidate) -> str:
-    words = _Words("其次是“{}”（{:.0%}）：{}。", "Next comes “{}” ({:.0%}): {}.")
-    if not second.evidence:
-        words = _Words("其次是人们的更正“{}”（{:.0%}）。", "Next comes “{}” ({:.0%}), a correction that people gave.")
-    return _in(answer.question, words).format(_cut(second.answer), second.score, _facts(second))
-
-
-def _values(answer: Answer) -> str:
-    values = answer.values or ((answer.text,) if answer.text else ())
-    shown = _in(answer.question, _Words("", ", ")).join(f"“{_cut(value)}”" for value in values[:SHOWN_VALUES])
-    if len(values) <= SHOWN_VALUES:
-        return shown
-    return shown + _in(answer.question, _Words("等 {} 个", " and others, {} in all")).format(len(values))
-
-
-def _facts(candidate: Candidate) -> str:
-    shown = [f"{t.subject} | {t.predicate} | {_cut(t.object)}" for t in candidate.evidence[:SHOWN_TRIPLES]]
-    return "; ".join(shown)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
-
-
-def _in(question: str, words: _Words) -> str:
-    """The words in the language of a question."""
-    return words.chinese if asks_in_chinese(question) else words.english
-
-
-def asks_in_chinese(question: str) -> bool:
-    """Whether a question has Chinese characters, and does not begin in English.
-
-    >>> asks_in_chinese("法国的首都？"), asks_in_chinese("what is 法国")
-    (True, False)
-    """
-    return bool(_CHINESE.search(question)) and not _ENGLISH.match(question)
 
 
 def explain(agent: KBQAgent, answer: Answer) -> Explanation:
@@ -264,11 +181,11 @@ def _probability(ranked: Ranked, candidate: Candidate) -> float:
 
 def _reasons(ranker: TrainedRanker, asked: Asked, pair: Sequence[int]) -> tuple[Reason, ...]:
     first, second = ranker.contributions(asked, pair)
-    moved: dict[_Words, dict[str, float]] = {}
+    moved: dict[Words, dict[str, float]] = {}
     for feature, weight in zip(ranker.features, (first - second).tolist(), strict=True):
         moved.setdefault(MEANING[_RELATIVE.sub("", feature)], {})[feature] = weight
     reasons = [
-        Reason(_in(asked.question, words), sum(of.values()), tuple(sorted(of, key=lambda f: -abs(of[f]))))
+        Reason(in_language_of(asked.question, words), sum(of.values()), tuple(sorted(of, key=lambda f: -abs(of[f]))))
         for words, of in moved.items()
     ]
     least = max(SMALLEST, SMALLEST_SHARE * sum(abs(reason.weight) for reason in reasons))

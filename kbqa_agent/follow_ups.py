@@ -53,6 +53,7 @@ CORRECTED = 0.9
 SELF = re.compile(r"(?:本人|自己|[他她它](?=们?的?))")
 WHO_IT_IS = re.compile(r"(?:是|都|有|叫|又|的)*(?:谁|哪位|哪个|哪些|哪几位|什么(?:名字)?|啥)?[呢啊呀吗的?？\s]*")
 """What may stand after a name that is said again: 姚明他妻子, 姚明本人."""
+WORD = re.compile(r"[^\W\d_]{3,}")
 MOST_TURNS = 12
 LONGEST_FOLLOW_UP = 200
 LONGEST_ELLIPSIS, SHORT, LONGEST_PART = 30, 12, 6
@@ -328,7 +329,15 @@ def _may_be_asked(context: _Context, text: str) -> bool:
     kb = context.kb
     if kb.entities_named(text.removesuffix("的")) or kb.attribute_frequency([text])[0] or "的" in text:
         return True
-    return any(set(text) & set(attribute) for attribute in _attributes_of(context))
+    return any(_alike(text, attribute) for attribute in _attributes_of(context))
+
+
+def _alike(text: str, attribute: str) -> bool:
+    """Whether two texts have a Chinese character in common, or a word of one is the beginning of one of the other's."""
+    if set(HAN.findall(text)) & set(HAN.findall(attribute)):
+        return True
+    words, others = (WORD.findall(t.casefold()) for t in (text, attribute))
+    return any(word.startswith(other) or other.startswith(word) for word in words for other in others)
 
 
 def _has_own_name(context: _Context, question: str) -> bool:

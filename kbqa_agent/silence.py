@@ -22,6 +22,8 @@ MOSTLY = 0.7
 WORTH_A_CHOICE = 0.05
 """An entity is listed when its answer has at least this share of the first one's probability."""
 MAX_CHOICES = 9
+TOLD_APART_BY_NOTHING = 0.9
+"""Of entities with the very same name a question cannot say which it means: one is told only with this share."""
 
 
 class Choice(NamedTuple):
@@ -76,13 +78,24 @@ def reason_for_silence(
 
 
 def asking_back(answer: Answer, below: float) -> Answer:
-    """Withhold an answer with less than a share of what it and those of other entities of its name have together."""
-    if answer.text is None or not answer.supported:
+    """Withhold an answer with less than a share of what it and those of other entities of its name have together.
+
+    Entities that share all of their name, which only RDF has, take more; with `below` 0 nothing is withheld.
+    """
+    if answer.text is None or not answer.supported or not below:
         return answer
     held = _held_by_homonyms(answer.candidates, answer.mentions)
+    if _share_a_name(answer):
+        below = max(below, TOLD_APART_BY_NOTHING)
     if held < MOSTLY * sum(c.score for c in answer.candidates) or answer.candidates[0].score >= below * held:
         return answer
     return replace(answer, text=None, abstained="ambiguous", values=())
+
+
+def _share_a_name(answer: Answer) -> bool:
+    """Whether one of the homonyms has the best one's whole name, with its description."""
+    triples = [t for of in homonyms(answer.candidates, answer.mentions).values() for t in of]
+    return any(t.subject == triples[0].subject and t.subject_id != triples[0].subject_id for t in triples[1:])
 
 
 def likelihood(answer: Answer) -> float:

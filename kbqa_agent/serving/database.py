@@ -51,6 +51,15 @@ CREATE TABLE vote (
     winner TEXT NOT NULL
 );
 """
+_SINCE = """
+CREATE TABLE IF NOT EXISTS rated (
+    feedback INTEGER PRIMARY KEY,
+    answer_id TEXT NOT NULL,
+    rating TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS rated_answer ON rated (answer_id);
+"""
+"""Which answer a piece of feedback that counts is about; files made before this get it when they are opened."""
 
 
 def store_beside(index: Path) -> Path:
@@ -124,6 +133,7 @@ def _open(place: str, shown: str) -> sqlite3.Connection:
         connection.execute("CREATE INDEX IF NOT EXISTS dialogue_by_time ON dialogue (updated)")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.executescript(_SINCE)
     except BaseException:
         connection.close()
         raise

@@ -41,10 +41,11 @@ def dialogue_routes(service: Service) -> APIRouter:
         """Give the turns of a dialogue of yours."""
         kept = await service.on_disk(store.turns, dialogue, caller_of(request).name)
         turns = []
-        for answer_id, system, turn in kept:
+        for answer_id, system, turn, rated in kept:
             understood = turn.question if turn.question != turn.said else None
             reply = Reply(turn.answer, answer_id, system, dialogue, understood)
-            turns.append({"said": turn.said, "answer": reply_to_json(reply)})
+            feedback = {"id": rated.feedback, "rating": rated.rating} if rated else None
+            turns.append({"said": turn.said, "answer": reply_to_json(reply), "feedback": feedback})
         return json_reply({"id": dialogue, "turns": turns})
 
     @routes.delete("/{dialogue}", status_code=204)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from kbqa_agent.serving.database import ServerDatabase
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.types import Turn
 
-__all__ = ["DialogueStore", "DialogueSummary", "KeptTurn", "new_id", "now_iso"]
+__all__ = ["DialogueStore", "DialogueSummary", "KeptTurn", "Rated", "new_id", "now_iso"]
 
 MAX_DIALOGUES = 10_000
 """So many are kept of all users together."""
@@ -22,6 +23,12 @@ SELECT dialogue.id, dialogue.title, dialogue.updated, count(turn.id) AS turns
 FROM dialogue LEFT JOIN turn ON turn.dialogue = dialogue.id
 WHERE dialogue.user = ? GROUP BY dialogue.id ORDER BY dialogue.updated DESC, dialogue.rowid DESC
 """
+_TURNS = """
+SELECT turn.answer_id, system, turn, feedback, rating
+FROM turn LEFT JOIN rated ON feedback = (SELECT max(feedback) FROM rated WHERE rated.answer_id = turn.answer_id)
+WHERE dialogue = ? ORDER BY id
+"""
+_RATED = "SELECT feedback, answer_id FROM rated WHERE feedback IN (SELECT value FROM json_each(?))"
 _TRIM_USER = """
 DELETE FROM dialogue WHERE user = :user AND id NOT IN (
     SELECT id FROM dialogue WHERE user = :user ORDER BY updated DESC, rowid DESC LIMIT :most)
@@ -45,12 +52,20 @@ class DialogueSummary(NamedTuple):
     updated: str
 
 
+class Rated(NamedTuple):
+    """The number of the last piece of feedback on an answer that was not taken back, and its rating."""
+
+    feedback: int
+    rating: str
+
+
 class KeptTurn(NamedTuple):
-    """A turn, the id of its answer, and the system that gave it."""
+    """A turn, the id of its answer, the system that gave it, and what its user thinks of it."""
 
     answer_id: str
     system: str
     turn: Turn
+    rated: Rated | None = None
 
 
 class DialogueStore:
@@ -78,10 +93,16 @@ class DialogueStore:
         """The turns of a dialogue. Raises: ServingError 404 when the user has none of this id."""
         with self._database.reading() as connection:
             self._require(connection.execute(_OWNED, (number, user)).fetchone())
-            rows = connection.execute(
-                "SELECT answer_id, system, turn FROM turn WHERE dialogue = ? ORDER BY id", (number,)
-            ).fetchall()
-        return [KeptTurn(r["answer_id"], r["system"], _turn(r["turn"])) for r in rows]
+            rows = connection.execute(_TURNS, (number,)).fetchall()
+        return [
+            KeptTurn(
+                r["answer_id"],
+                r["system"],
+                _turn(r["turn"]),
+                Rated(r["feedback"], r["rating"]) if r["feedback"] is not None else None,
+            )
+            for r in rows
+        ]
 
     def last_answer(self, number: str, user: str) -> str | None:
         """The id of the answer in a dialogue's last turn, None without a turn. Raises: ServingError 404 as `turns`."""
@@ -116,6 +137,24 @@ class DialogueStore:
                 (answer_id, user),
             ).fetchone()
         return KeptTurn(row["answer_id"], row["system"], _turn(row["turn"])) if row else None
+
+    def rate(self, answer_id: str, rated: Rated) -> None:
+        """Keep which piece of feedback, of whoever got the answer, is about it."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO rated VALUES (?, ?, ?)", (rated.feedback, answer_id, rated.rating)
+            )
+
+    def take_back(self, feedback: int) -> None:
+        """Forget which answer a piece of feedback is about: it counts no longer."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM rated WHERE feedback = ?", (feedback,))
+
+    def answers_of(self, feedback: Sequence[int]) -> dict[int, str]:
+        """Map the numbers of pieces of feedback that count to the ids of the answers that they are about."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_RATED, (json.dumps(list(feedback)),)).fetchall()
+        return {row["feedback"]: row["answer_id"] for row in rows}
 
     def delete(self, number: str, user: str) -> None:
         """Delete a dialogue and its turns. Raises: ServingError 404."""

@@ -33,7 +33,8 @@ def feedback_routes(service: Service) -> APIRouter:
         """List your last pieces of feedback."""
         user = caller_of(request).name
         records = await service.with_fleet(lambda fleet: fleet.base.feedback_store.records(user, last=limit))
-        return json_reply({"feedback": [_row(record) for record in records]})
+        about = await service.on_disk(service.dialogue_store.answers_of, [record.id for record in records])
+        return json_reply({"feedback": [_row(record, about.get(record.id)) for record in records]})
 
     @routes.delete("/{number}", status_code=204)
     async def take_back(number: Annotated[int, Path(ge=1, le=MAX_ID)], request: Request) -> Response:
@@ -44,11 +45,12 @@ def feedback_routes(service: Service) -> APIRouter:
     return routes
 
 
-def _row(record: FeedbackRecord) -> dict[str, object]:
+def _row(record: FeedbackRecord, answer_id: str | None) -> dict[str, object]:
     given = record.feedback
     return {
         "id": record.id,
         "created": record.created,
+        "answer_id": answer_id,
         "question": given.question,
         "answer": given.answer,
         "rating": given.rating,

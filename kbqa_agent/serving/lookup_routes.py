@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -20,8 +21,11 @@ __all__ = ["lookup_routes"]
 
 MAX_ENTITIES = 20
 """Of more entities that share a name, so many are shown."""
+LOOKED_AT = 100
+"""Of so many entities whose names begin with a prefix the ones to show are chosen."""
+MAX_NAME_CHARS = 200
 Limit = Annotated[int, Query(ge=1, le=100)]
-Name = Annotated[str, Query(min_length=1, max_length=200)]
+Name = Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARS)]
 
 
 def lookup_routes(service: Service) -> APIRouter:
@@ -30,9 +34,8 @@ def lookup_routes(service: Service) -> APIRouter:
 
     @routes.get("/entities", response_model=EntitiesReply)
     async def entities(prefix: Name, limit: Limit = 20) -> Response:
-        """List entities whose names begin so."""
-        found = await service.with_kb(lambda kb: kb.entities_with_prefix(prefix, limit))
-        return json_reply({"entities": _entities(found)})
+        """List entities whose names begin so: the shorter ones first, of equally long ones those with more triples."""
+        return json_reply({"entities": _entities(await service.with_kb(lambda kb: _completions(kb, prefix, limit)))})
 
     @routes.get("/triples", response_model=TriplesReply)
     async def triples(
@@ -48,6 +51,12 @@ def lookup_routes(service: Service) -> APIRouter:
     return routes
 
 
+def _completions(kb: KnowledgeBase, prefix: str, limit: int) -> list[Entity]:
+    found = kb.entities_with_prefix(prefix, max(limit, LOOKED_AT))
+    n_triples = Counter(triple.subject_id for triple in kb.triples_of([entity.id for entity in found]))
+    return sorted(found, key=lambda entity: (len(entity.name), -n_triples[entity.id], entity))[:limit]
+
+
 def _neighbourhood(kb: KnowledgeBase, number: int | None, name: str, limit: int) -> dict[str, Any]:
     entities = kb.entities([number]) if number is not None else kb.entities_named(name)
     if not entities:
@@ -61,8 +70,8 @@ def _neighbourhood(kb: KnowledgeBase, number: int | None, name: str, limit: int)
     about = kb.triples_about(shown[0].name, limit + 1)
     return {
         "entities": _entities(shown),
-        "triples": _facts(triples[:limit]),
-        "about": _facts(about[:limit]),
+        "triples": _facts(kb, triples[:limit]),
+        "about": _facts(kb, about[:limit]),
         "more": max(len(triples), len(about)) > limit or len(entities) > len(shown),
     }
 
@@ -71,8 +80,16 @@ def _entities(found: Sequence[Entity]) -> list[dict[str, Any]]:
     return [{"id": entity.id, "name": entity.name} for entity in found]
 
 
-def _facts(triples: Sequence[Triple]) -> list[dict[str, Any]]:
+def _facts(kb: KnowledgeBase, triples: Sequence[Triple]) -> list[dict[str, Any]]:
+    named = {text: bool(kb.entities_named(text)) for text in {t.object for t in triples} if len(text) <= MAX_NAME_CHARS}
     return [
-        {"id": t.id, "subject_id": t.subject_id, "subject": t.subject, "predicate": t.predicate, "object": t.object}
+        {
+            "id": t.id,
+            "subject_id": t.subject_id,
+            "subject": t.subject,
+            "predicate": t.predicate,
+            "object": t.object,
+            "object_is_entity": named.get(t.object, False),
+        }
         for t in triples
     ]

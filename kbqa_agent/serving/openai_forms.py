@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from kbqa_agent.explaining import asks_in_chinese
+from kbqa_agent.sentences import asks_in_chinese
 from kbqa_agent.serving.asked import Reply
 from kbqa_agent.serving.replies import reply_to_json
 from kbqa_agent.silence import Choice, choices_of

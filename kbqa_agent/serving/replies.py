@@ -37,10 +37,12 @@ class ErrorReply(BaseModel):
 
 
 class TripleReply(BaseModel):
-    """One fact of the knowledge base; `extra` are other columns of its sources."""
+    """One fact of the knowledge base; `subject_key` is its subject's IRI, `extra` are other columns of its sources."""
 
     id: int
     subject: str
+    subject_id: int
+    subject_key: str | None = None
     predicate: str
     object: str
     extra: list[dict[str, str]] | None = None
@@ -131,11 +133,19 @@ class DialoguesReply(BaseModel):
     dialogues: list[DialogueSummaryReply]
 
 
+class RatedReply(BaseModel):
+    """Your feedback on an answer: its number, with which it is taken back."""
+
+    id: int
+    rating: Literal["good", "bad", "unknown"]
+
+
 class TurnReply(BaseModel):
-    """A question as it was asked, and the answer."""
+    """A question as it was asked, the answer, and your feedback on it that counts."""
 
     said: str
     answer: AnswerReply
+    feedback: RatedReply | None
 
 
 class DialogueReply(BaseModel):
@@ -152,10 +162,11 @@ class FeedbackGiven(BaseModel):
 
 
 class FeedbackReply(BaseModel):
-    """A piece of feedback of yours."""
+    """A piece of feedback of yours; `answer_id` is None where it was undone, or given elsewhere."""
 
     id: int
     created: str
+    answer_id: str | None
     question: str
     answer: str | None
     rating: Literal["good", "bad", "unknown"]
@@ -184,13 +195,14 @@ class EntitiesReply(BaseModel):
 
 
 class FactReply(BaseModel):
-    """A triple and the id of its subject."""
+    """A triple, the id of its subject, and whether its object is a name of an entity, too."""
 
     id: int
     subject_id: int
     subject: str
     predicate: str
     object: str
+    object_is_entity: bool
 
 
 class TriplesReply(BaseModel):

@@ -17,7 +17,7 @@ from kbqa_agent.serving.buckets import Buckets
 from kbqa_agent.serving.comparisons import Comparison, Comparisons
 from kbqa_agent.serving.database import ServerDatabase
 from kbqa_agent.serving.deadline import Deadline, TooLateError
-from kbqa_agent.serving.dialogue_store import DialogueStore
+from kbqa_agent.serving.dialogue_store import DialogueStore, Rated
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.gate import Gate
 from kbqa_agent.serving.generations import Generations
@@ -175,7 +175,9 @@ class Service:
 
         def give(fleet: Fleet) -> int:
             system = fleet.systems.get(given.system) or fleet.system(None)
-            return system.over(fleet.base).give_feedback(given.answer, rating, correction, comment, user)
+            number = system.over(fleet.base).give_feedback(given.answer, rating, correction, comment, user)
+            self.dialogue_store.rate(answer_id, Rated(number, rating))
+            return number
 
         number = await self.with_fleet(give)
         self.metrics.feedback(rating)
@@ -206,6 +208,8 @@ class Service:
                 store.undo(number, user)
             except FeedbackError as error:
                 raise ServingError(409, str(error)) from None
+            finally:
+                self.dialogue_store.take_back(number)
 
         await self.with_fleet(undo)
 

@@ -1,7 +1,7 @@
 // One answer as it is shown: what is said, how sure that is, what it rests on, and what else was likely.
 
 import { showAround } from "./around.js";
-import { bar, h, legible, value } from "./dom.js";
+import { bar, h, legible, openable, value } from "./dom.js";
 import { percent, t } from "./i18n.js";
 
 const SHOWN = 5;
@@ -24,7 +24,7 @@ export function answerView(reply, pick = null) {
     reply.choices && reply.abstained === "ambiguous" && choices(reply.choices, pick),
     reply.sentence && h("p", { class: "muted sentence", lang: /\p{Script=Han}/u.test(reply.sentence) ? "zh" : "en" }, legible(reply.sentence)),
     reply.answer !== null && told && evidence(reply, told),
-    candidates(reply.candidates),
+    reply.abstained === "ambiguous" ? candidates(amongHomonyms(reply), t("shares")) : candidates(reply.candidates),
   );
 }
 
@@ -32,8 +32,8 @@ function headline(reply, told) {
   if (reply.abstained) return h("p", { class: "silence" }, t(reply.abstained));
   const values = reply.values.length ? reply.values : [reply.answer];
   const said = values.length > 1
-    ? h("ul", { class: "values" }, values.map((text) => h("li", {}, value(text, t("show_all")))))
-    : h("p", { class: "said" }, value(values[0], t("show_all")));
+    ? h("ul", { class: "values" }, values.map((text) => h("li", {}, openable(text))))
+    : h("p", { class: "said" }, openable(values[0]));
   const doubt = reply.supported ? null : h("p", { class: "doubt" }, t(told ? "corrected" : "own_words"));
   const sure = h("p", { class: "sure" }, bar(reply.confidence), " ", t("sure", percent(reply.confidence)));
   return h("div", { class: "headline" }, said, told || reply.supported ? sure : null, doubt);
@@ -80,21 +80,29 @@ function card(triple) {
     h("button", {
       type: "button", class: "link subject", "aria-haspopup": "dialog",
       title: t("around_label", legible(triple.subject)),
-      onclick: () => showAround({ name: triple.subject, triple: triple.id }),
+      onclick: () => showAround({ name: triple.subject, entity: triple.subject_id }),
     }, value(triple.subject)),
     h("span", { class: "predicate" }, value(triple.predicate)),
-    h("span", { class: "object" }, value(triple.object, t("show_all"))),
-    extra.length > 0 && h("dl", { class: "extra" }, extra.flatMap(([name, text]) => [h("dt", {}, value(name)), h("dd", {}, value(text, t("show_all")))])),
+    h("span", { class: "object" }, openable(triple.object)),
+    extra.length > 0 && h("dl", { class: "extra" }, extra.flatMap(([name, text]) => [h("dt", {}, value(name)), h("dd", {}, openable(text))])),
   );
 }
 
+/** The candidates with what they have of the probability of all entities of that name together. */
+function amongHomonyms(reply) {
+  const answers = (reply.choices ?? []).map((choice) => choice.answer);
+  const theirs = reply.candidates.filter((candidate) => answers.includes(candidate.answer));
+  const total = theirs.reduce((sum, candidate) => sum + candidate.score, 0);
+  return total > 0 ? reply.candidates.map((candidate) => ({ ...candidate, score: candidate.score / total })) : reply.candidates;
+}
+
 /** The ranked candidates with their bars; each opens to the triples that it rests on. */
-export function candidates(found) {
+export function candidates(found, heading = t("candidates")) {
   if (!found.length) return null;
   const shown = found.filter((candidate, rank) => rank < SHOWN && (rank === 0 || candidate.score >= WORTH_SHOWING));
   const rest = found.slice(shown.length);
   return h("section", { class: "candidates" },
-    h("h3", {}, t("candidates")),
+    h("h3", {}, heading),
     h("ol", {}, shown.map(candidateRow)),
     rest.length > 0 && h("details", { class: "rest" },
       h("summary", {}, t("more_candidates", rest.length)),

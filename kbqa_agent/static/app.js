@@ -2,7 +2,7 @@
 
 import { call, hasKey, onKeyNeeded, useKey } from "./api.js";
 import { startAround } from "./around.js";
-import { drawChat, openDialogue, startChat } from "./chat.js";
+import { addressed, drawChat, openDialogue, startChat } from "./chat.js";
 import { drawCompare, openCompare, startCompare } from "./compare.js";
 import { $ } from "./dom.js";
 import { drawHistory, loadHistory, startHistory } from "./history.js";
@@ -109,6 +109,10 @@ async function start() {
   startTheme();
   startLanguage();
   startAround();
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // the address names the dialogue
+    $("question").focus();
+  });
   startHistory(openDialogue);
   completeNames($("question"), $("names"));
   onKeyNeeded(askForKey);
@@ -129,8 +133,8 @@ async function start() {
     startCompare(info.systems);
   }
   const isLet = await loadHistory();
-  const asked = decodeURIComponent(location.hash.slice(1));
-  if (asked && isLet) await openDialogue(asked);
+  const asked = addressed();
+  if (asked && isLet) await openDialogue(asked, false);
   else $("question").focus();
 }
 

@@ -6,16 +6,20 @@ import { count, t } from "./i18n.js";
 import { drawn, picture } from "./picture.js";
 import { saying } from "./refusals.js";
 
-const LIMIT = 24;
+const FEW = 12;
+const MOST = 100; // as the server gives at once
 const MARGIN = 2;
 let path = [];
 let last = null;
+let wanted = 0;
 
-/** Show what is around {name} or {entity: id}; with `triple`, of several entities of the name the one that it is about. */
+/** Show what is around {name}, or around {entity}, its id; with both, others of the name can be chosen. */
 export async function showAround(place) {
   path = [];
+  last = null;
   $("around-picture").replaceChildren();
-  $("around-title").textContent = t("around", place.name ?? "…");
+  $("around-which").hidden = $("around-more").hidden = true;
+  $("around-title").textContent = t("around", legible(place.name ?? "…"));
   if (!$("around").open) $("around").showModal();
   await go(place);
 }
@@ -23,22 +27,27 @@ export async function showAround(place) {
 async function go(place) {
   const note = $("around-note");
   note.textContent = t("looking");
+  wanted += 1;
+  const mine = wanted;
   try {
     const found = await reached(place);
-    path.push(place);
+    if (mine !== wanted) return;
+    path.push({ ...place, which: found.which });
     draw(found);
   } catch (error) {
+    if (mine !== wanted) return;
     note.textContent = error.status === 404 && place.name ? t("nothing_around", legible(place.name)) : saying(error);
   }
   $("around-back").disabled = path.length < 2;
 }
 
-async function reached(place) {
-  const query = (what) => call(`api/triples?${new URLSearchParams({ ...what, limit: LIMIT })}`);
-  const found = await query(place.entity === undefined ? { name: place.name } : { entity: place.entity });
-  if (found.entities.length < 2) return { ...found, which: found.entities };
-  const meant = found.triples.find((fact) => fact.id === place.triple)?.subject_id ?? found.entities[0].id;
-  return { ...(await query({ entity: meant })), which: found.entities };
+/** What is around a place, and `which` entities share its name. */
+async function reached({ entity, name, which, limit = FEW }) {
+  const around = (what, most) => call(`api/triples?${new URLSearchParams({ ...what, limit: most })}`);
+  const named = which ?? (name === undefined ? [] : (await around({ name }, 1)).entities);
+  const found = await around({ entity: entity ?? named[0].id }, limit);
+  const [centre] = found.entities;
+  return { ...found, which: named.some(({ id }) => id === centre.id) ? named : [centre, ...named] };
 }
 
 function draw(found) {
@@ -47,9 +56,8 @@ function draw(found) {
   $("around-title").textContent = t("around", legible(centre.name));
   const width = $("around-picture").clientWidth - MARGIN;
   $("around-picture").replaceChildren(picture(found, width, go));
-  const shown = drawn(found);
-  const isCut = found.more || shown < found.triples.length + found.about.length;
-  $("around-note").textContent = t(isCut ? "more_around" : "n_around", count(shown));
+  $("around-note").textContent = t(found.more ? "more_around" : "n_around", count(drawn(found)));
+  $("around-more").hidden = !found.more || (path[path.length - 1].limit ?? FEW) >= MOST;
   announce(`${t("around", legible(centre.name))}. ${$("around-note").textContent}`);
   $("around-which").hidden = found.which.length < 2;
   $("around-entity").replaceChildren(...found.which.map((entity, index) =>
@@ -64,10 +72,11 @@ export function startAround() {
     go(path.pop());
     $("around-close").focus();
   });
-  $("around-entity").addEventListener("change", async () => {
-    const { which } = last;
-    await go({ entity: Number($("around-entity").value) });
-    draw({ ...last, which });
+  $("around-more").addEventListener("click", () => {
+    go({ ...path.pop(), limit: MOST });
+    $("around-close").focus();
   });
+  $("around-entity").addEventListener("change", () =>
+    go({ entity: Number($("around-entity").value), which: path[path.length - 1].which }));
   window.addEventListener("resize", () => { if ($("around").open && last) draw(last); });
 }

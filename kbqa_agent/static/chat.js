@@ -2,7 +2,7 @@
 
 import { call, events, Refusal } from "./api.js";
 import { answerView, candidates, spoken } from "./answer.js";
-import { $, announce, h, legible, value } from "./dom.js";
+import { $, announce, h, legible, openable } from "./dom.js";
 import { feedbackView } from "./feedback.js";
 import { loadHistory, markDialogue } from "./history.js";
 import { t } from "./i18n.js";
@@ -26,24 +26,35 @@ export function startChat(feedback) {
     ask(said);
   });
   $("stop").addEventListener("click", () => running?.abort());
+  window.addEventListener("popstate", () => openDialogue(addressed(), false));
 }
 
-/** Open a dialogue of the history, or a new one for null. */
-export async function openDialogue(id) {
+/** The dialogue that the address names; null where it names none. */
+export function addressed() {
+  try {
+    return decodeURIComponent(location.hash.slice(1)) || null;
+  } catch {
+    return null; // a % that stands for nothing
+  }
+}
+
+/** Open a dialogue, or a new one for null; `isEntry` says whether the browser's Back leads to the one before. */
+export async function openDialogue(id, isEntry = true) {
   running?.abort();
   opened += 1;
   const mine = opened;
   turns = [];
-  goOn(id);
+  $("notice").textContent = "";
+  goOn(id, isEntry);
   if (id) {
     try {
       const found = await call(`api/dialogues/${encodeURIComponent(id)}`);
       if (mine !== opened) return;
-      turns = found.turns.map(({ said, answer }) => ({ said, reply: answer, kept: {} }));
+      turns = found.turns.map(({ said, answer, feedback }) => ({ said, reply: answer, kept: { ...feedback } }));
     } catch (error) {
       if (mine !== opened) return;
       goOn(null);
-      announce(saying(error));
+      $("notice").textContent = isGone(error) ? t("gone") : saying(error);
     }
   }
   drawChat();
@@ -52,11 +63,16 @@ export async function openDialogue(id) {
 }
 
 /** The next question belongs to this dialogue, or to a new one for null; the address says so. */
-function goOn(id) {
+function goOn(id, isEntry = false) {
+  const address = id ? `#${encodeURIComponent(id)}` : location.pathname + location.search;
+  if (isEntry && id !== dialogue) history.pushState(null, "", address);
+  else history.replaceState(null, "", address);
   dialogue = id;
   markDialogue(id);
-  history.replaceState(null, "", id ? `#${encodeURIComponent(id)}` : location.pathname + location.search);
 }
+
+/** Whether a dialogue was refused because it was deleted, or is another user's. */
+const isGone = (error) => error instanceof Refusal && error.status === 404;
 
 /** Draw all turns, in the language of now. */
 export function drawChat() {
@@ -71,7 +87,10 @@ export function drawChat() {
 async function ask(said) {
   const turn = { said, kept: {}, element: h("li", {}) };
   const mine = opened;
+  const before = turns[turns.length - 1];
   turns.push(turn);
+  if (before?.reply?.choices) drawTurn(before); // a number now picks from what comes next
+  $("notice").textContent = "";
   $("turns").append(turn.element);
   $("welcome").hidden = true;
   drawTurn(turn);
@@ -84,7 +103,6 @@ async function ask(said) {
   } catch (error) {
     if (error.name === "AbortError") turn.isStopped = true;
     else turn.error = error;
-    if (error instanceof Refusal && error.status === 404 && mine === opened) dialogue = null; // it was deleted, or forgotten
   }
   running = null;
   isRunning(false);
@@ -119,12 +137,12 @@ function isRunning(yes) {
   if (hadFocus && !yes) $("question").focus();
 }
 
-const trouble = (turn) => (turn.isStopped ? t("stopped") : saying(turn.error));
+const trouble = (turn) => (turn.isStopped ? t("stopped") : isGone(turn.error) ? t("gone") : saying(turn.error));
 
 function drawTurn(turn) {
   const shown = turn.reply ? finished(turn) : turn.error || turn.isStopped ? failed(turn) : underWay(turn);
   turn.element.replaceChildren(
-    h("p", { class: "asked" }, h("span", { class: "unseen" }, `${t("you")}: `), value(turn.said)),
+    h("h2", { class: "asked" }, h("span", { class: "unseen" }, `${t("you")}: `), openable(turn.said)),
     h("article", { "aria-label": t("answer"), "aria-busy": String(!(turn.reply || turn.error || turn.isStopped)), tabindex: "-1" }, shown),
   );
 }
@@ -140,16 +158,18 @@ function finished(turn) {
 }
 
 function failed(turn) {
+  const isNew = isGone(turn.error);
   const again = h("button", {
     type: "button", class: "plain",
-    onclick: () => {
+    onclick: async () => {
       if (running) return;
       turns = turns.filter((other) => other !== turn);
       turn.element.remove();
+      if (isNew) await openDialogue(null);
       ask(turn.said);
       $("question").focus();
     },
-  }, t("retry"));
+  }, t(isNew ? "retry_new" : "retry"));
   return [h("p", { class: turn.error ? "error" : "muted" }, trouble(turn)), again];
 }
 

@@ -6,6 +6,7 @@ import { $, announce, bar, h, value } from "./dom.js";
 import { count, percent, t } from "./i18n.js";
 import { saying } from "./refusals.js";
 
+const ENOUGH_VOTES = 5; // fewer that are no tie say nothing about which system is better
 let shown = null;
 let rates = null;
 let error = null;
@@ -59,16 +60,17 @@ async function compare() {
 }
 
 async function vote(winner) {
+  const judged = shown; // a new comparison may begin while the vote is on its way
   error = null;
   for (const button of $("vote").querySelectorAll("button")) button.disabled = true;
   try {
-    shown.vote = await call("api/votes", { method: "POST", body: { comparison_id: shown.comparison_id, winner } });
-    shown.names = { left: shown.vote.left, right: shown.vote.right };
-    announce(t("voted", shown.names.left, shown.names.right));
+    judged.vote = await call("api/votes", { method: "POST", body: { comparison_id: judged.comparison_id, winner } });
+    judged.names = { left: judged.vote.left, right: judged.vote.right };
+    announce(t("voted", judged.names.left, judged.names.right));
     await openCompare();
-    $("compared-question").focus();
+    if (judged === shown) $("compared-question").focus();
   } catch (refusal) {
-    error = refusal;
+    if (judged === shown) error = refusal;
     drawCompare();
   }
 }
@@ -83,15 +85,19 @@ export function drawCompare() {
 function side(name) {
   const won = shown.vote?.winner === name;
   return h("article", { class: won ? "side won" : "side", "aria-label": t(name) },
-    h("h3", {}, t(name), shown.names && h("span", { class: "muted" }, " · ", value(shown.names[name]))),
+    h("h2", {}, t(name), shown.names && h("span", { class: "muted" }, " · ", value(shown.names[name]))),
     answerView(shown[name]));
 }
 
 function votes() {
   if (!shown) return [];
   if (shown.vote) return [h("p", { class: "kept" }, t("voted", shown.names.left, shown.names.right))];
-  return [["left_better", "left"], ["tie", "tie"], ["right_better", "right"]].map(([word, winner]) =>
-    h("button", { type: "button", class: "plain", "data-winner": winner, onclick: () => vote(winner) }, t(word)));
+  const isSame = shown.left.answer === shown.right.answer && shown.left.abstained === shown.right.abstained;
+  return [
+    isSame && h("p", { class: "muted" }, t("same_answer")),
+    ...[["left_better", "left"], ["tie", "tie"], ["right_better", "right"]].map(([word, winner]) =>
+      h("button", { type: "button", class: "plain", "data-winner": winner, onclick: () => vote(winner) }, t(word))),
+  ].filter(Boolean);
 }
 
 function table() {
@@ -100,6 +106,12 @@ function table() {
     h("th", { scope: "row" }, value(pair.systems[0]), " : ", value(pair.systems[1])),
     h("td", {}, pair.wins.map(count).join(" : ")),
     h("td", {}, count(pair.ties)),
-    h("td", {}, pair.win_rate === null ? "–" : [bar(pair.win_rate), " ", t("interval", percent(pair.win_rate), ...pair.interval.map(percent))]),
+    h("td", {}, winRate(pair)),
   ))));
+}
+
+function winRate(pair) {
+  const decided = pair.wins[0] + pair.wins[1];
+  if (decided < ENOUGH_VOTES) return t("few_votes", count(decided), count(ENOUGH_VOTES));
+  return [bar(pair.win_rate), " ", t("interval", percent(pair.win_rate), ...pair.interval.map(percent))];
 }

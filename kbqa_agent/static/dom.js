@@ -1,5 +1,7 @@
 // Elements are made here and nowhere else. Texts become text nodes; nothing is ever read as HTML.
 
+import { t } from "./i18n.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 // Marks that turn the direction of writing, with which a value could pass for another (as kbqa_agent/legible.py).
 const DIRECTIONS = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g;
@@ -35,18 +37,36 @@ export function languageOf(text) {
   return /[a-z]/i.test(text) ? "en" : undefined;
 }
 
-/** A text of the knowledge base, on its own in its direction; a long one is cut, with a button for the rest. */
-export function value(text, more, tag = "span") {
+/** A text of the knowledge base, on its own in its direction; a long one is cut. */
+export function value(text, tag = "span") {
   const whole = legible(text);
-  const characters = Array.from(whole);
-  const element = h(tag, { class: "value", dir: "auto", lang: languageOf(whole) });
-  if (characters.length <= SHOWN_CHARS || !more) {
-    element.textContent = whole;
-    return element;
-  }
-  const button = h("button", { type: "button", class: "link", onclick: () => element.replaceChildren(whole) }, more);
-  element.append(`${characters.slice(0, SHOWN_CHARS).join("")}… `, button);
+  return h(tag, { class: "value", dir: "auto", lang: languageOf(whole) }, beginning(whole) ?? whole);
+}
+
+/** The same with a button that shows all of a long text, and less of it again. */
+export function openable(text) {
+  const element = value(text);
+  const whole = legible(text);
+  const start = beginning(whole);
+  if (start === null) return element;
+  let isOpen = false;
+  const button = h("button", {
+    type: "button", class: "link", "aria-expanded": "false",
+    onclick: () => {
+      isOpen = !isOpen;
+      button.setAttribute("aria-expanded", String(isOpen));
+      button.textContent = t(isOpen ? "show_less" : "show_all");
+      element.firstChild.data = `${isOpen ? whole : start} `;
+    },
+  }, t("show_all"));
+  element.replaceChildren(`${start} `, button);
   return element;
+}
+
+/** How a text that is too long begins; null for one that is not. */
+function beginning(text) {
+  const characters = Array.from(text.slice(0, 2 * SHOWN_CHARS + 2)); // one may be two units long
+  return characters.length > SHOWN_CHARS ? `${characters.slice(0, SHOWN_CHARS).join("")}…` : null;
 }
 
 /** A bar as wide as a probability; the number beside it says the same. */

@@ -11,13 +11,18 @@ const THUMB = "M2 10h4v11H2zM8 10l4-8c1.7 0 2.7 1.2 2.3 2.9L13.5 9H20c1.3 0 2.2 
 export function feedbackView(reply, kept) {
   const box = h("div", { class: "feedback", role: "group", "aria-label": t("rate") });
   if (kept.id) showKept(box, reply, kept);
+  else if (kept.draft) showForm(box, reply, kept);
   else showButtons(box, reply, kept);
   return box;
 }
 
 function showButtons(box, reply, kept) {
   const rate = (rating) => () => give(box, reply, kept, { rating });
-  const correct = () => showForm(box, reply, kept);
+  const correct = () => {
+    kept.draft = { correction: "", comment: "" };
+    showForm(box, reply, kept);
+    box.querySelector("input").focus();
+  };
   box.replaceChildren(...(reply.answer === null
     ? [button("i_know", correct), button("unknown", rate("unknown"))]
     : [button("good", rate("good"), thumb()), button("bad", correct, thumb(true)), button("unknown", rate("unknown"))]));
@@ -33,8 +38,11 @@ function thumb(isDown = false) {
 
 function showForm(box, reply, kept) {
   const isSilent = reply.answer === null;
-  const correction = h("input", { type: "text", maxlength: 1000, name: "correction", required: isSilent });
-  const comment = h("input", { type: "text", maxlength: 2000, name: "comment" });
+  const { draft } = kept;
+  const field = (name, attributes) =>
+    h("input", { type: "text", name, value: draft[name], oninput: (event) => { draft[name] = event.target.value; }, ...attributes });
+  const correction = field("correction", { maxlength: 1000, required: isSilent });
+  const comment = field("comment", { maxlength: 2000 });
   const form = h("form", {
     class: "correction", autocomplete: "off",
     onsubmit: (event) => {
@@ -50,17 +58,17 @@ function showForm(box, reply, kept) {
   h("label", {}, h("span", {}, t("comment")), comment),
   h("div", { class: "row" }, h("button", { type: "submit" }, t("submit")), h("button", { type: "button", class: "plain", onclick: () => cancel() }, t("cancel"))));
   const cancel = () => {
+    kept.draft = null;
     showButtons(box, reply, kept);
     box.querySelector(`[data-rating=${isSilent ? "i_know" : "bad"}]`).focus();
   };
   box.replaceChildren(form);
-  correction.focus();
 }
 
 async function give(box, reply, kept, said) {
   await attempt(box, async () => {
     const given = await call("api/feedback", { method: "POST", body: { answer_id: reply.answer_id, ...said } });
-    Object.assign(kept, { id: given.id, rating: said.rating });
+    Object.assign(kept, { id: given.id, rating: said.rating, draft: null });
     announce(t("kept"));
     showKept(box, reply, kept);
     box.querySelector("button").focus();

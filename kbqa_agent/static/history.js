@@ -1,6 +1,6 @@
 // The list of dialogues: open one, begin one, delete one.
 
-import { call } from "./api.js";
+import { call, Refusal } from "./api.js";
 import { $, announce, h, legible, value } from "./dom.js";
 import { count, currentLanguage, t } from "./i18n.js";
 import { saying } from "./refusals.js";
@@ -11,7 +11,7 @@ let openOne = null;
 let current = null;
 let listed = [];
 
-/** Say what opens a dialogue: a function of its id, or of null for a new one. */
+/** Say what opens a dialogue: a function of its id, or null for a new one, and whether the browser's Back leaves it. */
 export function startHistory(open) {
   openOne = open;
   $("new-dialogue").addEventListener("click", () => { fold(); open(null); });
@@ -83,9 +83,13 @@ function deleter(dialogue, title) {
     try {
       await call(`api/dialogues/${encodeURIComponent(dialogue.id)}`, { method: "DELETE" });
     } catch (error) {
-      announce(saying(error));
+      if (!(error instanceof Refusal && error.status === 404)) {
+        button.disabled = false;
+        button.closest("li").append(h("p", { class: "error", role: "alert" }, saying(error)));
+        return;
+      }
     }
-    if (dialogue.id === current) openOne(null);
+    if (dialogue.id === current) openOne(null, false);
     await loadHistory();
     announce(t("deleted"));
     $("new-dialogue").focus();

@@ -7,22 +7,25 @@ import { count, t } from "./i18n.js";
 const PAUSE = 150; // milliseconds without a key before names are asked for
 const SHOWN = 8;
 const TRIES = 3;
-const ENDS_A_NAME = /[\s，。、？！；：“”‘’「」『』《》〈〉（）()"',.?!;:]/;
+const MARKS = "，。、？！；：“”‘’「」『』《》〈〉\"',.?!;:";
+const ENDS_A_NAME = new RegExp(`[\\s${MARKS}()（）]`);
+// A name and the description that begins after it: 王芳(, 王芳(演.
+const DESCRIBED = new RegExp(`[^\\s${MARKS}()（）]+\\s?[(（][^()（）]*$`);
 // Words before a name in a question without blanks: 请问红楼, 法国和德.
 const PARTICLES = /[的和与跟及是在问对把由比]/;
 const HAN = /\p{Script=Han}/u;
 
-/** The ends of a text that may be the beginning of a name, the longest first: 请问红楼 and 红楼, `jaws di` and `di`. */
+/** The ends of a text that may be the beginning of a name, the longest first: 请问红楼 and 红楼, `jaws di` and `di`, 王芳(演. */
 export function beginnings(text) {
   const found = [];
   const add = (part) => {
     const enough = HAN.test(part) ? 1 : 2;
     if (part.length >= enough && part.length <= 60 && !found.includes(part)) found.push(part);
   };
-  const words = text.split(ENDS_A_NAME);
-  const last = words[words.length - 1];
+  const described = text.match(DESCRIBED)?.[0];
+  const last = described ?? text.split(ENDS_A_NAME).pop();
   if (!HAN.test(last)) {
-    const spaced = text.split(/[，。、？！；：“”‘’「」『』《》〈〉（）()"',.?!;:]/).pop().trimStart().split(/\s+/);
+    const spaced = text.split(new RegExp(`[${MARKS}${described ? "" : "()（）"}]`)).pop().trimStart().split(/\s+/);
     for (let n = Math.min(TRIES, spaced.length); n > 1; n -= 1) add(spaced.slice(-n).join(" "));
   }
   add(last);

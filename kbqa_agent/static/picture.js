@@ -1,5 +1,5 @@
 // A neighbourhood as SVG: what has the entity as object on the left, what is said of it on the right; on a narrow screen
-// all below it. Every node is a button.
+// all below it. Entities are boxes and buttons, other values are text.
 
 import { legible, s } from "./dom.js";
 import { t } from "./i18n.js";
@@ -7,18 +7,17 @@ import { t } from "./i18n.js";
 const ROW = 42;
 const BOX = 30;
 const NARROW = 560; // pixels
-const SHOWN_ABOUT = 10;
-const SHOWN_FACTS = 14;
-const WIDE_CHARACTER = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\u{20000}-\u{3ffff}]/u;
+const MOST_CHARACTERS = 120;
+const ruler = document.createElement("canvas").getContext("2d");
 
-/** How many of the triples are drawn. */
-export const drawn = (found) => Math.min(found.triples.length, SHOWN_FACTS) + Math.min(found.about.length, SHOWN_ABOUT);
+/** How many triples are drawn. */
+export const drawn = (found) => found.triples.length + found.about.length;
 
 /** Draw {entities, triples, about}; `go` is told where a click leads. */
 export function picture(found, width, go) {
   const centre = legible(found.entities[0].name);
-  const out = found.triples.slice(0, SHOWN_FACTS).map((fact) => ({ ...fact, shown: fact.object, place: { name: fact.object } }));
-  const into = found.about.slice(0, SHOWN_ABOUT).map((fact) => ({ ...fact, shown: fact.subject, place: { entity: fact.subject_id, name: fact.subject } }));
+  const out = found.triples.map((fact) => ({ ...fact, shown: fact.object, place: fact.object_is_entity ? { name: fact.object } : null }));
+  const into = found.about.map((fact) => ({ ...fact, shown: fact.subject, place: { entity: fact.subject_id, name: fact.subject } }));
   return width < NARROW ? below(centre, into, out, width, go) : beside(centre, into, out, width, go);
 }
 
@@ -69,8 +68,12 @@ function core(text, x, y, width) {
 }
 
 function node(fact, x, y, width, go) {
-  const act = () => go(fact.place);
   const said = t("fact", legible(fact.subject), legible(fact.predicate), legible(fact.object));
+  if (!fact.place) {
+    const text = s("text", { x: x + 8, y: y + 20 }, fitting(fact.shown, width - 8, 14));
+    return s("g", { class: "literal", role: "img", "aria-label": said }, s("title", {}, said), text);
+  }
+  const act = () => go(fact.place);
   return s("g", {
     class: "node", role: "button", tabindex: "0", "aria-label": said, onclick: act,
     onkeydown: (event) => {
@@ -89,13 +92,13 @@ function label(text, x, y, room, anchor) {
   return s("text", { class: "predicate", x, y, "text-anchor": anchor }, fitting(text, room, 12));
 }
 
-/** Cut a text to so many pixels, by what characters are wide at most. */
+/** Cut a text to what is so many pixels wide when it is written in bold. */
 function fitting(text, pixels, size) {
-  const characters = Array.from(legible(text).replace(/\s+/g, " "));
-  let used = 0;
-  for (let i = 0; i < characters.length; i += 1) {
-    used += WIDE_CHARACTER.test(characters[i]) ? size : size * 0.62;
-    if (used > pixels) return `${characters.slice(0, Math.max(1, i - 1)).join("")}…`;
-  }
-  return characters.join("");
+  ruler.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
+  const whole = legible(text).replace(/\s+/g, " ");
+  const characters = Array.from(whole.slice(0, MOST_CHARACTERS));
+  const isCut = whole.length > MOST_CHARACTERS;
+  if (!isCut && ruler.measureText(whole).width <= pixels) return whole;
+  while (characters.length > 1 && ruler.measureText(`${characters.join("")}…`).width > pixels) characters.pop();
+  return `${characters.join("")}…`;
 }

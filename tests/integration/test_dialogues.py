@@ -38,6 +38,7 @@ LINES += """\
 法国 ||| 首都 ||| 巴黎
 法国 ||| 人口 ||| 6700万
 巴黎 ||| 邮政编码 ||| 75000
+巴黎 ||| water area ||| 5平方公里
 """
 BOTH = {"机械设计基础(2010年高等教育出版社出版)", "机械设计基础(2008年清华大学出版社出版)"}
 
@@ -133,6 +134,18 @@ def test_a_correction_changes_the_homonym(agent: KBQAgent) -> None:
     first = ("机械设计基础的作者是谁？", "2010年那本")
     assert told(agent, *first, "不是，我问的是清华大学出版社那本") == "黄平"
     assert told(agent, *first, "不是，我问的是清华大学出版社那本", "页数呢？") == "412"
+
+
+@pytest.mark.parametrize("junk", ["asdf", "qwe rty", "<script>alert(1)</script>", "😀"])
+def test_what_means_nothing_is_no_follow_up(agent: KBQAgent, junk: str) -> None:
+    dialogue = Dialogue()
+    agent.ask("巴黎的邮政编码是多少？", dialogue)
+    answer = agent.ask(junk, dialogue)
+    assert (answer.question, answer.abstained) == (junk, "no_entity")
+
+
+def test_a_part_of_an_english_attribute_is_a_follow_up(agent: KBQAgent) -> None:
+    assert told(agent, "巴黎的邮政编码是多少？", "area?") == "5平方公里"
 
 
 def test_asking_back_can_be_switched_off(agent: KBQAgent) -> None:

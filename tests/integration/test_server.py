@@ -142,12 +142,31 @@ def test_feedback_is_kept_counts_and_is_taken_back(serve, agent):
         assert "里昂" in [c["answer"] for c in changed["candidates"]]
         [row] = (await client.get("/api/feedback")).json()["feedback"]
         assert (row["id"], row["rating"], row["correction"], row["undone"]) == (number, "bad", "里昂", False)
+        assert row["answer_id"] == body["answer_id"]
         assert (await client.delete(f"/api/feedback/{number}")).status_code == 204
         assert (await client.delete(f"/api/feedback/{number}")).status_code == 409
         assert (await client.delete("/api/feedback/99")).status_code == 404
-        assert (await client.get("/api/feedback")).json()["feedback"][0]["undone"] is True
+        [row] = (await client.get("/api/feedback")).json()["feedback"]
+        assert (row["undone"], row["answer_id"]) == (True, None)
         wrong = await client.post("/api/feedback", json={**body, "rating": "good"})
         assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "bad_request")
+
+    serve(work, agent)
+
+
+def test_a_dialogue_tells_what_you_think_of_its_answers(serve, agent):
+    async def work(client):
+        number = (await client.post("/api/dialogues")).json()["id"]
+        reply = (await client.post("/api/ask", json={**CAPITAL, "dialogue": number})).json()
+        show = lambda: client.get(f"/api/dialogues/{number}")  # noqa: E731
+        assert (await show()).json()["turns"][0]["feedback"] is None
+        given = [
+            (await client.post("/api/feedback", json={"answer_id": reply["answer_id"], "rating": rating})).json()["id"]
+            for rating in ("good", "bad")
+        ]
+        assert (await show()).json()["turns"][0]["feedback"] == {"id": given[1], "rating": "bad"}
+        await client.delete(f"/api/feedback/{given[1]}")
+        assert (await show()).json()["turns"][0]["feedback"] == {"id": given[0], "rating": "good"}
 
     serve(work, agent)
 
@@ -156,6 +175,11 @@ def test_names_are_completed_and_neighbourhoods_shown(serve, agent):
     async def work(client):
         found = (await client.get("/api/entities", params={"prefix": "李"})).json()["entities"]
         assert [entity["name"] for entity in found] == ["李明(画家)", "李明(歌手)"]
+        described = (await client.get("/api/entities", params={"prefix": "李明（歌"})).json()["entities"]
+        assert [entity["name"] for entity in described] == ["李明(歌手)"]
+        [capital, currency] = (await client.get("/api/triples", params={"name": "法国"})).json()["triples"]
+        assert (capital["object"], capital["object_is_entity"]) == ("巴黎", True)
+        assert (currency["object"], currency["object_is_entity"]) == ("欧元", False)
         shown = (await client.get("/api/triples", params={"name": "巴黎"})).json()
         assert [t["object"] for t in shown["triples"]] == ["210万"]
         assert [t["subject"] for t in shown["about"]] == ["法国"]
@@ -165,6 +189,16 @@ def test_names_are_completed_and_neighbourhoods_shown(serve, agent):
             assert (await client.get("/api/triples", params=wrong)).status_code == status
 
     serve(work, agent)
+
+
+def test_short_and_well_known_names_come_first(serve, agent_of):
+    lines = "王芳芳 ||| 职业 ||| 歌手\n王家 ||| 国家 ||| 法国\n王国 ||| 国家 ||| 法国\n王国 ||| 首都 ||| 巴黎\n"
+
+    async def work(client):
+        reply = await client.get("/api/entities", params={"prefix": "王", "limit": 2})
+        assert [entity["name"] for entity in reply.json()["entities"]] == ["王国", "王家"]
+
+    serve(work, agent_of(lines))
 
 
 def test_a_hostile_value_is_data(serve, agent):

@@ -13,6 +13,14 @@ from kbqa_agent.types import Answer, Candidate, EntityMention
 MENTION = EntityMention("李伟", 0, 2, (Entity(4, "李伟(演员)"), Entity(9, "李伟(教授)")))
 
 
+def test_evidence_tells_its_subjects_key() -> None:
+    mention = EntityMention("李伟", 0, 2, (Entity(9, "李伟", "http://example.org/Q9"),))
+    found = Candidate("1955年", 0.75, (Triple(17, "李伟", "出生日期", "1955年", 9),))
+    told = Answer("李伟哪年出生？", "1955年", 0.75, None, (found,), (mention,))
+    [triple] = answer_to_json(told)["candidates"][0]["evidence"]
+    assert triple["subject_key"] == "http://example.org/Q9"
+
+
 def test_all_keys_and_plain_values() -> None:
     candidate = Candidate("1955年", np.float32(0.75), (Triple(17, "李伟(教授)", "出生日期", "1955年", 9),))
     answer = Answer("李伟哪年出生？", "1955年", np.float32(0.75), None, (candidate,), (MENTION,), {"linking": 0.12345})
@@ -28,7 +36,9 @@ def test_all_keys_and_plain_values() -> None:
             {
                 "answer": "1955年",
                 "score": 0.75,
-                "evidence": [{"id": 17, "subject": "李伟(教授)", "predicate": "出生日期", "object": "1955年"}],
+                "evidence": [
+                    {"id": 17, "subject": "李伟(教授)", "subject_id": 9, "predicate": "出生日期", "object": "1955年"}
+                ],
             }
         ],
         "timings_ms": {"linking": 0.123},

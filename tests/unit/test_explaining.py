@@ -2,10 +2,10 @@
 
 import pytest
 
-from kb_index.types import Triple
+from kb_index.types import Entity, Triple
 from kbqa_agent.explaining import MEANING, Explanation, Reason
 from kbqa_agent.features import feature_names
-from kbqa_agent.types import Answer, Candidate
+from kbqa_agent.types import Answer, Candidate, EntityMention
 
 PARIS = Candidate("巴黎", 0.9, (Triple(1, "法国", "首都", "巴黎", 0),))
 LYON = Candidate("里昂", 0.05, (Triple(2, "法国", "第二大城市", "里昂", 0),))
@@ -28,6 +28,28 @@ def test_an_answer_is_told_with_its_triple_and_what_comes_next():
     )
 
 
+def test_shares_are_rounded_as_the_page_does_and_what_has_none_is_left_out():
+    sure, slight = Candidate("巴黎", 0.998, PARIS.evidence), Candidate("里昂", 0.0049, LYON.evidence)
+    assert (
+        answer(ZH, candidates=(sure, slight)).explain().sentence
+        == "答案是“巴黎”（把握 99.8%），因为知识库里有：法国 | 首都 | 巴黎。"
+    )
+    assert answer(EN, None, "no_attribute", (slight,)).explain().sentence == (
+        "No answer: the knowledge base does not say."
+    )
+
+
+def test_of_homonyms_each_is_told_and_none_has_a_share():
+    triples = [Triple(n, f"王芳({what})", "职业", what, n) for n, what in enumerate(("演员", "医生", "画家", "记者"))]
+    mention = EntityMention("王芳", 0, 2, tuple(Entity(t.subject_id, t.subject) for t in triples))
+    found = tuple(Candidate(t.object, 0.24, (t,)) for t in triples)
+    asked = Answer("王芳的职业是什么？", None, 0.24, "ambiguous", found, (mention,))
+    assert asked.explain().sentence == (
+        "没有回答：几个同名的实体都符合：王芳(演员) | 职业 | 演员; 王芳(医生) | 职业 | 医生; "
+        "王芳(画家) | 职业 | 画家等 4 个。"
+    )
+
+
 def test_values_that_are_meant_together_are_no_rivals():
     both = answer(ZH, candidates=(PARIS, LYON), values=("巴黎", "里昂"))
     assert both.explain().sentence == "答案是“巴黎”“里昂”（把握 90%），因为知识库里有：法国 | 首都 | 巴黎。"
@@ -39,7 +61,7 @@ def test_values_that_are_meant_together_are_no_rivals():
     ("reason", "chinese", "english"),
     [
         ("no_attribute", "没有回答：知识库里没有所问的内容。", "No answer: the knowledge base does not say."),
-        ("ambiguous", "没有回答：几个同名的实体都符合。", "No answer: several entities of that name fit."),
+        ("low_confidence", "没有回答：没有足够可信的答案。", "No answer: nothing is likely enough to be said."),
     ],
 )
 def test_silence_is_told_with_its_reason_and_what_is_nearest(reason, chinese, english):

@@ -56,7 +56,14 @@ def test_the_json_form(store: FeedbackStore) -> None:
     row = json.loads(json.dumps(record_to_json(store.records()[0])))
     del row["created"]
     assert row["candidates"][0]["evidence"] == [
-        {"id": 7, "subject": "坛经", "predicate": "作者", "object": "惠能", "extra": [{"source": "a.txt"}]}
+        {
+            "id": 7,
+            "subject": "坛经",
+            "subject_id": 3,
+            "predicate": "作者",
+            "object": "惠能",
+            "extra": [{"source": "a.txt"}],
+        }
     ]
     del row["candidates"]
     assert row == {

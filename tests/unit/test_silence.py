@@ -14,8 +14,8 @@ from kbqa_agent.answer_forms import answer_to_json, answer_to_text
 from kbqa_agent.candidates import decide
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.presence import SPREAD, Alike, HeldOut, Presence, PresenceModel, presence_inputs
-from kbqa_agent.silence import reason_for_silence
-from kbqa_agent.types import Candidate, EntityMention
+from kbqa_agent.silence import asking_back, reason_for_silence
+from kbqa_agent.types import Answer, Candidate, EntityMention
 
 ACTOR, PROFESSOR = Entity(4, "李伟(演员)"), Entity(9, "李伟(教授)")
 MENTION = EntityMention("李伟", 0, 2, (ACTOR, PROFESSOR))
@@ -112,6 +112,24 @@ def test_a_confidence_is_said_for_the_share_that_is_expected() -> None:
     assert most.threshold(0.052) == pytest.approx(36 / 37)
     assert most.threshold(0.053) == pytest.approx(13.5 / 14.5)
     assert most.threshold(0.101) == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "share", "below", "abstained"),
+    [
+        (("李伟(演员)", "李伟(教授)"), 0.61, 0.6, None),
+        (("李伟(演员)", "李伟(教授)"), 0.59, 0.6, "ambiguous"),
+        (("李伟", "李伟"), 0.61, 0.6, "ambiguous"),
+        (("李伟", "李伟"), 0.89, 0.6, "ambiguous"),
+        (("李伟", "李伟"), 0.91, 0.6, None),
+        (("李伟", "李伟"), 0.5, 0.0, None),
+    ],
+)
+def test_of_entities_with_the_very_same_name_one_is_told_only_when_it_is_likely(names, share, below, abstained) -> None:
+    entities = tuple(Entity(n, name, f"http://example.org/{n}") for n, name in enumerate(names))
+    found = (candidate("1955年", share, entities[0]), candidate("1960年", 1 - share, entities[1]))
+    answer = Answer("李伟哪年出生？", "1955年", share, None, found, (EntityMention("李伟", 0, 2, entities),))
+    assert asking_back(answer, below).abstained == abstained
 
 
 def test_at_least_some_question_is_thought_to_have_an_answer() -> None:

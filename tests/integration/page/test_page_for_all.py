@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_key_is_asked_for_and_stays_in_the_tab(open_site, visit, ask, expect, 
     expect(dialog).to_be_visible()
     assert page.evaluate("sessionStorage.length") == 0
     page.click("#key-cancel")
-    expect(page.locator("#dialogues .error")).to_contain_text("a key is needed")
+    expect(page.locator("#dialogues .error")).to_have_text("This server wants a key.")
 
 
 def test_chinese_and_english(open_site, visit, ask, expect):
@@ -130,6 +131,40 @@ def test_a_phone_unfolds_the_dialogues(open_site, visit, ask, expect):
     expect(page.locator("#dialogues")).to_be_hidden()
 
 
+def test_headings_leave_out_no_level(open_site, visit, ask):
+    page = visit(open_site())
+    converse(page, ask)
+    levels = page.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3, h4')].filter((e) => e.checkVisibility()).map((e) => +e.tagName[1])"
+    )
+    assert levels[0] == 1
+    assert max(after - before for before, after in pairwise(levels)) == 1
+
+
+def test_the_way_past_the_dialogues_opens_none(open_site, visit, ask, expect):
+    page = visit(open_site())
+    ask(page, "红楼梦的作者是谁？")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#question")).to_be_focused()
+    expect(page.locator("#turns .said")).to_have_text("曹雪芹")
+
+
+def test_no_text_of_a_picture_leaves_its_box(open_site, visit, ask):
+    page = visit(open_site(), width=375)
+    ask(page, "WWWW的MMMM是什么？").locator(".evidence .subject").click()
+    page.wait_for_selector(".picture")
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.picture g')].filter((g) => g.querySelector('rect') "
+        "&& g.querySelector('text').getBBox().width > g.querySelector('rect').getBBox().width)"
+        ".map((g) => g.textContent)"
+    )
+    assert wide == []
+    assert (
+        page.evaluate("Math.max(...[...document.querySelectorAll('.node text')].map((t) => t.getBBox().width))") > 200
+    )
+
+
 def test_a_screen_reader_hears_what_happens(open_site, visit, ask, expect):
     page = visit(open_site())
     ask(page, "红楼梦的作者是谁？")
@@ -144,7 +179,7 @@ def test_a_refusal_is_told_and_can_be_tried_again(open_site, visit, ask, expect)
     busy = '{"error": {"type": "busy", "message": "128 questions are under way."}}'
     page.route("**/api/chat", lambda route: route.fulfill(status=503, body=busy, headers={"Retry-After": "2"}))
     turn = ask(page, "红楼梦的作者是谁？")
-    expect(turn.locator(".error")).to_have_text("128 questions are under way. Try again in 2 s.")
+    expect(turn.locator(".error")).to_have_text("The server has too much to do. Try again in 2 s.")
     page.unroute("**/api/chat")
     page.route("**/api/chat", lambda route: route.abort())
     turn.locator("button").click()
