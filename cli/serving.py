@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,9 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
              kbqa serve --index my-index --engine ray --replicas 2 --max-replicas 8
              kbqa serve --index my-index --system gpt=openai:URL#gpt-4,closed-book --system tuned=MODEL,ADAPTER
     """  # noqa: D301 - click's mark
+    # Whoever wants a reload while the server starts gets what the folder holds anyway.
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: None)
     from kbqa_agent.feedback import feedback_beside
     from kbqa_agent.server import Replicas, ServeSettings, open_app, run_replicas, run_server
     from kbqa_agent.serving.database import store_beside
@@ -80,7 +84,7 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
         click.echo(text, err=True)
 
     if replicas is None:
-        with open_app(recipe, settings, systems) as app, settled(app.state.service.source.now.base):
+        with open_app(recipe, settings, systems, tell=tell) as app, settled(app.state.service.source.now.base):
             run_server(app, settings, tell)
         return
     from kb_index.ray_session import ray_session
@@ -120,6 +124,8 @@ def _replicas(options: dict[str, Any]) -> tuple[int, int | None, float] | None:
 
 def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackStore | None:
     """The file of feedback, which is made where there is none."""
+    from kb_index.manifest import read_manifest
     from kbqa_agent.feedback import FeedbackStore, feedback_beside
 
+    read_manifest(index)  # a file is made for an index alone
     return None if feedback == "none" else opened.enter_context(FeedbackStore(feedback or feedback_beside(index)))

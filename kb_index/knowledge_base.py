@@ -79,7 +79,9 @@ class KnowledgeBase(Closing):
 
     def close(self) -> None:
         """Close the files; the object cannot be used after that."""
-        self._view.close()
+        view = vars(self).pop("_view", None)  # its files stay mapped, and take space, for as long as somebody has it
+        if view is not None:
+            view.close()
         self._held.close()
 
     def preload(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -52,6 +53,9 @@ _WHICH_BEFORE = re.compile(
 _IS_MORE = re.compile(rf"的?(?P<a>.{{1,8}}?)??(?:更|要|还)?(?P<adj>{_ADJECTIVE})")
 _IS = re.compile(r"(?i)\s*(?:is|are|was|were)\s+(?:the\s+)?")
 _IS_MORE_THAN = re.compile(rf"\s*(?:released|born)?\s*(?P<adj>{_ADJECTIVE})\s+than\s+(?:the\s+)?")
+
+MOST_BETWEEN = 60
+"""More characters than stand between two names that are compared."""
 
 
 class _Comparison(NamedTuple):
@@ -170,11 +174,12 @@ def _more(first: Triple, second: Triple) -> float | None:
 
 
 def _comparisons(question: str, mentions: Iterable[EntityMention]) -> Iterator[_Comparison]:
+    closed = cache(lambda end: without_closing(question[end:].lstrip(MARKS)))
     for first, second in permutations(mentions, 2):
-        if first.end <= second.start:
+        if 0 <= second.start - first.end <= MOST_BETWEEN:  # else a question full of names would take a minute
             before = question[: first.start].rstrip(MARKS)
             between = question[first.end : second.start].strip(MARKS)
-            after = without_closing(question[second.end :].lstrip(MARKS))
+            after = closed(second.end)
             if comparison := _comparison(first, second, before, between, after):
                 yield comparison
 

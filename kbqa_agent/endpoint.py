@@ -46,6 +46,8 @@ class Endpoint:
 
     url: str
     key: str | None = field(default=None, repr=False)
+    seconds: float | None = None
+    """How long to wait for a byte, once: for who has no more time; None: `TIMEOUT`, and again after `PAUSES`."""
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -63,7 +65,7 @@ class Endpoint:
             RefusedError: the server answered with an error.
             ModelError: the server cannot be reached, or its answer is no JSON object.
         """
-        for pause in PAUSES:
+        for pause in PAUSES if self.seconds is None else ():
             try:
                 return self._post_once(route, body)
             except RefusedError as refusal:
@@ -81,7 +83,7 @@ class Endpoint:
         if self.key:
             request.add_unredirected_header("Authorization", f"Bearer {self.key}")
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self.seconds or TIMEOUT) as response:  # noqa: S310
                 reply = json.load(response)
         except urllib.error.HTTPError as error:
             with error:

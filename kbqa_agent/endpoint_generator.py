@@ -134,14 +134,15 @@ def is_endpoint(model: object) -> bool:
     return isinstance(model, str) and model.startswith(FORMS)
 
 
-def open_endpoint(model: str) -> EndpointGenerator:
+def open_endpoint(model: str, seconds: float | None = None) -> EndpointGenerator:
     """Make the generator for `openai:URL#NAME` (chat) or `completions:URL#NAME` (prompts as they are).
 
-    The key is read from KBQA_API_KEY. Raises: ModelError when the form is another.
+    With `seconds`, for who waits no longer, each request has so many, and is tried once; else the server may be busy
+    for a while. The key is read from KBQA_API_KEY. Raises: ModelError when the form is another.
     """
     form, _, rest = model.partition(":")
     url, _, name = rest.partition("#")
     if not url or not name:
         raise ModelError(f"model {form + ':...'!r}: expected {form}:URL#NAME, as {form}:http://localhost:8000/v1#qwen3")
     key = os.environ.get(KEY_VARIABLE, "").strip() or None
-    return EndpointGenerator(Endpoint(url.rstrip("/"), key), name, chat=form == "openai")
+    return EndpointGenerator(Endpoint(url.rstrip("/"), key, seconds), name, chat=form == "openai")

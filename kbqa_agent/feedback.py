@@ -41,10 +41,16 @@ VALUES (:created, :user, :question, :answer, :rating, :correction, :comment, :sh
 """
 _GIVER = "SELECT user FROM feedback WHERE id = ?"
 _UNDO = "INSERT INTO undone (feedback, created, user) VALUES (:feedback, :created, :user)"
+_LAST = """
+SELECT feedback.* FROM feedback LEFT JOIN undone ON undone.feedback = feedback.id
+WHERE feedback.user = ? AND undone.id IS NULL ORDER BY feedback.id DESC LIMIT 1
+"""
+SAME = ("question", "answer", "rating", "correction", "comment", "shown_values", "system")
+"""What makes two pieces of one user the same."""
 _RECORDS = """
 SELECT feedback.*, undone.user AS undone_user, undone.created AS undone_created
 FROM feedback LEFT JOIN undone ON undone.feedback = feedback.id
-WHERE (:user IS NULL OR feedback.user = :user) AND (:undone OR undone.id IS NULL)
+WHERE {whose} AND (:undone OR undone.id IS NULL)
 ORDER BY feedback.id DESC LIMIT :last
 """
 _JUDGEMENTS = """
@@ -110,6 +116,8 @@ class FeedbackStore(Closing):
     def add(self, feedback: Feedback, shown: Shown, user: str = "local") -> int:
         """Keep a piece of feedback and give its number; once this returns, the piece is on the disk.
 
+        What is the same as the user's last piece, and still counts, is kept once, and its number given again.
+
         Raises: FeedbackError as `feedback_checks.checked`, FeedbackFileError, StorageError.
         """
         user, feedback = checked_user(user), checked(feedback, shown)
@@ -131,6 +139,9 @@ class FeedbackStore(Closing):
             "system": _json(asdict(shown.system)),
         }
         with self._writing() as connection:
+            last = connection.execute(_LAST, (user,)).fetchone()
+            if last is not None and all(last[name] == row[name] for name in SAME):
+                return int(last["id"])
             added = connection.execute(_ADD, row).lastrowid
         return int(added or 0)
 
@@ -164,7 +175,8 @@ class FeedbackStore(Closing):
         """
         wanted = {"user": user, "undone": undone, "last": -1 if last is None else last}
         with self._lock, database_errors(self.path):
-            rows = self._connection.execute(_RECORDS, wanted).fetchall()
+            query = _RECORDS.format(whose="1" if user is None else "feedback.user = :user")  # each by an index
+            rows = self._connection.execute(query, wanted).fetchall()
         return [_record(row) for row in reversed(rows)]
 
     def version(self) -> tuple[int, int]:

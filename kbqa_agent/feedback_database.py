@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kb_index.atomic import locked, storage_errors
@@ -75,6 +75,8 @@ def _opened(path: Path) -> sqlite3.Connection:
             with locked(path):  # several programs may make it at once
                 if not _is_made(connection, path):
                     make_tables(connection, _SCHEMA, APPLICATION_ID, SCHEMA_VERSION)
+        with suppress(sqlite3.OperationalError):  # files from before have no index; who may only read does without
+            connection.execute("CREATE INDEX IF NOT EXISTS feedback_of_user ON feedback (user, id)")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from kbqa_agent.feedback import FeedbackStore
 from kbqa_agent.feedback_records import Judgement
@@ -47,20 +48,19 @@ class Stance:
 
 def stance_of(judgements: Iterable[Judgement]) -> Stance:
     """What a person holds in the end who said all this of one question, in that order: the latest word counts."""
-    right: tuple[str, ...] | None = None
-    wrong: set[str] = set()
-    for judgement in judgements:
-        told = set(map(text_key, judgement.values))
-        if judgement.rating == "good":
-            right, wrong = judgement.values, wrong - told
-        elif judgement.correction is not None:
-            right, wrong = (judgement.correction,), (wrong | told) - {text_key(judgement.correction)}
-        elif judgement.rating == "unknown":
-            right, wrong = (), wrong | told
-        else:
-            right = None if told & set(map(text_key, right or ())) else right
-            wrong |= told
-    return Stance(right, frozenset(wrong))
+    return reduce(stance_after, judgements, Stance(None))
+
+
+def stance_after(stance: Stance, judgement: Judgement) -> Stance:
+    """What a person holds who had this stance and says this."""
+    told = frozenset(map(text_key, judgement.values))
+    if judgement.rating == "good":
+        return Stance(judgement.values, stance.wrong - told)
+    if judgement.correction is not None:
+        return Stance((judgement.correction,), (stance.wrong | told) - {text_key(judgement.correction)})
+    if judgement.rating == "unknown":
+        return Stance((), stance.wrong | told)
+    return Stance(None if told & stance.keys else stance.right, stance.wrong | told)
 
 
 def lessons_of(judgement: Judgement) -> list[Lesson]:
@@ -105,13 +105,10 @@ class FeedbackMemory:
             return
         changes = self._store.changes_after(self._last_judgement, self._last_undoing)
         self._version = version
-        touched: dict[tuple[str, str], None] = {}
         for judgement in changes.judgements:
-            touched[self._put(judgement)] = None
-        for number in changes.undone:
-            touched[self._take(number)] = None
-        for question, user in touched:
-            self._count(question, user)
+            self._put(judgement)
+        for question, user in dict.fromkeys(self._take(number) for number in changes.undone):
+            self._count_again(question, user)
         self._last_judgement = changes.judgements[-1].id if changes.judgements else self._last_judgement
         self._last_undoing = changes.last_undoing
 
@@ -127,11 +124,13 @@ class FeedbackMemory:
         """As `AttributeVotes.count`."""
         return self._attributes.count(wording, attributes, besides)
 
-    def _put(self, judgement: Judgement) -> tuple[str, str]:
-        question = question_key(judgement.question)
+    def _put(self, judgement: Judgement) -> None:
+        """Count the latest word of a person, in a time that does not grow with what they said before."""
+        question, user = question_key(judgement.question), judgement.user
         self._about[judgement.id] = judgement
-        self._said.setdefault(question, {}).setdefault(judgement.user, {})[judgement.id] = judgement
-        return question, judgement.user
+        self._said.setdefault(question, {}).setdefault(user, {})[judgement.id] = judgement
+        stances = self._stances.setdefault(question, {})
+        self._hold(question, user, stance_after(stances.get(user, Stance(None)), judgement), judgement)
 
     def _take(self, number: int) -> tuple[str, str]:
         judgement = self._about.pop(number)
@@ -139,11 +138,15 @@ class FeedbackMemory:
         del self._said[question][judgement.user][number]
         return question, judgement.user
 
-    def _count(self, question: str, user: str) -> None:
+    def _count_again(self, question: str, user: str) -> None:
+        """Count all that a person said and did not take back."""
         said: Sequence[Judgement] = list(self._said[question][user].values())
-        stances = self._stances.setdefault(question, {})
+        self._hold(question, user, stance_of(said) if said else None, said[-1] if said else None)
+
+    def _hold(self, question: str, user: str, stance: Stance | None, last: Judgement | None) -> None:
+        stances = self._stances[question]
         stances.pop(user, None)
-        if said:
-            stances[user] = stance_of(said)
-        self._attributes.put(user, question, lessons_of(said[-1]) if said else [])
+        if stance is not None:
+            stances[user] = stance
+        self._attributes.put(user, question, lessons_of(last) if last is not None else [])
         self._tallies.pop(question, None)

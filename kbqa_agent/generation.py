@@ -153,10 +153,12 @@ class _SharedProcessors(ThreadPoolExecutor):
                 self._under_way -= 1
 
 
-def open_generator(model: str | Path | Generator | None = None, adapter: str | Path | None = None) -> Generator:
+def open_generator(
+    model: str | Path | Generator | None = None, adapter: str | Path | None = None, seconds: float | None = None
+) -> Generator:
     """Open whatever can answer: a model behind a server (`openai:URL#NAME`), or one that is loaded here.
 
-    A generator that is one already is given back.
+    `seconds` is as in `open_endpoint`. A generator that is one already is given back.
 
     Raises: MissingExtraError, ModelError.
     """
@@ -167,7 +169,7 @@ def open_generator(model: str | Path | Generator | None = None, adapter: str | P
     if isinstance(model, str) and is_endpoint(model):
         if adapter not in (None, "none"):
             raise ModelError(f"adapter {str(adapter)!r}: cannot be put on a model behind a server; let it load that")
-        return open_endpoint(model)
+        return open_endpoint(model, seconds)
     return load_generator(model, adapter)
 
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from kb_index.errors import KBQAError
 from kb_index.manifest import Manifest
@@ -43,6 +44,7 @@ from kbqa_agent.serving.systems import Source, System, systems_of
 __all__ = ["create_app"]
 
 REFUSALS = (400, 401, 403, 404, 408, 409, 413, 421, 422, 429, 500, 503, 504)
+LEAST_PATIENCE = 10.0
 DESCRIPTION = "Answers questions from a knowledge base of triples, with evidence and calibrated confidence."
 
 
@@ -70,7 +72,9 @@ def create_app(
     def start(wanted: AgentRecipe, manifest: Manifest) -> RankProcesses | None:
         if not n_processes:
             return None
-        return RankProcesses(wanted, manifest, n_processes, settings.gather_seconds, metrics.batch)
+        # Where nobody waits any more, neither does the server; a busy machine may take some seconds.
+        patience = max(LEAST_PATIENCE, settings.request_seconds)
+        return RankProcesses(wanted, manifest, n_processes, settings.gather_seconds, metrics.batch, patience)
 
     service = Service(Source(agent, systems or systems_of(agent), recipe, start), settings, metrics, peers)
     tools = mcp_server(service, installed_version())
@@ -81,6 +85,9 @@ def create_app(
         max_request_body_size=settings.body_bytes,
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     ).routes
+    for route in mcp_routes:
+        if isinstance(route, Route):
+            route.methods = {"POST"}  # without sessions a GET would be a stream on which nothing ever comes
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -115,7 +122,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["*"],  # OpenAI's and MCP's clients send several of their own
+            expose_headers=["Retry-After"],
         )
     return app
 
@@ -126,9 +134,7 @@ def _add_refusals(app: FastAPI) -> None:
         if failure is not None:
             status, text, headers = failure.status, str(failure), failure.headers
         elif isinstance(error, RequestValidationError):
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
-            status, text, headers = 422, f"{place}: {first['msg']}; GET /openapi.json has what is expected", {}
+            status, text, headers = 422, _of_validation(request, error.errors()[0]), {}
         else:
             status, text, headers = _of_http(error)
         return JSONResponse(refusal(request.url.path, status, text), status, headers)
@@ -137,10 +143,29 @@ def _add_refusals(app: FastAPI) -> None:
         app.add_exception_handler(kind, refused)
 
 
+def _of_validation(request: Request, first: Mapping[str, Any]) -> str:
+    """What is wrong with a request's body or parameters."""
+    if first["type"] == "json_invalid":
+        return f"the body is no JSON (at character {first['loc'][-1]}); send one object"
+    if first["type"] in ("model_attributes_type", "model_type", "bytes_type") and first["loc"] == ("body",):
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if kind != "application/json":
+            return "the body is not read without its type; send Content-Type: application/json"
+    place = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+    return f"{place}: {first['msg']}; GET /openapi.json has what is expected"
+
+
+_PLAIN = {
+    "Not Found": "no such path; GET /openapi.json lists them",
+    "Method Not Allowed": "another method; GET /openapi.json lists them",
+    "There was an error parsing the body": "the body cannot be read; send JSON in UTF-8",
+}
+"""What the framework says -> what it means."""
+
+
 def _of_http(error: Exception) -> tuple[int, str, dict[str, str]]:
     """Status, text and headers of what the framework refuses."""
     if not isinstance(error, HTTPException):
         raise error
-    text = {404: "no such path; GET /openapi.json lists them", 405: "another method; GET /openapi.json lists them"}
-    default = error.detail in ("Not Found", "Method Not Allowed")
-    return error.status_code, text[error.status_code] if default else str(error.detail), dict(error.headers or {})
+    text = _PLAIN.get(str(error.detail), str(error.detail))
+    return error.status_code, text, dict(error.headers or {})

@@ -11,11 +11,12 @@ from starlette.responses import Response, StreamingResponse
 
 from kb_index.errors import KBQAError
 from kbqa_agent.answer_forms import candidate_to_json, mention_to_json
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.bodies import QuestionBody
-from kbqa_agent.serving.connection import EVENT_STREAM, as_event, caller_of, json_reply, while_wanted
-from kbqa_agent.serving.failures import error_body, failure_of
+from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
+from kbqa_agent.serving.failures import UNFORESEEN, error_body, failure_of
 from kbqa_agent.serving.replies import AnswerReply, reply_to_json
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.streaming import Piece, Shortlist
 
 __all__ = ["ask_routes"]
@@ -42,7 +43,7 @@ def ask_routes(service: Service) -> APIRouter:
         """Answer a question, and tell what is known earlier."""
         events = service.stream(_asked(body, request))
         first = await while_wanted(request, anext(events))  # what is wrong from the start has a status of its own
-        return StreamingResponse(_events(first, events), media_type=EVENT_STREAM)
+        return StreamingResponse(_events(first, events), headers=UNBUFFERED, media_type=EVENT_STREAM)
 
     chat.__doc__ = f"{chat.__doc__}\n{EVENTS}"
     return routes
@@ -65,7 +66,7 @@ async def _events(
             yield as_event("error", error_body(failure.status, str(failure))["error"])
         except Exception:
             logger.exception("a chat failed")
-            yield as_event("error", error_body(500, "something went wrong here; the server's log says what")["error"])
+            yield as_event("error", error_body(500, UNFORESEEN)["error"])
 
 
 def _event(event: Shortlist | Piece | Reply) -> str:

@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from kbqa_agent.batching import AT_ONCE
-
 __all__ = ["BatchQueue"]
 
 T = TypeVar("T")
+AT_ONCE = 20
+"""So many are given together: with more the first of them would wait long for the last."""
 
 
 class BatchQueue(Generic[T]):
@@ -37,8 +37,7 @@ class BatchQueue(Generic[T]):
             self._has_some.notify_all()
 
     def left(self) -> list[T]:
-        """Close it, and give all that nobody took."""
-        self.close()
+        """Give all that nobody took."""
         with self._has_some:
             items = list(self._waiting)
             self._waiting.clear()

@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["ComparisonBody", "FeedbackBody", "QuestionBody", "VoteBody"]
+__all__ = ["MAX_ID", "MAX_QUESTION_CHARS", "ComparisonBody", "FeedbackBody", "QuestionBody", "VoteBody"]
 
 MAX_QUESTION_CHARS = 2000
+MAX_ID = 2**53 - 1
+"""The largest whole number that every JSON reader takes as it is."""
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Question = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUESTION_CHARS)]
 SystemName = Annotated[str, StringConstraints(min_length=1, max_length=100)]

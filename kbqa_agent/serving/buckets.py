@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
 
-__all__ = ["Buckets"]
+__all__ = ["Buckets", "whose"]
 
 MAX_CALLERS = 10_000
 """So many callers are told apart; who has not called for longest is forgotten, with a bucket that is mostly full."""
@@ -36,3 +37,18 @@ class Buckets:
         if len(self._left) > MAX_CALLERS:
             self._left.popitem(last=False)
         return 0.0 if taken else (1 - left) / self._rate
+
+
+def whose(address: str) -> str:
+    """The address of a caller, or the network that one caller has whole: the first 64 bits of an address of IPv6.
+
+    >>> whose("192.0.2.1"), whose("::ffff:192.0.2.1"), whose("2001:db8::1:2"), whose("::1")
+    ('192.0.2.1', '192.0.2.1', '2001:db8::/64', '::1')
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address) or parsed.is_loopback:
+        return address
+    return str(parsed.ipv4_mapped or ip_network((int(parsed), 64), strict=False))

@@ -93,10 +93,10 @@ def _fault(words: list[str], keys: Mapping[str, tuple[str, bool]]) -> str | None
         return f"{len(words)} words"
     if not _NAME.fullmatch(words[0]):
         return "the name is no word of at most 64 letters, digits, . @ _ -"
-    if words[0] in keys:
-        return f"{words[0]} has a key already"
-    if words[0] == "local":
-        return "the name local is whoever needs no key"
+    if words[0] in keys or words[0] == "local":
+        return f"{words[0]} has a key already" if words[0] in keys else "the name local is whoever needs no key"
+    if _digest(words[1]) in {_digest(key) for key, _ in keys.values()}:
+        return "another name has this key"
     if len(words[1]) < MIN_KEY_CHARS:
         return f"the key has {len(words[1])} characters, expected at least {MIN_KEY_CHARS}"
     return None

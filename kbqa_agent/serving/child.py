@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 __all__ = ["END_SECONDS", "end_child", "outlive_signals", "start_child", "start_child_with"]
 
-END_SECONDS = 10.0
+END_SECONDS = 5.0
 
 
 def start_child(module: str) -> tuple[subprocess.Popen[bytes], Connection]:
@@ -29,7 +29,8 @@ def start_child_with(module: str, pipes: int) -> tuple[subprocess.Popen[bytes], 
     pairs = [Pipe() for _ in range(pipes)]
     theirs = [end.fileno() for _, end in pairs]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", module, *map(str, theirs)]
+    # -P: what lies in the folder that the server happens to be started in is no code of ours.
+    command = [sys.executable, "-P", "-m", module, *map(str, theirs)]
     with ExitStack() as ends:
         for _, end in pairs:
             ends.enter_context(end)

@@ -10,13 +10,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from kbqa_agent.serving.asked import Asked, Reply
 from kbqa_agent.serving.bodies import ComparisonBody, VoteBody
 from kbqa_agent.serving.comparisons import Comparison
 from kbqa_agent.serving.connection import caller_of, json_reply, while_wanted
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import reply_to_json
 from kbqa_agent.serving.server_replies import ComparisonReply, VoteReply, VotesReply
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.systems import Fleet
 from kbqa_agent.serving.votes import Vote, VoteStore, win_rates
 
@@ -55,6 +56,8 @@ def compare_routes(service: Service) -> APIRouter:
         compared = await service.find_comparison(body.comparison_id, user)
         if compared is None:
             raise ServingError(404, "no such comparison of yours, or it has your vote; compare again")
+        if compared.left.timed_out or compared.right.timed_out:
+            raise ServingError(409, "a generator took too long, and the ranker answered for it; compare again")
         prompt = await service.with_fleet(lambda fleet: _prompt(fleet, compared))
         left, right = compared.left, compared.right
         given = Vote(
@@ -68,8 +71,8 @@ def compare_routes(service: Service) -> APIRouter:
     @routes.get("/votes", response_model=VotesReply)
     async def results() -> Response:
         """Sum up the votes of all users, pair by pair."""
-        found = await service.on_disk(votes.all)
-        return json_reply({"pairs": [asdict(pair) for pair in win_rates(found)], "votes": len(found)})
+        found = await service.on_disk(votes.counted)
+        return json_reply({"pairs": [asdict(pair) for pair in win_rates(found)], "votes": sum(b.n for b in found)})
 
     return routes
 
@@ -89,7 +92,7 @@ async def _both(service: Service, question: str, user: str, sides: list[str]) ->
 def _shown(reply: Reply, blind: bool) -> dict[str, Any]:
     """The answer; in a blind comparison without what would tell which system gave it."""
     told = reply_to_json(reply)
-    return {**told, "system": None, "timings_ms": {}} if blind else told
+    return {**told, "system": None, "timings_ms": {}, "generator": None} if blind else told
 
 
 def _prompt(fleet: Fleet, compared: Comparison) -> str:

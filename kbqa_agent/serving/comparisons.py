@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kbqa_agent.serving.dialogue_store import new_id
 
 if TYPE_CHECKING:
-    from kbqa_agent.serving.service import Reply
+    from kbqa_agent.serving.asked import Reply
 
 __all__ = ["Comparison", "Comparisons"]
 

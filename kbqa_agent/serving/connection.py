@@ -13,10 +13,12 @@ from starlette.responses import JSONResponse
 from kbqa_agent.serving.callers import Caller
 from kbqa_agent.serving.failures import ServingError
 
-__all__ = ["EVENT_STREAM", "as_event", "caller_of", "json_reply", "while_wanted"]
+__all__ = ["EVENT_STREAM", "UNBUFFERED", "as_event", "caller_of", "json_reply", "while_wanted"]
 
 T = TypeVar("T")
 EVENT_STREAM = "text/event-stream"
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""Lets a reverse proxy pass each event on at once."""
 CLIENT_GONE = 499
 
 

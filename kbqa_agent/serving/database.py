@@ -82,6 +82,8 @@ class ServerDatabase(Closing):
         self.path, self._lock = path, threading.RLock()
         if path is not None and not create and not path.exists():
             raise InputError(f"votes '{path}': no such file; it is made when somebody uses kbqa serve")
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InputError(f"store '{path}': no folder {path.absolute().parent}; make it, or name another file")
         with self._errors():
             if path is None:
                 self._connection = _open(":memory:", "")
@@ -128,6 +130,7 @@ def _open(place: str, shown: str) -> sqlite3.Connection:
             raise InputError(f"store '{shown}': another program's database; name a file of kbqa serve, or a new one")
         if (version := connection.execute("PRAGMA user_version").fetchone()[0]) != SCHEMA_VERSION:
             raise InputError(f"store '{shown}': version {version}, expected {SCHEMA_VERSION}; name a new file")
+        connection.execute("CREATE INDEX IF NOT EXISTS dialogue_by_time ON dialogue (updated)")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.executescript(_SINCE)

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
+from kbqa_agent.serving.asked import Reply
 from kbqa_agent.serving.connection import caller_of, json_reply
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import DialogueReply, DialoguesReply, NewDialogueReply, reply_to_json
-from kbqa_agent.serving.service import Reply, Service
+from kbqa_agent.serving.service import Service
 
 __all__ = ["dialogue_routes"]
 

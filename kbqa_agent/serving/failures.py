@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,11 @@ from kb_index.errors import (
     StorageError,
 )
 
-__all__ = ["ServingError", "error_body", "failure_of", "type_of_status"]
+__all__ = ["UNFORESEEN", "ServingError", "error_body", "failure_of", "type_of_status"]
 
+logger = logging.getLogger(__name__)
 MAX_CHARS = 500
+UNFORESEEN = "something went wrong here; the server's log says what"
 _TYPES = {
     400: "bad_request",
     401: "unauthorized",
@@ -57,7 +60,9 @@ def failure_of(error: KBQAError) -> ServingError:
     if isinstance(error, ServingError):
         return error
     if isinstance(error, (FeedbackFileError, StorageError, ModelError)):
-        return ServingError.later(503, str(error), 5)
+        logger.error("%s", error)  # it tells of files and addresses, which are no caller's business
+        what = "the generator" if isinstance(error, ModelError) else "a file of the server"
+        return ServingError.later(503, f"{what} fails at the moment; try again, or ask who runs this server", 5)
     if isinstance(error, IndexFolderError):
         return ServingError(409, str(error))
     return ServingError(400 if isinstance(error, InputError) else 500, str(error))

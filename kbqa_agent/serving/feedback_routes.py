@@ -8,14 +8,12 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from kbqa_agent.feedback_records import FeedbackRecord
-from kbqa_agent.serving.bodies import FeedbackBody
+from kbqa_agent.serving.bodies import MAX_ID, FeedbackBody
 from kbqa_agent.serving.connection import caller_of, json_reply
 from kbqa_agent.serving.replies import FeedbackGiven, FeedbackListReply
 from kbqa_agent.serving.service import Service
 
 __all__ = ["feedback_routes"]
-
-MAX_NUMBER = 2**53 - 1
 
 
 def feedback_routes(service: Service) -> APIRouter:
@@ -39,7 +37,7 @@ def feedback_routes(service: Service) -> APIRouter:
         return json_reply({"feedback": [_row(record, about.get(record.id)) for record in records]})
 
     @routes.delete("/{number}", status_code=204)
-    async def take_back(number: Annotated[int, Path(ge=1, le=MAX_NUMBER)], request: Request) -> Response:
+    async def take_back(number: Annotated[int, Path(ge=1, le=MAX_ID)], request: Request) -> Response:
         """Let a piece of your feedback count no longer."""
         await service.take_back(caller_of(request).name, number)
         return Response(status_code=204)

@@ -28,6 +28,8 @@ from kbqa_agent.types import ConcurrentGenerator, Generator, StreamingGenerator
 __all__ = ["GeneratorProcess"]
 
 NICENESS = 5
+PATIENCE_SECONDS = 120.0
+"""More than a model of this machine needs for one answer."""
 MODULE = "kbqa_agent.serving.generator_process"
 ENDED = (OSError, EOFError)
 
@@ -58,11 +60,15 @@ class _Child:
 class GeneratorProcess:
     """A `StreamingGenerator` whose model is loaded elsewhere, and which several threads may ask; it is started again.
 
+    A process that says nothing for `patience` seconds while somebody waits is killed.
+
     Raises: ModelError when the model cannot be loaded, or when its process ends.
     """
 
-    def __init__(self, model: str | Path | None, adapter: str | Path | None = None) -> None:
-        self._model, self._given_adapter = model, adapter
+    def __init__(
+        self, model: str | Path | None, adapter: str | Path | None = None, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._model, self._given_adapter, self._patience = model, adapter, patience
         self._starting = threading.Lock()
         self.at_once = n_processors()
         self.name, self.adapter = self._start()
@@ -89,28 +95,41 @@ class GeneratorProcess:
 
     def stream(self, prompt: str, max_new_tokens: int = 48) -> Iterator[str]:
         """Give what `generate` writes for one prompt, each piece as soon as it is there."""
-        with self._alive().pipe() as pipe:
+        child = self._alive()
+        with child.pipe() as pipe:
             _send(pipe, "stream", prompt, max_new_tokens)
             is_done = False
             try:
                 while True:
                     is_done = True  # so it is where this raises
-                    kind, value = _receive(pipe)
+                    kind, value = self._receive(child, pipe)
                     is_done = kind != "piece"
                     if is_done:
                         return
                     yield value
             finally:
                 if not is_done:  # nobody wants more
-                    with suppress(*ENDED):
+                    with suppress(*ENDED, ModelError):
                         pipe.send(None)
-                        while pipe.recv()[0] == "piece":
+                        while self._receive(child, pipe)[0] == "piece":
                             pass
 
     def _ask(self, method: str, *arguments: Any) -> Any:
-        with self._alive().pipe() as pipe:
+        child = self._alive()
+        with child.pipe() as pipe:
             _send(pipe, method, *arguments)
-            return _receive(pipe)[1]
+            return self._receive(child, pipe)[1]
+
+    def _receive(self, child: _Child, pipe: Connection) -> tuple[str, Any]:
+        try:
+            says_something = pipe.poll(self._patience)
+        except ENDED:
+            raise _ended() from None
+        if not says_something:
+            child.process.kill()
+            child.process.wait()
+            raise ModelError(f"the generator said nothing for {self._patience:g} seconds; it is started again")
+        return _receive(pipe)
 
     def _alive(self) -> _Child:
         with self._starting:

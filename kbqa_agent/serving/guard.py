@@ -16,9 +16,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kbqa_agent.serving.buckets import Buckets
+from kbqa_agent.serving.buckets import Buckets, whose
 from kbqa_agent.serving.callers import Caller, Keys
-from kbqa_agent.serving.failures import ServingError, error_body
+from kbqa_agent.serving.failures import UNFORESEEN, ServingError, error_body
 from kbqa_agent.serving.metrics import Metrics
 from kbqa_agent.serving.settings import ServeSettings, is_loopback
 
@@ -28,10 +28,12 @@ logger = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/", "/favicon.ico", "/healthz", "/readyz", "/openapi.json", "/api/info"})
 """What needs no key, beside the files of the page."""
+HEALTH = frozenset({"/healthz", "/readyz"})
+"""What those who watch a server ask by whatever name, and no page gains by."""
 STATIC = "/static/"
 UNROUTED = OPEN_PATHS | {"/mcp"}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -54,7 +56,7 @@ class Guard:
         self._app, self._settings, self._keys, self._metrics = app, settings, keys, metrics
         self._buckets = Buckets(settings.requests_per_second, settings.burst)
         self._strangers = Buckets(1.0, 20)
-        """Requests with a wrong key, or none, by address."""
+        """Requests with a wrong key, or none, by address. It spares the server: a key is too long to be guessed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -73,7 +75,7 @@ class Guard:
             await reply.refuse(error.status_code, str(error.detail), error.headers)
         except Exception:
             logger.exception("%s %s failed", scope["method"], _route(scope))
-            await reply.refuse(500, "something went wrong here; the server's log says what")
+            await reply.refuse(500, UNFORESEEN)
         finally:
             seconds = time.perf_counter() - began
             route = _route(scope)
@@ -86,7 +88,7 @@ class Guard:
         """Who calls. Raises: ServingError."""
         headers = Headers(scope=scope)
         self._check_site(scope, headers)
-        address = scope["client"][0] if scope.get("client") else None
+        address = whose(scope["client"][0]) if scope.get("client") else None
         path = scope["path"]
         if path in OPEN_PATHS or path.startswith(STATIC):
             return self._caller(headers) or Caller("")
@@ -94,9 +96,8 @@ class Guard:
         if caller is None:
             if wait := self._strangers.wait(address or ""):
                 raise ServingError.later(429, "too many requests without a right key; wait, and send the key", wait)
-            raise ServingError(
-                401, "a key is needed; send it as Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"}
-            )
+            fault = "that key is not known" if "authorization" in headers else "a key is needed"
+            raise ServingError(401, f"{fault}; send one as Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
         if wait := self._buckets.wait(caller.name):
             raise ServingError.later(429, f"{caller.name}: more requests than allowed; wait {wait:.1f} s", wait)
         return caller
@@ -113,14 +114,14 @@ class Guard:
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """Refuse what a page of another site lets its reader's browser send."""
-        host = headers.get("host", "")
+        host = headers.get("host", "").casefold()
         allowed = self._settings.hosts
-        if allowed and _name(host) not in allowed:
+        if allowed and _name(host) not in allowed and scope["path"] not in HEALTH:
             raise ServingError(421, f"host {host[:60]!r}: is not this server's name; --allow-host adds one")
         origin = headers.get("origin")
         if origin is None or scope["method"] in SAFE_METHODS or origin in self._settings.cors_origins:
             return
-        if origin.partition("://")[2] != host:
+        if origin.partition("://")[2].casefold() != host:
             raise ServingError(
                 403, f"origin {origin[:60]!r}: pages of other sites may not call; --cors-origin adds one"
             )
@@ -131,6 +132,7 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive, settings: ServeSettings) -> None:
         self._receive, self._settings, self._n_bytes, self._is_whole = receive, settings, 0, False
+        self._ends = asyncio.get_running_loop().time() + settings.request_seconds
         length = Headers(scope=scope).get("content-length", "")
         if length.isdecimal() and int(length) > settings.body_bytes:
             raise self._too_large()
@@ -140,7 +142,7 @@ class _Body:
         if self._is_whole:
             return await self._receive()
         try:
-            async with asyncio.timeout(self._settings.request_seconds):
+            async with asyncio.timeout_at(self._ends):
                 message = await self._receive()
         except TimeoutError:
             raise HTTPException(408, "the body did not come in time; send it at once") from None

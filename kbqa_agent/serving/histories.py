@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from kb_index.errors import QuestionError
 from kbqa_agent.dialogue import Dialogue
-from kbqa_agent.serving.service import Asked, Service
+from kbqa_agent.serving.asked import Asked
+from kbqa_agent.serving.deadline import Deadline
+from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.systems import RANKER
 from kbqa_agent.types import Turn
 
@@ -30,8 +32,8 @@ class Histories:
         self._service = service
         self._turns: OrderedDict[Key, tuple[Turn, ...]] = OrderedDict()
 
-    async def dialogue(self, user: str, system: str, questions: Sequence[str]) -> Dialogue:
-        """The dialogue after these questions. Raises: ServingError as `Service.ask`."""
+    async def dialogue(self, user: str, system: str, questions: Sequence[str], ends: Deadline) -> Dialogue:
+        """The dialogue after these questions, by the end of the request. Raises: ServingError as `Service.ask`."""
         if not questions:
             return Dialogue()
         known = self._turns.get((user, system, *questions))
@@ -41,7 +43,7 @@ class Histories:
         asks = RANKER if RANKER in self._service.source.now.systems else system
         for question in questions[-ASKED_AGAIN:]:
             try:
-                await self._service.ask(Asked(question, user, system=asks, context=dialogue))
+                await self._service.ask(Asked(question, user, system=asks, context=dialogue, kept=False), ends)
             except QuestionError:
                 continue  # what could not be asked then is nothing to refer to
         return dialogue

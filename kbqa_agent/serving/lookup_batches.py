@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from kbqa_agent.agent import Resolved
+from kbqa_agent.agent import KBQAgent, Resolved
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.serving.batch_queue import BatchQueue
+from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.ranking_alone import Alone, Looked, rank_together
-from kbqa_agent.serving.systems import Fleet, System
+from kbqa_agent.serving.systems import Fleet, FleetClosedError, System
 
 __all__ = ["LookupBatches"]
 
@@ -62,11 +63,17 @@ class LookupBatches:
         """Do what was taken; says whether there was anything, as there is until the queue is closed."""
         if not jobs:
             return False
-        with jobs[0].fleet.in_use():  # who asked may be gone before the end
-            wanted = [job for job in jobs if job.result.set_running_or_notify_cancel()]
-            if wanted:
+        wanted = [job for job in jobs if job.result.set_running_or_notify_cancel()]
+        if not wanted:
+            return True
+        try:
+            with wanted[0].fleet.in_use():  # who asked may be gone before the end
                 self._observe(len(wanted))
                 _look(wanted)
+        except FleetClosedError:  # those who asked are gone already
+            _fail(wanted, ServingError.later(503, "the index was reloaded; ask again", 1))
+        except Exception as error:  # the thread serves others after these
+            _fail(wanted, error)
         return True
 
 
@@ -74,9 +81,7 @@ def _look(jobs: Sequence[_Job]) -> None:
     now = jobs[0].fleet.base.as_of_now()
     if jobs[0].system.closed_book:
         for job in jobs:
-            agent = job.system.over(now)
-            resolved = agent.resolve(job.question, job.dialogue)
-            job.result.set_result(Looked(agent, Alone(resolved, None)))
+            _resolve(job, job.system.over(now))
         return
     asked = [(job.question, job.dialogue, job.system.way, job.with_shortlist) for job in jobs]
     for job, found in zip(jobs, rank_together(now, asked), strict=True):
@@ -84,6 +89,22 @@ def _look(jobs: Sequence[_Job]) -> None:
             job.result.set_exception(found)
         else:
             job.result.set_result(Looked(job.system.over(now), found))
+
+
+def _resolve(job: _Job, agent: KBQAgent) -> None:
+    """Find the question that is meant, of which the generator alone knows more."""
+    try:
+        resolved = agent.resolve(job.question, job.dialogue)
+    except Exception as error:
+        job.result.set_exception(error)
+    else:
+        job.result.set_result(Looked(agent, Alone(resolved, None)))
+
+
+def _fail(jobs: Sequence[_Job], error: Exception) -> None:
+    for job in jobs:
+        if not job.result.done():
+            job.result.set_exception(error)
 
 
 def answered_elsewhere(fleet: Fleet, system: System, found: Alone) -> Looked:

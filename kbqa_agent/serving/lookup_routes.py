@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Entity, Triple
+from kbqa_agent.serving.bodies import MAX_ID
 from kbqa_agent.serving.connection import json_reply
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.replies import EntitiesReply, TriplesReply
@@ -18,7 +19,6 @@ from kbqa_agent.serving.service import Service
 
 __all__ = ["lookup_routes"]
 
-MAX_ID = 2**53 - 1
 MAX_ENTITIES = 20
 """Of more entities that share a name, so many are shown."""
 LOOKED_AT = 100
@@ -63,7 +63,10 @@ def _neighbourhood(kb: KnowledgeBase, number: int | None, name: str, limit: int)
         what = f"entity {number}" if number is not None else f"name {name[:60]!r}"
         raise ServingError(404, f"{what}: is not in the knowledge base; GET /api/entities?prefix= lists names")
     shown = entities[:MAX_ENTITIES]
-    triples = kb.triples_of([entity.id for entity in shown])
+    triples: list[Triple] = []
+    for entity in shown:
+        if len(triples) <= limit:
+            triples += kb.triples_of([entity.id])
     about = kb.triples_about(shown[0].name, limit + 1)
     return {
         "entities": _entities(shown),

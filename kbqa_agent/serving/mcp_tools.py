@@ -14,13 +14,17 @@ from typing import Annotated, Any, ParamSpec, TypeVar
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from kb_index.errors import KBQAError
 from kbqa_agent.langchain.shown import answer_fields, shown, triple_fields
 from kbqa_agent.lookups import find_entity, get_triples, list_attributes, reverse_lookup
 from kbqa_agent.prompts import escape
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.asked import Asked, Reply
+from kbqa_agent.serving.bodies import MAX_ID, MAX_QUESTION_CHARS
+from kbqa_agent.serving.connection import while_wanted
+from kbqa_agent.serving.failures import failure_of
+from kbqa_agent.serving.service import Service
 from kbqa_agent.types import Rating
 
 __all__ = ["mcp_server"]
@@ -28,7 +32,8 @@ __all__ = ["mcp_server"]
 P = ParamSpec("P")
 T = TypeVar("T")
 MAX_ERROR_CHARS = 1000
-MAX_ID = 2**53 - 1
+LEAST_TOLD = 0.005
+"""Other answers that are less probable are not told."""
 INSTRUCTIONS = (
     "Facts of one knowledge base. ask answers a whole question with the triples that the answer rests on, or "
     "says why there is no answer; the other tools look facts up step by step, entities first."
@@ -40,13 +45,32 @@ Name = Annotated[str, Field(min_length=1, max_length=200, description="The name 
 EntityId = Annotated[int, Field(ge=0, le=MAX_ID, description="The entity's id, from find_entity or from a triple.")]
 Attribute = Annotated[str | None, Field(max_length=200, description="One attribute; all if left out.")]
 Limit = Annotated[int, Field(ge=1, le=50, description="The most triples.")]
-Question = Annotated[str, Field(min_length=1, max_length=2000, description="One whole question, with its names.")]
+Question = Annotated[
+    str, Field(min_length=1, max_length=MAX_QUESTION_CHARS, description="One whole question, with its names.")
+]
+
+
+class _Server(MCPServer[Any]):
+    """Tells in one line what is wrong with a tool's arguments."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None) -> Any:
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            first = error.__cause__.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            text = f"Error executing tool {name}: {place}: {first['msg']}; the tool's schema has what is expected"
+            raise ToolError(escape(text, MAX_ERROR_CHARS)) from error
 
 
 def mcp_server(service: Service, version: str = "") -> MCPServer[Any]:
     """Make the server of the tools; over HTTP the caller is who the guard let in, else the local user."""
     with _logging_untouched():
-        server: MCPServer[Any] = MCPServer("kbqa", instructions=INSTRUCTIONS, version=version)
+        server = _Server("kbqa", instructions=INSTRUCTIONS, version=version)
+    if not service.settings.log_questions:
+        logging.getLogger("mcp").setLevel(logging.WARNING)  # it writes what tools are called with
     _add_asking(server, service)
     _add_lookups(server, service)
     return server
@@ -57,7 +81,8 @@ def _add_asking(server: MCPServer[Any], service: Service) -> None:
     @_telling_errors
     async def ask(question: Question, ctx: Context[Any, Any]) -> dict[str, Any]:
         """Answer a question: the answer with its evidence and its probability, or the reason why there is none."""
-        return _told(await service.ask(Asked(question, _user(ctx))))
+        work, request = service.ask(Asked(question, _user(ctx))), ctx.request_context.request
+        return _told(await (while_wanted(request, work) if request is not None else work))
 
     @server.tool(annotations=WRITES)
     @_telling_errors
@@ -124,7 +149,8 @@ def _user(ctx: Context[Any, Any]) -> str:
 def _told(reply: Reply) -> dict[str, Any]:
     """What a model is told of an answer, with what it can be rated by."""
     sentence = escape(reply.answer.explain().sentence, MAX_ERROR_CHARS)
-    return answer_fields(reply.answer) | {"answer_id": reply.answer_id, "sentence": sentence}
+    told = answer_fields(reply.answer, LEAST_TOLD) | {"answer_id": reply.answer_id, "sentence": sentence}
+    return told | {"generator": "timed out"} if reply.timed_out else told
 
 
 def _telling_errors(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
@@ -135,7 +161,7 @@ def _telling_errors(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]
         try:
             return await call(*args, **kwargs)
         except KBQAError as error:
-            raise ToolError(escape(str(error), MAX_ERROR_CHARS)) from error
+            raise ToolError(escape(str(failure_of(error)), MAX_ERROR_CHARS)) from error
 
     return called
 

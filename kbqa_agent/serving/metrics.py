@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -55,6 +55,10 @@ class Metrics:
         for gate in gates:
             inside.labels(gate.what).set_function(lambda g=gate: g.n_inside)  # type: ignore[misc]
             refused.labels(gate.what).set_function(lambda g=gate: g.n_refused)  # type: ignore[misc]
+
+    def watch_rankers(self, count: Callable[[], int]) -> None:
+        """Tell how many processes rank beside the server's own."""
+        Gauge("kbqa_rank_processes", "Processes that rank.", registry=self.registry).set_function(count)
 
     def text(self) -> bytes:
         """All figures in the text format of Prometheus."""

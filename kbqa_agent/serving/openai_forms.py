@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from kbqa_agent.answer_forms import REASONS
+from kbqa_agent.sentences import asks_in_chinese
+from kbqa_agent.serving.asked import Reply
 from kbqa_agent.serving.replies import reply_to_json
-from kbqa_agent.serving.service import Reply
-from kbqa_agent.silence import choices_of
+from kbqa_agent.silence import Choice, choices_of
 from kbqa_agent.types import Answer
 
 __all__ = ["ChatBody", "Completion", "annotations_of", "content_of", "n_units"]
@@ -120,17 +120,30 @@ def content_of(answer: Answer) -> str:
     if answer.abstained is None:
         return "; ".join(answer.values[:MAX_VALUES]) or answer.text or ""
     if choices := choices_of(answer):
-        names = [f"{number}. {choice.triple.subject} ({choice.answer})" for number, choice in enumerate(choices, 1)]
-        return "Which one? " + " ".join(names)
-    return f"(no answer: {REASONS[answer.abstained]})"
+        asks = "你指的是哪一个？" if asks_in_chinese(answer.question) else "Which one do you mean?"
+        names = [f"{number}. {name}" for number, name in enumerate(_distinct(choices), 1)]
+        return " ".join([asks, *names])
+    return answer.explain().sentence
 
 
-def annotations_of(answer: Answer, content: str, base_url: str) -> list[dict[str, Any]]:
-    """The triples that the answer rests on, as citations of where this server shows them, each at its value."""
-    return list(_citations(answer, content, base_url)) if answer.abstained is None else []
+def _distinct(choices: Sequence[Choice]) -> list[str]:
+    """The names of entities, with what tells those apart that have the same."""
+    names = [choice.triple.subject for choice in choices]
+    return [
+        name if names.count(name) == 1 else f"{name} ({choice.answer})"
+        for name, choice in zip(names, choices, strict=True)
+    ]
 
 
-def _citations(answer: Answer, content: str, base_url: str) -> Iterator[dict[str, Any]]:
+def annotations_of(answer: Answer, content: str, base_url: str, offset: int = 0) -> list[dict[str, Any]]:
+    """The triples that the answer rests on, as citations of where this server shows them, each at its value.
+
+    `offset` is how many characters the message has before the content.
+    """
+    return list(_citations(answer, content, base_url, offset)) if answer.abstained is None else []
+
+
+def _citations(answer: Answer, content: str, base_url: str, offset: int) -> Iterator[dict[str, Any]]:
     meant = answer.values[:MAX_VALUES] or (answer.text,)
     start = 0
     for value in meant:
@@ -143,8 +156,8 @@ def _citations(answer: Answer, content: str, base_url: str) -> Iterator[dict[str
             yield {
                 "type": "url_citation",
                 "url_citation": {
-                    "start_index": at,
-                    "end_index": start,
+                    "start_index": offset + at,
+                    "end_index": offset + start,
                     "title": f"{triple.subject} | {triple.predicate} | {triple.object}",
                     "url": f"{base_url}api/triples?entity={triple.subject_id}",
                 },

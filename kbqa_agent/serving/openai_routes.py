@@ -12,14 +12,15 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from kb_index.errors import KBQAError
-from kbqa_agent.serving.connection import EVENT_STREAM, as_event, caller_of, json_reply, while_wanted
+from kbqa_agent.serving.asked import Asked, Reply
+from kbqa_agent.serving.connection import EVENT_STREAM, UNBUFFERED, as_event, caller_of, json_reply, while_wanted
 from kbqa_agent.serving.dialogue_store import new_id
-from kbqa_agent.serving.failures import ServingError, failure_of
+from kbqa_agent.serving.failures import UNFORESEEN, ServingError, failure_of
 from kbqa_agent.serving.guard import refusal
 from kbqa_agent.serving.histories import Histories
 from kbqa_agent.serving.openai_forms import ChatBody, Completion, annotations_of, content_of, n_units
 from kbqa_agent.serving.replies import reply_to_json
-from kbqa_agent.serving.service import Asked, Reply, Service
+from kbqa_agent.serving.service import Service
 from kbqa_agent.streaming import Piece, Shortlist
 
 __all__ = ["openai_routes"]
@@ -38,7 +39,7 @@ def openai_routes(service: Service) -> APIRouter:
         """List the systems that can answer, as models."""
         return json_reply({"object": "list", "data": [_model(service, name) for name in service.source.now.systems]})
 
-    @routes.get("/models/{model}")
+    @routes.get("/models/{model:path}")
     async def model(model: Annotated[str, Path(max_length=100)]) -> Response:
         """Tell of one model."""
         return json_reply(_model(service, service.source.now.system(model).name))
@@ -53,15 +54,16 @@ def openai_routes(service: Service) -> APIRouter:
         if not questions:
             raise ServingError(400, "messages: none of a user with a text; expected a question as the last one")
         user, system = caller_of(request).name, service.source.now.system(body.model).name
-        dialogue = await while_wanted(request, histories.dialogue(user, system, questions[:-1]))
+        ends = service.deadline()
+        dialogue = await while_wanted(request, histories.dialogue(user, system, questions[:-1], ends))
         asked = Asked(questions[-1], user, system=system, context=dialogue)
         completion, read = Completion(new_id(), system), sum(n_units(m.text) for m in body.messages)
         base_url = str(request.base_url)
         if not body.stream:
-            reply = await while_wanted(request, service.ask(asked))
+            reply = await while_wanted(request, service.ask(asked, ends))
             histories.remember(user, system, questions, dialogue)
             return json_reply(completion.whole(reply, read, base_url))
-        events = service.stream(asked, with_shortlist=False)
+        events = service.stream(asked, with_shortlist=False, ends=ends)
         first = await while_wanted(request, anext(events))
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
 
@@ -76,7 +78,7 @@ def openai_routes(service: Service) -> APIRouter:
                         yield as_event(None, chunk)
             yield as_event(None, "[DONE]")
 
-        return StreamingResponse(chunks(), media_type=EVENT_STREAM)
+        return StreamingResponse(chunks(), headers=UNBUFFERED, media_type=EVENT_STREAM)
 
     return routes
 
@@ -99,9 +101,10 @@ async def _chunks(
             elif isinstance(event, Reply):
                 content = content_of(event.answer)
                 # The generator's words may not be the answer: people's feedback goes before them, and silence.
-                rest = content[len(told) :] if content.startswith(told) else f"\n{content}"
+                goes_on = content.startswith(told)
+                rest = content[len(told) :] if goes_on else f"\n{content}"
                 told += rest
-                cited = annotations_of(event.answer, content, base_url)
+                cited = annotations_of(event.answer, content, base_url, 0 if goes_on else len(told) - len(content))
                 yield completion.chunk({"content": rest, "annotations": cited})
                 yield completion.chunk({}, "stop", kbqa=reply_to_json(event))
             event = await anext(others, None)
@@ -111,9 +114,10 @@ async def _chunks(
         yield refusal(PATH, failure.status, str(failure))
     except Exception:
         logger.exception("a chat failed")
-        yield refusal(PATH, 500, "something went wrong here; the server's log says what")
+        yield refusal(PATH, 500, UNFORESEEN)
 
 
 def _model(service: Service, name: str) -> dict[str, Any]:
-    created = datetime.fromisoformat(service.source.now.base.kb.manifest.created)
+    with service.source.use() as fleet:
+        created = datetime.fromisoformat(fleet.base.kb.manifest.created)
     return {"id": name, "object": "model", "created": int(created.timestamp()), "owned_by": "kbqa"}

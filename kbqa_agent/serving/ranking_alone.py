@@ -38,11 +38,11 @@ class Looked(NamedTuple):
     alone: Alone
 
 
-Asked = tuple[str, Dialogue | None, Way, bool]
+ToRank = tuple[str, Dialogue | None, Way, bool]
 """A question that was read, its dialogue, how it is answered, and whether the shortlist is wanted."""
 
 
-def rank_together(agent: KBQAgent, asked: Sequence[Asked]) -> Iterator[Alone | Exception]:
+def rank_together(agent: KBQAgent, asked: Sequence[ToRank]) -> Iterator[Alone | Exception]:
     """Rank questions together; where that fails, one by one, so that nobody's question fails for another's."""
     try:
         resolved = agent.resolve_many([(question, dialogue) for question, dialogue, *_ in asked])

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from kbqa_agent.answer_forms import answer_to_json
-from kbqa_agent.serving.service import Reply
+from kbqa_agent.serving.asked import Reply
 
 __all__ = [
     "AnswerReply",
@@ -75,7 +75,10 @@ class ChoiceReply(BaseModel):
 
 
 class AnswerReply(BaseModel):
-    """An answer as `kbqa ask --json` prints it, and what a page needs beside it."""
+    """An answer as `kbqa ask --json` prints it, and what a page needs beside it.
+
+    `generator` is "timed out" where it took too long and the answer is the ranker's, else None.
+    """
 
     question: str
     answer: str | None
@@ -93,6 +96,7 @@ class AnswerReply(BaseModel):
     dialogue: str | None
     understood: str | None
     sentence: str
+    generator: Literal["timed out"] | None = None
 
 
 def reply_to_json(reply: Reply) -> dict[str, Any]:
@@ -104,6 +108,7 @@ def reply_to_json(reply: Reply) -> dict[str, Any]:
         "dialogue": reply.dialogue,
         "understood": reply.understood,
         "sentence": reply.answer.explain().sentence,
+        "generator": "timed out" if reply.timed_out else None,
     }
 
 

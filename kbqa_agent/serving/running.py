@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from typing import Literal
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from kbqa_agent.serving.settings import ServeSettings
 __all__ = ["listen", "run_server", "url_of"]
 
 logger = logging.getLogger(__name__)
-WAITING_CONNECTIONS = 2048
+WAITING_CONNECTIONS, MOST_CONNECTIONS = 2048, 8192
 MOST_FILES = 65_536
 
 
@@ -42,6 +43,9 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
+        http=_protocol(),
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=round(settings.drain_seconds) or 1,
         lifespan="on",
     )
@@ -50,7 +54,7 @@ def run_server(app: FastAPI, settings: ServeSettings, tell: Callable[[str], None
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(_serve(server, service, listening))
+            runner.run(_serve(server, Reloads(service, tell), listening))
     finally:
         listening.close()
         service.close()
@@ -71,26 +75,45 @@ class _Server(uvicorn.Server):
         self._tell()
 
 
-async def _serve(server: uvicorn.Server, service: Service, listening: socket.socket) -> None:
-    reloads: set[asyncio.Task[None]] = set()
-
-    def reload() -> None:
-        task = asyncio.ensure_future(_reload(service))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
+async def _serve(server: uvicorn.Server, reloads: Reloads, listening: socket.socket) -> None:
     if hasattr(signal, "SIGHUP"):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloads.want)
     await server.serve(sockets=[listening])
 
 
-async def _reload(service: Service) -> None:
+class Reloads:
+    """Reloads the index when it is wanted; wanted while one runs, once more after it: the folder may be another."""
+
+    def __init__(self, service: Service, tell: Callable[[str], None]) -> None:
+        self._service, self._tell = service, tell
+        self._is_wanted = False
+        self._task: asyncio.Task[None] | None = None
+
+    def want(self) -> None:
+        """Begin, or begin again after the one that runs."""
+        self._is_wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._reload())
+
+    async def _reload(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            try:
+                await self._service.reload()
+                self._tell(f"reloaded; the index is that of {self._service.source.describe()['index']['created']}")
+            except KBQAError as error:
+                logger.error("reload: %s; the index that was open goes on serving", error)
+            except Exception:
+                logger.exception("reload failed; the index that was open goes on serving")
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["h11"]:
+    """The protocol of connections; where httptools is not installed, uvicorn's other one, which bounds bytes itself."""
     try:
-        await service.reload()
-    except KBQAError as error:
-        logger.error("reload: %s; the index that was open goes on serving", error)
-    except Exception:
-        logger.exception("reload failed; the index that was open goes on serving")
+        from kbqa_agent.serving.headers import BoundedHeaders
+    except ImportError:
+        return "h11"
+    return BoundedHeaders
 
 
 def listen(settings: ServeSettings) -> socket.socket:

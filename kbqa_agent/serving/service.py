@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from kb_index.errors import FeedbackError
 from kb_index.knowledge_base import KnowledgeBase
 from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.dialogue import Dialogue
+from kbqa_agent.serving.asked import Asked, Reply
+from kbqa_agent.serving.buckets import Buckets
 from kbqa_agent.serving.comparisons import Comparison, Comparisons
 from kbqa_agent.serving.database import ServerDatabase
+from kbqa_agent.serving.deadline import Deadline, TooLateError
 from kbqa_agent.serving.dialogue_store import DialogueStore, Rated
 from kbqa_agent.serving.failures import ServingError
 from kbqa_agent.serving.gate import Gate
@@ -26,41 +28,17 @@ from kbqa_agent.serving.peers import Peers
 from kbqa_agent.serving.rank_process import Task
 from kbqa_agent.serving.ranking_alone import Looked
 from kbqa_agent.serving.settings import ServeSettings
-from kbqa_agent.serving.systems import Fleet, Source, System
+from kbqa_agent.serving.systems import RANKER, Fleet, Source, System
 from kbqa_agent.streaming import Piece, Shortlist
 from kbqa_agent.types import Answer, Rating
 
-__all__ = ["Asked", "Reply", "Service"]
+__all__ = ["Service"]
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 LOOKUP_THREADS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A question, whose it is, in which of their dialogues, and which system is to answer; None: the first one.
-
-    `context` is a dialogue that is not kept here, for who sends it with each request.
-    """
-
-    question: str
-    user: str
-    dialogue: str | None = None
-    system: str | None = None
-    context: Dialogue | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer, its id, the system that gave it, and the whole question if a follow-up was made whole."""
-
-    answer: Answer
-    answer_id: str
-    system: str
-    dialogue: str | None = None
-    understood: str | None = None
+DAY = 86_400
 
 
 class Service:
@@ -78,10 +56,13 @@ class Service:
         self.comparisons = Comparisons()
         self._batches = LookupBatches(settings.gather_seconds, metrics.batch)
         self._generations = Generations()
-        self.questions = Gate("questions", settings.waiting_questions)
-        self.generations = Gate("questions that need the generator", settings.waiting_generations, 3.0)
+        shared = settings.is_shared
+        self.questions = Gate("questions", settings.waiting_questions, is_shared=shared)
+        self.generations = Gate("questions that need the generator", settings.waiting_generations, 3.0, shared)
+        self._ratings = Buckets(settings.feedback_per_day / DAY if shared else 0.0, settings.feedback_per_day)
         self.lookups = Gate("look-ups", settings.waiting_lookups)
         metrics.watch((self.questions, self.generations, self.lookups))
+        metrics.watch_rankers(lambda: self.source.now.n_rankers)
 
     def close(self) -> None:
         """End the threads after what they have begun, and close the files."""
@@ -95,23 +76,30 @@ class Service:
         self.database.close()
         self.source.close()
 
-    async def ask(self, asked: Asked) -> Reply:
-        """Answer a question. Raises: ServingError, QuestionError, ModelError."""
-        async with aclosing(self.stream(asked, with_shortlist=False)) as events:
+    def deadline(self) -> Deadline:
+        """The time by which a request that begins now has to be answered."""
+        return Deadline(self.settings.request_seconds)
+
+    async def ask(self, asked: Asked, ends: Deadline | None = None) -> Reply:
+        """Answer a question; `ends` is the end of a request that began earlier.
+
+        Raises: ServingError, QuestionError, ModelError.
+        """
+        async with aclosing(self.stream(asked, with_shortlist=False, ends=ends)) as events:
             async for event in events:
                 if isinstance(event, Reply):
                     return event
         raise ServingError(500, "no answer came")
 
     async def stream(
-        self, asked: Asked, with_shortlist: bool = True
+        self, asked: Asked, with_shortlist: bool = True, ends: Deadline | None = None
     ) -> AsyncGenerator[Shortlist | Piece | Reply, None]:
         """Answer a question, and tell what is known earlier. Raises: as `ask`."""
         self._require_open()
-        ends = _Deadline(self.settings.request_seconds)
+        ends = ends or self.deadline()
         async with AsyncExitStack() as stack:
-            stack.enter_context(self.questions.inside())
-            fleet = stack.enter_context(self.source.now.in_use())
+            stack.enter_context(self.questions.inside(asked.user))
+            fleet = stack.enter_context(self.source.use())
             system = fleet.system(asked.system)
             question = fleet.base.read(asked.question)
             if self.settings.log_questions:
@@ -122,37 +110,56 @@ class Service:
             looked = await ends.before(self._look(fleet, system, question, dialogue, with_shortlist))
             if looked.alone.shortlist is not None:
                 yield looked.alone.shortlist
-            answer = looked.alone.answer
+            answer, timed_out = looked.alone.answer, False
             if answer is None:
-                stack.enter_context(self.generations.inside())
+                stack.enter_context(self.generations.inside(asked.user))
                 events = await stack.enter_async_context(aclosing(self._generations.stream(fleet, looked)))
-                while not isinstance(event := await ends.before(anext(events)), Answer):
-                    yield event
-                answer = event
-            yield await self._reply(asked, system.name, question, looked, answer, dialogue)
+                try:
+                    while not isinstance(event := await ends.before(anext(events)), Answer):
+                        yield event
+                    answer = event
+                except TooLateError:
+                    if system.closed_book:
+                        raise
+                    answer, timed_out = await self._ranked(fleet, looked), True
+            yield await self._reply(asked, system.name, looked, answer, dialogue, timed_out)
 
     async def _look(
         self, fleet: Fleet, system: System, question: str, dialogue: Dialogue | None, with_shortlist: bool
     ) -> Looked:
         """Rank a question together with those of others, and answer it if that needs no generator."""
         elsewhere = fleet.processes
-        if elsewhere is not None and elsewhere.is_alive and not system.closed_book:
+        if elsewhere is not None and elsewhere.n_alive and not system.closed_book:
             turns = None if dialogue is None else tuple(dialogue.turns)
             found = await asyncio.wrap_future(elsewhere.submit(Task(question, turns, system.way, with_shortlist)))
             if found is not None and found.answer is not None:
                 return answered_elsewhere(fleet, system, found)
         return await asyncio.wrap_future(self._batches.submit(fleet, system, question, dialogue, with_shortlist))
 
+    async def _ranked(self, fleet: Fleet, looked: Looked) -> Answer:
+        """What the ranker alone answers, which was known before the generator was asked."""
+        alone = System(RANKER).over(looked.agent)
+        resolved = looked.alone.resolved._replace(answer=None)
+
+        def answered() -> Answer:
+            with fleet.in_use():
+                return alone.answer_to(resolved)
+
+        return await asyncio.wrap_future(self._lookup_threads.submit(answered))
+
     async def _reply(
-        self, asked: Asked, system: str, said: str, looked: Looked, answer: Answer, dialogue: Dialogue | None
+        self, asked: Asked, system: str, looked: Looked, answer: Answer, dialogue: Dialogue | None, timed_out: bool
     ) -> Reply:
+        said = looked.agent.read(asked.question)
         answer = looked.agent.remember(said, looked.alone.resolved, answer, dialogue)
+        if not asked.kept:
+            return Reply(answer, "", system)
         number = self.given.keep(GivenAnswer(asked.user, system, answer))
         self.metrics.answer(system, answer)
         if dialogue is not None and asked.dialogue is not None:
             await self.dialogues.add_last_turn(asked.dialogue, asked.user, dialogue, system, number)
         whole = looked.alone.resolved.question
-        return Reply(answer, number, system, asked.dialogue, whole if whole != said else None)
+        return Reply(answer, number, system, asked.dialogue, whole if whole != said else None, timed_out)
 
     async def give_feedback(
         self, user: str, answer_id: str, rating: Rating, correction: str | None = None, comment: str | None = None
@@ -161,6 +168,9 @@ class Service:
 
         Raises: ServingError, FeedbackError, FeedbackFileError, StorageError.
         """
+        if wait := self._ratings.wait(user):
+            text = f"more than {self.settings.feedback_per_day} pieces of feedback in a day; give the rest later"
+            raise ServingError.later(429, text, wait)
         given = await self._find_given(answer_id, user)
 
         def give(fleet: Fleet) -> int:
@@ -208,14 +218,12 @@ class Service:
 
         Raises: what it raises, and ServingError.
         """
-        fleet = self.source.now
 
         def held() -> T:
-            with fleet.in_use():
+            with self.source.use() as fleet:  # who asked may be gone before the end
                 return call(fleet)
 
-        with fleet.in_use():
-            return await self._bounded(self._lookup_threads, held)
+        return await self._bounded(self._lookup_threads, held)
 
     async def with_kb(self, call: Callable[[KnowledgeBase], T]) -> T:
         """Look something up in the index as it is now. Raises: as `with_fleet`."""
@@ -229,7 +237,7 @@ class Service:
         self._require_open()
         with self.lookups.inside():
             begun = asyncio.wrap_future(threads.submit(call, *args, **kwargs))
-            return await _Deadline(self.settings.request_seconds).before(begun)
+            return await self.deadline().before(begun)
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -242,21 +250,5 @@ class Service:
     async def reload(self) -> bool:
         """Answer from what the index folder holds now. Raises: as `Source.reload`."""
         changed = await asyncio.to_thread(self.source.reload)
-        logger.warning("reload %d: the index of %s", self.source.n_reloads, self.source.now.base.kb.manifest.created)
+        logger.info("reload %d: the index of %s", self.source.n_reloads, self.source.describe()["index"]["created"])
         return changed
-
-
-class _Deadline:
-    """The time by which a request has to be answered."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds, self._at = seconds, asyncio.get_running_loop().time() + seconds
-
-    async def before(self, work: Awaitable[T]) -> T:
-        """Await something. Raises: ServingError 504 when it is too late."""
-        try:
-            async with asyncio.timeout_at(self._at):
-                return await work
-        except TimeoutError:
-            text = f"no answer within {self._seconds:g} seconds; ask again, or something simpler"
-            raise ServingError.later(504, text, 1) from None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from kb_index.errors import InputError
 
 __all__ = ["ServeSettings", "is_loopback"]
 
+_ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?", re.ASCII)
 PUBLIC_RATE, PUBLIC_BURST = 20.0, 100
 """Requests a second, and at once, of a caller where others than this machine's own user can call."""
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
@@ -26,7 +28,10 @@ class ServeSettings:
     no_auth: bool = False
     """Let everybody call on another address than this machine's own."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names, without port, that a request may call this server by; (): those of this machine, on its own address."""
+    """Names, without port, that a request may call this server by, beside those of this machine.
+
+    (): any name on an address that others can reach, else those of this machine alone.
+    """
     cors_origins: tuple[str, ...] = ()
     """Other sites whose pages may call, such as `https://example.org`."""
     trusted_proxies: tuple[str, ...] = ()
@@ -53,6 +58,8 @@ class ServeSettings:
     dialogues_per_user: int = 100
     answers_kept: int = 10_000
     """So many answers can be rated after they were given, the oldest forgotten first."""
+    feedback_per_day: int = 2000
+    """So many pieces of feedback of one user are taken in a day, where others than this machine's own user can call."""
     store: Path | None = None
     """The SQLite file of dialogues and votes; None: they end with the server."""
     log_questions: bool = False
@@ -60,19 +67,24 @@ class ServeSettings:
     def __post_init__(self) -> None:
         for name in (
             "burst", "body_bytes", "message_count", "waiting_questions", "waiting_generations", "waiting_lookups",
-            "dialogues_per_user", "answers_kept",
+            "dialogues_per_user", "answers_kept", "feedback_per_day",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least 1")
         for name in ("request_seconds", "drain_seconds"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name}={getattr(self, name)}: expected seconds, more than 0")
+        if self.gather_seconds < 0:
+            raise InputError(f"gather_seconds={self.gather_seconds}: expected seconds, 0 or more")
         if self.processes is not None and self.processes < 0:
             raise InputError(f"processes={self.processes}: expected 0 or more, or None for one a processor")
         if not 0 <= self.port <= 65_535:
             raise InputError(f"port={self.port}: expected 0 to 65535; 0 takes any that is free")
         if self.rate is not None and self.rate < 0:
             raise InputError(f"rate={self.rate}: expected requests a second, or 0 for any number")
+        self._check_who_may_call()
+
+    def _check_who_may_call(self) -> None:
         if not (self.is_local or self.api_key_file or self.no_auth):
             raise InputError(
                 f"host {self.host!r}: others can reach it, and nobody would need a key; "
@@ -80,6 +92,12 @@ class ServeSettings:
             )
         if "*" in self.cors_origins:
             raise InputError("cors_origins '*': any site could call; name the sites, such as https://example.org")
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InputError(f"cors_origins {origin!r}: expected scheme and name alone, as https://example.org")
+        for proxy in self.trusted_proxies:
+            if not _is_network(proxy):
+                raise InputError(f"trusted_proxies {proxy!r}: expected an address, such as 127.0.0.1")
 
     @property
     def n_processes(self) -> int:
@@ -95,19 +113,34 @@ class ServeSettings:
         return is_loopback(self.host)
 
     @property
+    def is_shared(self) -> bool:
+        """Whether there may be several users."""
+        return not self.is_local or self.api_key_file is not None
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """Names that a request may call this server by; () for any.
 
         A page of another site whose name comes to point here must not pass for one of this machine.
         """
-        return self.allowed_hosts or ((*LOCAL_NAMES, self.host) if self.is_local else ())
+        if not (self.allowed_hosts or self.is_local):
+            return ()
+        return tuple(name.casefold() for name in (*LOCAL_NAMES, self.host, *self.allowed_hosts))
 
     @property
     def requests_per_second(self) -> float:
         """What one caller may send; 0 for any number."""
         if self.rate is not None:
             return self.rate
-        return 0.0 if self.is_local and self.api_key_file is None else PUBLIC_RATE
+        return PUBLIC_RATE if self.is_shared else 0.0
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -31,10 +31,12 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
 
     @routes.get("/readyz", response_model=StatusReply)
     async def readyz() -> Response:
-        """Tell that questions can be asked; 503 while the server starts or stops."""
+        """Tell that questions can be asked: ready, or ready and slow while no process ranks beside the server's own."""
         if not service.is_ready:
-            raise ServingError.later(503, "the server is starting or stopping; try again", 1)
-        return json_reply({"status": "ready"})
+            raise ServingError.later(503, "the server is stopping; ask another one", 1)
+        fleet = service.source.now
+        is_slow = fleet.processes is not None and not fleet.n_rankers
+        return json_reply({"status": "ready and slow" if is_slow else "ready"})
 
     @routes.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=Response)
     async def metrics() -> Response:
@@ -42,9 +44,11 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @routes.get("/api/info", response_model=InfoReply)
-    async def info() -> Response:
-        """Tell what this server is; needs no key."""
+    async def info(request: Request) -> Response:
+        """Tell what this server is; needs no key, but tells models to who has one."""
         told = service.source.describe()
+        if keys.are_needed and not caller_of(request).name:
+            told["systems"] = [system | {"model": None} for system in told["systems"]]
         base = service.source.now.base
         return json_reply(
             {
@@ -70,8 +74,7 @@ def status_routes(service: Service, keys: Keys) -> APIRouter:
         if not caller_of(request).is_admin:
             raise ServingError(403, "only a key marked admin may do this; the file of keys says so behind the key")
         changed = await service.reload_everywhere()
-        created = service.source.now.base.kb.manifest.created
-        return json_reply({"reloaded": changed, "created": created})
+        return json_reply({"reloaded": changed, "created": service.source.describe()["index"]["created"]})
 
     return routes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,10 +19,12 @@ from kbqa_agent.serving.rank_processes import RankProcesses
 from kbqa_agent.serving.ranking_alone import Way, writing
 from kbqa_agent.types import Generator
 
-__all__ = ["RANKER", "Fleet", "Source", "System", "systems_of"]
+__all__ = ["RANKER", "Fleet", "FleetClosedError", "Source", "System", "systems_of"]
 
 logger = logging.getLogger(__name__)
 
+END_SECONDS = 5.0
+"""So long processes that rank may take to end."""
 RANKER = "ranker"
 """The system that is always there: the ranker alone."""
 
@@ -66,6 +68,10 @@ def systems_of(agent: KBQAgent, name: str = "kbqa") -> dict[str, System]:
     return found | {RANKER: System(RANKER)}
 
 
+class FleetClosedError(Exception):
+    """A state of the index that nobody used was closed: another one has taken its place."""
+
+
 class Fleet:
     """One state of the index and all systems over it; closed when nobody uses it any more."""
 
@@ -98,10 +104,17 @@ class Fleet:
             raise ServingError(404, f"system {str(name)[:60]!r}: expected one of {', '.join(self.systems)}")
         return found
 
+    @property
+    def n_rankers(self) -> int:
+        """How many processes rank; without any the server ranks itself."""
+        return self.processes.n_alive if self.processes is not None else 0
+
     @contextmanager
     def in_use(self) -> Iterator[Fleet]:
-        """Keep it open until the end of a block."""
+        """Keep it open until the end of a block. Raises: FleetClosedError."""
         with self._lock:
+            if self._is_closed:
+                raise FleetClosedError
             self._users += 1
         try:
             yield self
@@ -141,8 +154,24 @@ class Source:
     ) -> None:
         self._agent, self._recipe, self._start = agent, recipe, start
         self._lock = threading.Lock()
-        self.now = Fleet(agent, systems, lambda: None)
         self.n_reloads = 0
+        self._is_closed = False
+        # Its owner closes the agent; an index that a reload has replaced is of no more use to anybody.
+        self.now = Fleet(agent, systems, lambda: agent.kb.close() if recipe and self.n_reloads else None)
+
+    @contextmanager
+    def use(self) -> Iterator[Fleet]:
+        """Lend the fleet of now, and keep it open until the end of a block. Raises: ServingError while it stops."""
+        with ExitStack() as stack:
+            while True:
+                try:
+                    fleet = stack.enter_context(self.now.in_use())
+                except FleetClosedError:  # a reload has put another one in its place, or the server stops
+                    if self._is_closed:
+                        raise ServingError.later(503, "the server is stopping; try again", 5) from None
+                else:
+                    break
+            yield fleet
 
     def start_processes(self) -> None:
         """Start the processes that rank, and wait until they can."""
@@ -164,22 +193,26 @@ class Source:
         if not self._lock.acquire(blocking=False):
             raise ServingError(409, "the index is being reloaded already; wait for that")
         try:
+            old = self.now
             if self._recipe is None:
                 changed = self._agent.kb.reopen()
             else:
-                old, self.now = self.now, self._opened(self._recipe)
-                old.retire()
+                self.now = self._opened(self._recipe)
                 changed = True
             self.n_reloads += 1
+            if self.now is not old:
+                old.retire()
             return changed
         finally:
             self._lock.release()
 
     def close(self) -> None:
-        """Close what was opened by a reload, and end the processes."""
+        """Close what was opened by a reload, and end the processes, also those that somebody still uses."""
+        self._is_closed = True
         self.now.retire()
         if self.now.processes is not None:
-            self.now.processes.join()
+            self.now.processes.close()
+            self.now.processes.join(END_SECONDS)
 
     def _opened(self, recipe: AgentRecipe) -> Fleet:
         base = self.now.base
@@ -195,8 +228,9 @@ class Source:
 
     def describe(self) -> dict[str, Any]:
         """What is told of the index and the systems."""
-        kb = self.now.base.kb
-        manifest = kb.manifest
+        with self.use() as fleet:
+            kb = fleet.base.kb.pinned()
+            manifest = kb.manifest
         counts = manifest.counts
         return {
             "index": {
@@ -209,6 +243,6 @@ class Source:
             },
             "systems": [
                 {"name": s.name, "model": s.generator.name if s.generator else None, "closed_book": s.closed_book}
-                for s in self.now.systems.values()
+                for s in fleet.systems.values()
             ],
         }

@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from sqlite3 import IntegrityError
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kbqa_agent.serving.database import ServerDatabase
 from kbqa_agent.serving.dialogue_store import now_iso
 from kbqa_agent.serving.failures import ServingError
 
-__all__ = ["PairRate", "Vote", "VoteStore", "Winner", "wilson", "win_rates"]
+__all__ = ["Ballots", "PairRate", "Vote", "VoteStore", "Winner", "wilson", "win_rates"]
 
 Winner = Literal["left", "right", "tie"]
 _ADD = """
 INSERT INTO vote (comparison, created, user, question, prompt, left_system, right_system, left_answer, right_answer,
     blind, winner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_COUNT = "SELECT left_system, right_system, winner, count(*) FROM vote GROUP BY 1, 2, 3"
 _COLUMNS = "user, question, prompt, left_system, right_system, left_answer, right_answer, blind, winner"
 
 
@@ -55,6 +56,15 @@ class PairRate:
     interval: tuple[float, float] | None
 
 
+class Ballots(NamedTuple):
+    """How many votes were the same, whatever the question."""
+
+    left_system: str
+    right_system: str
+    winner: Winner
+    n: int
+
+
 class VoteStore:
     """The votes in a server's file."""
 
@@ -79,14 +89,19 @@ class VoteStore:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM vote ORDER BY id").fetchall()  # noqa: S608
         return [Vote(**{**dict(row), "blind": bool(row["blind"])}) for row in rows]
 
+    def counted(self) -> list[Ballots]:
+        """How many votes there are of each kind. Raises: StorageError."""
+        with self._database.reading() as connection:
+            return [Ballots(*row) for row in connection.execute(_COUNT)]
 
-def win_rates(votes: Iterable[Vote]) -> list[PairRate]:
+
+def win_rates(ballots: Iterable[Ballots]) -> list[PairRate]:
     """Sum votes up, pair by pair, whichever side each system stood on."""
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for vote in votes:
-        first, second = sorted((vote.left_system, vote.right_system))
-        winner = {"left": vote.left_system, "right": vote.right_system, "tie": ""}[vote.winner]
-        counts.setdefault((first, second), Counter())[winner] += 1
+    for left, right, won, n in ballots:
+        first, second = sorted((left, right))
+        winner = {"left": left, "right": right, "tie": ""}[won]
+        counts.setdefault((first, second), Counter())[winner] += n
     return [_rate(pair, of) for pair, of in sorted(counts.items())]
 
 

@@ -53,6 +53,59 @@ def agent_of(open_kb: Callable[[str], KnowledgeBase]) -> Callable[[str], KBQAgen
     return lambda lines: KBQAgent(open_kb(lines), WordRanker(), None, AgentConfig())
 
 
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., Any]:
+    """Runs a test's coroutine with a client of the application of an agent; `client.service` is what it serves with."""
+    import asyncio
+
+    import httpx
+
+    from kbqa_agent.server import create_app
+
+    def run(work, agent, settings=None, client=("127.0.0.1", 50000), **given):
+        async def main():
+            app = create_app(agent, settings, **given)
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
+            async with (
+                app.router.lifespan_context(app),
+                httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as opened,
+            ):
+                opened.service = app.state.service
+                return await work(opened)
+
+        return asyncio.run(main())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def listening() -> Callable[..., Any]:
+    """Opens, in a `with`, a server of an application on a port that is free, in a thread, and gives its URL."""
+    from contextlib import contextmanager
+    from threading import Thread
+    from time import monotonic, sleep
+
+    import uvicorn
+
+    @contextmanager
+    def run(app, **given):
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none", **given))
+        thread = Thread(target=server.run)
+        thread.start()
+        end = monotonic() + 60
+        while not server.started:
+            assert thread.is_alive()
+            assert monotonic() < end
+            sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(60)
+
+    return run
+
+
 CORPUS = (
     "【高等数学】 作者：同济大学数学系 出版社：高等教育出版社 页数：350 问：《高等数学》是谁写的？ 答：不知道",
     "【坛经】 作者：惠能 朝代：唐 问：《坛经》的作者是谁？ 答：惠能",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 
 import numpy as np
 import pytest
@@ -126,6 +127,23 @@ def test_one_of_the_candidates_is_written_by_a_schema(server):
     with pytest.raises(ModelError, match="'惠能是作者', which is no candidate") as caught:
         generator(server).generate([PROMPT], among=[["惠能", "唐"]])
     message(caught)
+
+
+def test_who_has_no_more_time_asks_once(server):
+    tries = []
+
+    def reply(route, body):
+        tries.append(route)
+        time.sleep(0.0 if len(tries) == 1 else 2.0)
+        return 503, {"error": "busy"}
+
+    server.reply = reply
+    model = open_generator(f"openai:{server.url}#qwen3", seconds=0.5)
+    with pytest.raises(ModelError, match="refused with 503"):
+        model.generate([PROMPT])
+    with pytest.raises(ModelError, match="cannot be reached"):
+        model.generate([PROMPT])
+    assert len(tries) == 2
 
 
 def test_a_busy_server_is_asked_again(server):

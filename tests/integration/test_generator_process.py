@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,16 @@ def test_a_model_elsewhere_gives_the_same(tiny_models):
 def test_a_model_that_cannot_be_loaded_is_told_of():
     with pytest.raises(ModelError, match="nothing-there"):
         GeneratorProcess("nothing-there")
+
+
+@pytest.mark.slow
+def test_a_model_that_says_nothing_is_killed_and_started_again(tiny_models):
+    there = GeneratorProcess(tiny_models["gpt2"], patience=10.0)
+    try:
+        written = there.generate([PROMPT], 12)
+        there._child.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(ModelError, match="said nothing for 10 seconds"):
+            there.generate([PROMPT], 12)
+        assert there.generate([PROMPT], 12) == written
+    finally:
+        there.close()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 
-import httpx
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra [serve]")
 
 from kb_index.shards.build import ShardedBuild
 from kbqa_agent import AgentConfig, FeedbackStore, KBQAgent
-from kbqa_agent.server import ServeSettings, create_app
+from kbqa_agent.server import ServeSettings
 
 LINES = """\
 法国 ||| 首都 ||| 巴黎
@@ -39,26 +37,6 @@ def agent(shared_agent, tmp_path):
         agent.use_feedback(store)
         yield agent
         agent.use_feedback(None)
-
-
-@pytest.fixture
-def serve():
-    """Runs a test's coroutine with a client of an application."""
-
-    def run(work, agent, settings=None, client=("127.0.0.1", 50000), **given):
-        async def main():
-            app = create_app(agent, settings, **given)
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=client)
-            async with (
-                app.router.lifespan_context(app),
-                httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as opened,
-            ):
-                opened.app = app
-                return await work(opened)
-
-        return asyncio.run(main())
-
-    return run
 
 
 def events_of(text):
@@ -242,16 +220,32 @@ def test_a_hostile_value_is_data(serve, agent):
         ({"question": 1}, 422, "question: Input should be a valid string; GET /openapi.json has what is expected"),
         ({**CAPITAL, "more": 1}, 422, "more: Extra inputs are not permitted; GET /openapi.json has what is expected"),
         ({**CAPITAL, "system": "gpt"}, 404, "system 'gpt': expected one of ranker"),
+        (b'{"question": ', 422, "the body is no JSON (at character 13); send one object"),
+        (b'{"question": "\xff"}', 400, "the body cannot be read; send JSON in UTF-8"),
         ({**CAPITAL, "dialogue": "x"}, 404, "no such dialogue; GET /api/dialogues lists yours, POST makes one"),
     ],
 )
 @pytest.mark.parametrize("route", ["/api/ask", "/api/chat"])
 def test_what_cannot_be_asked_is_refused_in_one_line(serve, agent, route, body, status, text):
     async def work(client):
+        if isinstance(body, bytes):
+            return await client.post(route, content=body, headers={"Content-Type": "application/json"})
         return await client.post(route, json=body)
 
     reply = serve(work, agent)
     assert (reply.status_code, reply.json()["error"]["message"]) == (status, text)
+
+
+def test_a_body_without_its_type_is_told_so(serve, agent):
+    async def work(client):
+        for headers in ({}, {"Content-Type": "application/x-www-form-urlencoded"}):
+            reply = await client.post("/api/ask", content=b'{"question": "a"}', headers=headers)
+            assert reply.status_code == 422
+            assert reply.json()["error"]["message"] == (
+                "the body is not read without its type; send Content-Type: application/json"
+            )
+
+    serve(work, agent)
 
 
 def test_info_health_and_unknown_paths(serve, agent):

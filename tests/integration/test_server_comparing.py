@@ -18,7 +18,7 @@ from kb_index.errors import InputError, ModelError
 from kbqa_agent.prompts import UNKNOWN
 from kbqa_agent.server import ServeSettings, System, create_app
 from kbqa_agent.serving.system_specs import systems_from
-from kbqa_agent.serving.votes import Vote, win_rates
+from kbqa_agent.serving.votes import Ballots, Vote, win_rates
 
 LINES = """\
 法国 ||| 首都 ||| 巴黎
@@ -121,8 +121,8 @@ def vote(left, right, winner, answers=("巴黎", "里昂")):
 
 
 def test_win_rates_count_whichever_side_a_system_stood_on():
-    votes = [vote("a", "b", "left"), vote("b", "a", "right"), vote("b", "a", "left"), vote("a", "b", "tie")]
-    [rate] = win_rates(votes)
+    ballots = [("a", "b", "left", 1), ("b", "a", "right", 1), ("b", "a", "left", 1), ("a", "b", "tie", 1)]
+    [rate] = win_rates(Ballots(*ballot) for ballot in ballots)
     assert (rate.systems, rate.wins, rate.ties, rate.win_rate) == (("a", "b"), (2, 1), 1, 2 / 3)
     assert rate.interval == pytest.approx((0.2077, 0.9385), abs=1e-3)
 

@@ -6,8 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -24,24 +22,15 @@ COMMANDS = re.findall(r"```sh\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
-    import uvicorn
-
+def url(listening, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     build_index([sample_triples()], folder / "index", progress=False)
     with (
         FeedbackStore(folder / "feedback.sqlite") as store,
         KBQAgent.open(folder / "index", model="none", feedback=store) as agent,
+        listening(create_app(agent)) as address,
     ):
-        server = uvicorn.Server(uvicorn.Config(create_app(agent), port=0, log_config=None, ws="none"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+        yield address
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

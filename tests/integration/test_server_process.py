@@ -44,7 +44,7 @@ def build(folder, capital):
 @pytest.fixture
 def serve(index):
     """Starts the program on a free port, and gives the process and a client."""
-    begun = []
+    begun, clocks = [], []
 
     def start(*arguments):
         command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--model", "none", "--port", "0"]
@@ -54,15 +54,20 @@ def serve(index):
             stderr=subprocess.PIPE,
             text=True,
         )
-        threading.Timer(PATIENCE, process.kill).start() if not begun else None
-        line = process.stderr.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, line + process.stderr.read()
-        client = httpx.Client(base_url=found[0], trust_env=False, timeout=60)
+        clocks.append(threading.Timer(PATIENCE, process.kill))
+        clocks[-1].start()
+        told = ""
+        while not (found := re.search(r"http://\S+ answers", told)):
+            line = process.stderr.readline()
+            assert line, told
+            told += line
+        client = httpx.Client(base_url=found[0].split()[0], trust_env=False, timeout=60)
         begun.append((process, client))
         return process, client
 
     yield start
+    for clock in clocks:
+        clock.cancel()
     for process, client in begun:
         client.close()
         process.kill()
@@ -118,6 +123,35 @@ def test_answers_are_the_same_from_other_processes_and_without_those_that_end(se
         assert again["candidates"] == judged["candidates"]
 
 
+def test_a_reload_that_is_wanted_during_another_follows_it(serve, index):
+    process, client = serve("--processes", "0")
+    for capital in ("里昂", "南特", "图尔"):
+        build(index, capital)
+        process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 60
+    while client.post("/api/ask", json=CAPITAL).json()["answer"] != "图尔":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(60) == 0
+    told = process.stderr.read().splitlines()
+    assert [line for line in told if not line.startswith("reloaded; the index is that of 20")] == []
+    assert 1 <= len(told) <= 3
+
+
+def test_a_signal_to_reload_does_not_end_what_starts(serve, index):
+    module = "import os, signal, cli.serving as s\n"
+    program = module + (
+        "def hang_up(*a, **k):\n    os.kill(os.getpid(), signal.SIGHUP); raise SystemExit(7)\n"
+        "s.recipe_of = hang_up\n"
+        f"s.serve(['--index', {str(index)!r}, '--model', 'none', '--port', '0'])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert (
+        subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=PATIENCE).returncode == 7
+    )
+
+
 def test_a_damaged_index_leaves_the_old_one_in_place(serve, index):
     _, client = serve()
     (index / "manifest.json").write_text("{}", encoding="utf-8")
@@ -170,6 +204,7 @@ def test_a_client_that_goes_away_leaves_nothing_waiting(serve):
         (("--host", "0.0.0.0"), "others can reach it"),
         (("--api-key-file", "nothing"), "cannot be read"),
         (("--system", "a"), "expected NAME=MODEL"),
+        (("--store", "nowhere/serve.sqlite"), "no folder"),
         (("--host", "192.0.2.7", "--no-auth"), "cannot listen there"),
     ],
 )
@@ -184,8 +219,18 @@ def test_what_cannot_be_served_is_told_in_one_line(index, arguments, text):
         check=False,
     )
     assert told.returncode == 1
-    [line] = told.stderr.splitlines()
+    *_, line = told.stderr.splitlines()
     assert text in line
+    assert len(told.stderr.splitlines()) == 1 + (arguments[0] == "--system")  # which are loaded, as a line says
+
+
+@pytest.mark.parametrize("command", ["serve", "mcp"])
+def test_a_start_without_an_index_leaves_no_file(tmp_path, command):
+    arguments = [sys.executable, "-m", "cli", command, "--index", str(tmp_path / "nothere"), "--model", "none"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    told = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (told.returncode, "no such folder" in told.stderr) == (1, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_runs_is_answered_before_the_server_ends(serve, server):

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import threading
-import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -51,29 +48,8 @@ class Spells:
         yield from "巴黎"
 
 
-@contextmanager
-def running(app):
-    """Serves an application from a thread, on a port that is free."""
-    import uvicorn
-
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    end = time.monotonic() + 60
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(60)
-
-
 @pytest.fixture(scope="module")
-def url(agent_of, tmp_path_factory):
+def url(agent_of, listening, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     keys = folder / "keys"
     keys.write_text(f"li {KEY}\n", encoding="utf-8")
@@ -81,7 +57,7 @@ def url(agent_of, tmp_path_factory):
     agent = KBQAgent(plain.kb, plain.ranker, Spells(), AgentConfig(free_text=True))
     with FeedbackStore(folder / "feedback.sqlite") as store:
         agent.use_feedback(store)
-        with running(create_app(agent, ServeSettings(api_key_file=keys))) as address:
+        with listening(create_app(agent, ServeSettings(api_key_file=keys))) as address:
             yield address
 
 
@@ -129,7 +105,7 @@ def test_earlier_messages_make_a_follow_up_whole(client):
 def test_homonyms_are_asked_back(client):
     asked = [user("李明的出生地是哪里？")]
     told = client.chat.completions.create(model="ranker", messages=asked).choices[0].message
-    assert told.content == "Which one? 1. 李明(画家) (山东) 2. 李明(歌手) (台北)"
+    assert told.content == "你指的是哪一个？ 1. 李明(画家) 2. 李明(歌手)"
     picked = [*asked, {"role": "assistant", "content": told.content}, user("第二个")]
     assert client.chat.completions.create(model="ranker", messages=picked).choices[0].message.content == "台北"
 
@@ -195,6 +171,7 @@ async def use_tools(client):
     assert "ctx" not in json.dumps([t.input_schema for t in tools])
     _, answer = await call("ask", question=CAPITAL)
     assert (answer["answer"], answer["evidence"][0]["predicate"]) == ("巴黎", "首都")
+    assert all(other["probability"] > 0 for other in answer["others"])
     _, found = await call("find_entity", name="法国")
     number = found["entities"][0]["entity_id"]
     _, attributes = await call("list_attributes", entity_id=number)
@@ -208,6 +185,10 @@ async def use_tools(client):
     is_error, text = await call("get_triples", entity_id=number, attribute="人口")
     assert is_error
     assert "take one of '首都', '货币'" in text
+    is_error, text = await call("get_triples", entity_id="法国")
+    assert is_error
+    assert text.startswith("Error executing tool get_triples: entity_id: Input should be a valid integer")
+    assert len(text.splitlines()) == 1
     is_error, _ = await call("give_feedback", answer_id="x", rating="good")
     assert is_error
     _, given = await call("give_feedback", answer_id=answer["answer_id"], rating="good")

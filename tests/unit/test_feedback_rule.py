@@ -15,6 +15,7 @@ from kbqa_agent.feedback import FeedbackStore
 from kbqa_agent.feedback_effect import FeedbackEffect, Heeded
 from kbqa_agent.feedback_memory import FeedbackMemory, Stance, lessons_of, stance_of
 from kbqa_agent.feedback_records import Judgement, Shown, System
+from kbqa_agent.feedback_texts import question_key
 from kbqa_agent.feedback_wordings import AttributeVotes, Lesson
 from kbqa_agent.types import Candidate, EntityMention, Feedback, Rating
 
@@ -322,3 +323,22 @@ def test_the_order_in_which_people_speak_does_not_matter(tmp_path_factory, sayin
         memory.refresh()
         assert sum(memory.stances("坛经是谁写的").values()) == 4
         assert scores(heed(FeedbackEffect(store, 0.15))) == {"神秀": 0.284, "唐": 0.095, "惠能": 0.084}
+
+
+def test_what_came_bit_by_bit_counts_as_what_is_read_at_once(store: FeedbackStore, say: Say) -> None:
+    grown = FeedbackMemory(store)
+    key = question_key(QUESTION)
+    words = [("惠能", "good", None), ("惠能", "bad", None), ("神秀", "bad", "惠能"), ("唐", "unknown", None)]
+    given = []
+    for number in range(24):
+        answer, rating, correction = words[(number * 7 + number // 4) % 4]
+        given.append(say(f"user {number % 2}", answer, rating, correction))
+        if number % 3 == 2:
+            store.undo(given[number // 2], "li")
+        grown.refresh()
+        at_once = FeedbackMemory(store)
+        at_once.refresh()
+        assert grown.stances(key) == at_once.stances(key)
+        assert grown.attributes("《坛经》", ["作者", "译者", "朝代"], "") == at_once.attributes(
+            "《坛经》", ["作者", "译者", "朝代"], ""
+        )

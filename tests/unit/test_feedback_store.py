@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -186,12 +187,22 @@ def test_control_characters_become_blanks(store: FeedbackStore) -> None:
     assert (record.user, record.feedback.correction, record.feedback.comment) == ("l i", "孔 子 [31m", "一 二 三")
 
 
+def test_the_same_piece_once_more_is_the_one_that_counts(store: FeedbackStore) -> None:
+    bad = replace(GOOD, rating="bad")
+    assert [store.add(piece, SHOWN) for piece in (GOOD, GOOD, bad, GOOD)] == [1, 1, 2, 3]
+    assert store.add(GOOD, SHOWN, "another") == 4
+    store.undo(3)
+    assert [store.add(piece, SHOWN) for piece in (bad, GOOD)] == [2, 5]
+    assert len(store.records("local")) == 4
+
+
 def test_many_threads_and_connections(store: FeedbackStore) -> None:
     numbers: list[int] = []
 
     def give(own: bool) -> None:
         used = FeedbackStore(store.path) if own else store
-        numbers.extend(used.add(GOOD, SHOWN, threading.current_thread().name) for _ in range(20))
+        user = threading.current_thread().name
+        numbers.extend(used.add(replace(GOOD, comment=str(i)), SHOWN, user) for i in range(20))
         if own:
             used.close()
 
@@ -212,7 +223,7 @@ def test_two_make_the_file_at_once(tmp_path: Path) -> None:
         start.wait()
         try:
             with FeedbackStore(tmp_path / "new.sqlite") as new:
-                new.add(GOOD, SHOWN)
+                new.add(GOOD, SHOWN, threading.current_thread().name)
         except KBQAError as error:
             errors.append(error)
 

@@ -55,6 +55,17 @@ def test_a_gate_lets_so_many_through():
     assert (gate.n_inside, gate.n_refused) == (0, 1)
 
 
+def test_one_of_several_users_gets_half_of_a_gate():
+    gate = Gate("questions", 3, is_shared=True)
+    with gate.inside("li"), gate.inside("li"):
+        with pytest.raises(ServingError, match="2 questions are under way, at most 2"), gate.inside("li"):
+            pass
+        with gate.inside("wang"):
+            assert gate.n_inside == 3
+    with gate.inside("li"), gate.inside("li"):
+        assert gate.n_inside == 2
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -82,6 +93,11 @@ def test_an_error_is_one_line():
         ({"port": 70_000}, "expected 0 to 65535"),
         ({"rate": -1}, "or 0 for any number"),
         ({"processes": -1}, "expected 0 or more"),
+        ({"gather_seconds": -1}, "expected seconds, 0 or more"),
+        ({"cors_origins": ("example.org",)}, "scheme and name alone"),
+        ({"cors_origins": ("https://example.org/",)}, "scheme and name alone"),
+        ({"trusted_proxies": ("*",)}, "expected an address"),
+        ({"trusted_proxies": ("proxy",)}, "expected an address"),
         ({"host": "::"}, "--api-key-file"),
     ],
 )
