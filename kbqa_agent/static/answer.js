@@ -21,6 +21,7 @@ export function answerView(reply, pick = null) {
     reply.understood && h("p", { class: "muted understood" }, t("understood", legible(reply.understood))),
     headline(reply, told),
     reply.partial && h("p", { class: "doubt" }, t("partial")),
+    reply.generator && h("p", { class: "doubt" }, t("generatorLate")),
     reply.choices && reply.abstained === "ambiguous" && choices(reply.choices, pick),
     reply.sentence && h("p", { class: "muted sentence", lang: /\p{Script=Han}/u.test(reply.sentence) ? "zh" : "en" }, legible(reply.sentence)),
     reply.answer !== null && told && evidence(reply, told),

@@ -56,6 +56,7 @@ const WORDS = {
   said: ["Answer: {0}. {1} sure.", "答案：{0}。把握 {1}。"],
   understood: ["Understood as: {0}", "理解为：{0}"],
   sure: ["{0} sure", "把握 {0}"],
+  generatorLate: ["The language model took too long; this is the ranker's answer.", "语言模型超时，这是排序模型的答案。"],
   partial: ["Parts of the knowledge base are missing at the moment.", "知识库目前有一部分缺失。"],
   own_words: ["The model's own words: no fact of the knowledge base backs this.", "这是模型自己写的，知识库中没有依据。"],
   corrected: ["A correction that people gave; no fact of the knowledge base backs it.", "这是用户给出的更正，知识库中没有依据。"],

@@ -124,9 +124,12 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
     said = ["法国的首都是哪里？", *["那日本呢？", "那法国呢？"] * 5]
     told = [client.post("/api/ask", json={"question": question, "dialogue": number}).json() for question in said]
     assert [reply["answer"] for reply in told] == ["巴黎", *["东京", "巴黎"] * 5]
-    for _ in range(8):
+    for n in range(8):
         answer = client.post("/api/ask", json={"question": "法国的首都是哪里？"}).json()["answer_id"]
-        assert client.post("/api/feedback", json={"answer_id": answer, "rating": "good"}).status_code == 200
+        assert (
+            client.post("/api/feedback", json={"answer_id": answer, "rating": "good", "comment": str(n)}).status_code
+            == 200
+        )
     assert len(client.get("/api/feedback").json()["feedback"]) == 8
     source = tmp_path / "triples.kb"
     source.write_text("法国 ||| 首都 ||| 里昂\n", encoding="utf-8")
