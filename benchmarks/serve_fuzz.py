@@ -24,7 +24,7 @@ COUNTED = re.compile(r'kbqa_requests_total\{method="(\w+)",route="([^"]+)",statu
 
 
 def main() -> None:
-    """Fuzz, and write results/serve_fuzz.json."""
+    """Fuzz, and write results/serve-fuzz.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--requests", type=int, default=20_000)
@@ -51,7 +51,7 @@ def main() -> None:
         statuses[status] += n
         routes[f"{method} {route}"] += n
     record(
-        "serve_fuzz",
+        "serve-fuzz",
         {
             "requests": counted.total(),
             "server_errors": sum(n for status, n in statuses.items() if status >= "500"),

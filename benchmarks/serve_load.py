@@ -203,7 +203,7 @@ async def beside(url: str, sure: list[str], seconds: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, and write results/serve_load.json."""
+    """Measure, and write results/serve-load.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--questions", type=Path, required=True)
@@ -230,7 +230,7 @@ def main() -> None:
                 figures[part] = asyncio.run(run(running, questions, options))
         figures[part]["tracebacks"] = "".join(running.log).count("Traceback")
         print(part, figures[part], flush=True)
-    record("serve_load", figures, f"index {options.index.name}, questions {options.questions.name}")
+    record("serve-load", figures, f"index {options.index.name}, questions {options.questions.name}")
 
 
 if __name__ == "__main__":
