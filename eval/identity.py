@@ -26,11 +26,11 @@ def answers_key(agent: KBQAgent, examples: Sequence[QAExample], hidden_by: int |
 
     `hidden_by` is the seed by which half of the answers are hidden, None where none is. Names and places do not count
     where the content is known; a model behind a server is known by its address and name. None where people's feedback
-    counts, or shards are missing, which changes, and for a ranker or generator that does not tell what it is.
+    counts, or shards may be missing, which changes, and for a ranker or generator that does not tell what it is.
     """
     weights: Callable[[], str] | None = getattr(agent.generator, "fingerprint", None)
     ranker = _ranker(agent)
-    changes = agent.keeps_feedback or agent.kb.missing_shards
+    changes = agent.keeps_feedback or agent.config.partial or agent.kb.missing_shards
     if changes or ranker is None or (agent.generator is not None and weights is None):
         return None
     decisive = {

@@ -20,7 +20,7 @@ _NOT_THERE = {
     "entities": "answered though the entities were hidden",
     "given": "answered though the file has no answer",
 }
-_WHERE_MEASURED = ("answerable", "unanswerable", "errors")
+_WHERE_MEASURED = ("answerable", "unanswerable", "errors", "n_partial")
 _NOWHERE = (math.nan, math.nan)
 
 
@@ -54,8 +54,8 @@ class Report:
     `intervals`. `risk_coverage` holds `aurc`, `ece` (expected calibration error of the answered questions) and the
     curve's `coverage` and `risk`. `answerable` holds the share of answerable questions that was expected and the one
     that the confidences tell (`eval.expectation`), `unanswerable` the figures of the test of silence
-    (`eval.unanswerable`), `errors` the groups of failures (`eval.errors`); where there is none of them, it is None and
-    not written.
+    (`eval.unanswerable`), `errors` the groups of failures (`eval.errors`), `n_partial` how many answers did without
+    shards of the index; where there is none of them, it is not written.
     """
 
     n_questions: int
@@ -70,6 +70,7 @@ class Report:
     answerable: Mapping[str, Any] | None = None
     unanswerable: Mapping[str, Any] | None = None
     errors: Mapping[str, Any] | None = None
+    n_partial: int = 0
 
 
 def write_report(report: Report, out: Path) -> None:
@@ -101,6 +102,7 @@ def report_markdown(report: Report) -> str:
         f"({report.questions_per_second:.1f} a second).",
         f"Model: {system.model or 'none'}{adapter}. Index: {system.index or 'unnamed'}.{ranker}{feedback}",
         f"Commit: {system.git_commit or 'unknown'}. Versions: {_versions(system.versions)}.",
+        *_partial(report),
         *_metrics(report),
         *_confidence(report.risk_coverage, report.answerable),
     ]
@@ -109,6 +111,12 @@ def report_markdown(report: Report) -> str:
     if report.errors:
         lines += errors_markdown(report.errors)
     return "\n".join(lines) + "\n"
+
+
+def _partial(report: Report) -> list[str]:
+    if not report.n_partial:
+        return []
+    return ["", f"**Partial**: {report.n_partial} answers did without shards of the index that are missing."]
 
 
 def _metrics(report: Report) -> list[str]:

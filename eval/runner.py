@@ -109,6 +109,9 @@ def evaluate(
     answered_by = reused[2] if reused else {"versions": _versions(), "git_commit": _git_commit(Path(__file__))}
     system = replace(options.system, **answered_by, key=key, rows_sha256=describe_file(out / ROWS).sha256)
     report = _report(agent, examples, asked, seconds, replace(options, system=system))
+    if n_partial := sum(bool(row.get("partial")) for row in rows):
+        logger.warning("%d answers did without shards of the index that are missing", n_partial)
+        report = replace(report, n_partial=n_partial)
     ranks = [a.rank for a, e in zip(asked, examples, strict=True) if e.answers]
     if options.errors:
         groups = error_groups(examples, rows, agent.kb)

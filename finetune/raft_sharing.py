@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from finetune.processes import gathered, is_main, n_processes, rank, wait_for_all
+from finetune.processes import from_main, gathered, is_main, n_processes, rank, wait_for_all
 
 __all__ = ["for_each", "made_once"]
 
@@ -49,10 +49,10 @@ def for_each(
 def made_once(path: Path, make: Callable[[], Made], write: Callable[[Made, Path], object]) -> None:
     """Make the file at `path` where it is missing: all processes may share in `make`, and the main one writes.
 
-    It is there, whole, when a process comes back. No process sees a file of this step before it has begun it: `make`
-    ends, where it shares work, when all have, and all waited for each other at the end of the step before.
+    It is there, whole, when a process comes back. The main process says whether it is missing: on a disk of several
+    machines another may see it later, and would wait alone for work that is shared.
     """
-    if not path.exists():
+    if not from_main(path.exists):
         made = make()
         if is_main():
             write(made, path)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.json_rows import read_rows, write_rows
-from finetune.processes import is_main, wait_for_all
+from finetune.processes import from_main, is_main, wait_for_all
 from finetune.raft_config import RaftConfig
 from finetune.raft_metrics import answer_f1, character_perplexity, commonest_share, distinct
 from finetune.raft_prompts import PromptSets, RaftPrompt, stage_prompts
@@ -207,7 +207,7 @@ def _ranked(run: StageRun, stage: int, drawn: Sequence[Drawn], rewarded: Rewarde
 def _train(run: StageRun, stage: int, kept: Sequence[Kept]) -> None:
     """Go on from the adapter before on what was kept; with too little to train on, that adapter stays."""
     out = run.adapter(stage)
-    if not _is_adapter(out):
+    if not from_main(lambda: _is_adapter(out)):
         if len(kept) >= 2:
             settings = run.config.training(
                 run.folder(stage) / "kept.jsonl", out, run.adapter(stage - 1), run.seed(stage)

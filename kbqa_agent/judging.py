@@ -74,12 +74,18 @@ class Judges:
                 taken.append((future, question))
         try:
             answers = decide_together(self._agent, [question for _, question in taken])
-        except BaseException as error:
-            for future, _ in taken:
-                future.set_exception(error)
+        except BaseException:  # one question's: the others have their answers
+            for future, question in taken:
+                self._answer_one(future, question)
         else:
             for (future, _), answer in zip(taken, answers, strict=True):
                 future.set_result(answer)
+
+    def _answer_one(self, future: Future[Answer], question: Unjudged) -> None:
+        try:
+            future.set_result(question.answer(self._agent))
+        except BaseException as error:
+            future.set_exception(error)
 
 
 def decide_together(agent: KBQAgent, questions: Sequence[Unjudged]) -> list[Answer]:

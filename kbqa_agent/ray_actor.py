@@ -23,6 +23,7 @@ class Identity(NamedTuple):
     generator: str | None
     adapter: str | None
     weights: str | None
+    missing_shards: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, agent: KBQAgent) -> Identity:
@@ -35,6 +36,7 @@ class Identity(NamedTuple):
             generator.name if generator else None,
             str(adapter) if adapter else None,
             weights() if weights else None,
+            tuple(agent.kb.missing_shards),
         )
 
 

@@ -145,7 +145,7 @@ class RayWorkers(Closing):
         if self._identity not in (None, identity):
             raise ModelError(
                 f"Ray's workers would not answer alike, one is {self._identity}, another {identity}; "
-                "install the same version of kbqa with the same extras and models on all machines"
+                "have the same kbqa, extras, models and shards on all machines"
             )
         self._identity, worker.opening = identity, None
 

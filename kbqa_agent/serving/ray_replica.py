@@ -13,7 +13,6 @@ from typing import Any, cast
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from kb_index.errors import KBQAError
 from kb_index.manifest import read_manifest
 from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.comparisons import Comparison
@@ -24,6 +23,8 @@ from kbqa_agent.serving.service import Service
 from kbqa_agent.serving.settings import ServeSettings
 
 __all__ = ["NAME", "Replica", "raised_by"]
+
+logger = logging.getLogger(__name__)
 
 NAME = "kbqa"
 """Of the application, and of its only deployment."""
@@ -67,10 +68,17 @@ class Replica:
         if not self._service.is_ready:
             raise ServingError(503, "the replica is starting or stopping")
         if self._is_new:  # a reload that came while it opened its index passed it by
-            self._is_new = False
-            kb = self._service.source.now.base.kb
-            if await asyncio.to_thread(read_manifest, kb.path) != kb.manifest:
-                await self._service.reload()
+            try:
+                self._is_new = not await self._has_caught_up()
+            except Exception:
+                logger.exception("reload failed; the index that was open goes on serving until the next try")
+
+    async def _has_caught_up(self) -> bool:
+        kb = self._service.source.now.base.kb
+        if await asyncio.to_thread(read_manifest, kb.path) == kb.manifest:
+            return True
+        await self._service.reload()
+        return False  # the folder may have been changed once more
 
     async def reload(self) -> bool:
         """Do what `Service.reload` does, here alone."""
@@ -99,7 +107,7 @@ class _Peers:
         told = await self._all("reload")
         for failed in filter(None, map(raised_by, told)):
             raise failed
-        return any(told)
+        return any(t is True for t in told)
 
     async def given_answer(self, number: str, user: str) -> GivenAnswer | None:
         """Ask all for an answer; one that has died had its own."""
@@ -114,13 +122,20 @@ class _Peers:
 
         if self._handle is None:
             self._handle = await asyncio.to_thread(serve.get_deployment_handle, NAME, NAME)
-        told: list[Any] = await self._handle.broadcast(method, *arguments).results_async(
-            timeout_s=ALL_SECONDS, return_exceptions=True
-        )
-        return told
+        from ray.serve.exceptions import DeploymentUnavailableError
+
+        asked = self._handle.broadcast(method, *arguments)
+        try:
+            return list(await asked.results_async(timeout_s=ALL_SECONDS, return_exceptions=True))
+        except (TimeoutError, DeploymentUnavailableError):
+            raise ServingError.later(503, "not all servers of this address answer; try again", 5) from None
 
 
 def raised_by(told: object) -> Exception | None:
     """What a replica raised, as it raised it; None where it told something, or is gone."""
-    error = getattr(told, "cause", told)
-    return error if isinstance(error, KBQAError) else None
+    from ray.exceptions import RayActorError
+
+    if not isinstance(told, Exception) or isinstance(told, RayActorError):
+        return None
+    cause = getattr(told, "cause", None)
+    return cause if isinstance(cause, Exception) else told

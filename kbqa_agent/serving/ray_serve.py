@@ -9,7 +9,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
@@ -73,19 +73,19 @@ def run_replicas(
     with listen(settings) as listening:
         port, address = listening.getsockname()[1], url_of(listening)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)  # it tells of every step otherwise
-    try:
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options={"host": settings.host.strip("[]"), "port": port},
-            logging_config={"enable_access_log": False},
-        )
-        handle = _deployed(recipe.from_anywhere(), _from_anywhere(settings), replicas, systems)
-        with _signals() as told:
+    with _reloads() as reloads, suppress(KeyboardInterrupt):
+        try:
+            serve.start(
+                proxy_location="HeadOnly",
+                http_options={"host": settings.host.strip("[]"), "port": port},
+                logging_config={"enable_access_log": False},
+            )
+            handle = _deployed(recipe.from_anywhere(), _from_anywhere(settings), replicas, systems)
             tell(f"{address} answers; Ctrl-C ends it")
-            while told.get() == getattr(signal, "SIGHUP", None):
+            while reloads.get():
                 _reload(handle)
-    finally:
-        serve.shutdown()
+        finally:
+            serve.shutdown()
 
 
 def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, systems: Sequence[str]) -> Any:
@@ -118,7 +118,11 @@ def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, 
 
 
 def _reload(handle: Any) -> None:
-    told = handle.broadcast("reload").results(timeout_s=ALL_SECONDS, return_exceptions=True)
+    try:
+        told = handle.broadcast("reload").results(timeout_s=ALL_SECONDS, return_exceptions=True)
+    except Exception:  # no replica is there, or one hangs
+        logger.exception("reload failed; replicas may have different indexes open: reload again")
+        return
     for number, error in enumerate(map(raised_by, told), 1):
         if error is not None:
             logger.error("reload of replica %d: %s; the index that was open goes on serving", number, error)
@@ -143,13 +147,18 @@ def _warn_of_several_machines(recipe: AgentRecipe, settings: ServeSettings) -> N
 
 
 @contextmanager
-def _signals() -> Iterator[SimpleQueue[int]]:
-    """Lend what tells of signals, until the end of a block."""
-    told: SimpleQueue[int] = SimpleQueue()
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, lambda number, _: told.put(number)) for number in numbers}
+def _reloads() -> Iterator[SimpleQueue[bool]]:
+    """Lend a queue with an item for each SIGHUP; SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    handlers: dict[str, Any] = {
+        "SIGTERM": signal.default_int_handler,
+        "SIGINT": signal.default_int_handler,
+        "SIGHUP": lambda *_: wanted.put(True),
+    }
+    numbers = {getattr(signal, name): handler for name, handler in handlers.items() if hasattr(signal, name)}
+    before = {number: signal.signal(number, handler) for number, handler in numbers.items()}
     try:
-        yield told
+        yield wanted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
