@@ -95,24 +95,29 @@ class RayWorkers(Closing):
                     number = left.popleft()
                     under_way[worker.actor.answers.remote(batches[number])] = number, worker
                 for ref in self._wait(list(under_way)):
-                    number, worker = under_way.pop(ref)
                     answers = self._got(ref)
-                    if answers is not None:
+                    if answers is None and under_way[ref][1] in self._workers:
+                        worker = under_way[ref][1]
+                        ran = next(n for n, w in under_way.values() if w is worker)  # a worker's others wait for it
+                        self._replace(worker)
+                        lost[ran] += 1
+                        if lost[ran] == TRIES:
+                            raise WorkerError(
+                                f"{TRIES} workers of Ray ended over the same questions, perhaps as memory was full; "
+                                f"the first: {batches[ran][0][:60]!r}; use fewer --workers"
+                            )
+                    number, _ = under_way.pop(ref)
+                    if answers is None:
+                        left.appendleft(number)
+                    else:
                         done[number] = answers
-                        continue
-                    self._replace(worker)
-                    lost[number] += 1
-                    if lost[number] == TRIES:
-                        raise WorkerError(
-                            f"{TRIES} workers of Ray ended over the same questions, perhaps as memory was full; "
-                            f"the first: {batches[number][0][:60]!r}; use fewer --workers"
-                        )
-                    left.appendleft(number)
             yield done.pop(wanted)
 
     def _places(self, cpus: float, gpus: float) -> int:
-        there = self._ray.cluster_resources()
-        return max(1, int(min(there.get("CPU", 0) / cpus, there.get("GPU", 0) / gpus if gpus else inf)))
+        """How many find a place, each on one machine."""
+        there = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        fit = (min(of.get("CPU", 0) / cpus, of.get("GPU", 0) / gpus if gpus else inf) for of in there)
+        return max(1, sum(map(int, fit)))
 
     def _free(self, under_way: dict[Any, tuple[int, _Worker]]) -> _Worker | None:
         """The worker with the fewest batches, None where all that are open have enough."""

@@ -148,6 +148,27 @@ def test_what_goes_wrong_in_a_thread_is_told_where_the_answer_is_wanted(agent):
         list(with_generator(agent, judge, generator="always").ask_many(QUESTIONS[:20]))
 
 
+def test_a_question_that_fails_leaves_those_judged_with_it_their_answers(agent):
+    judge = JudgesTogether()
+    score, failed = judge.score, []
+
+    def fail_for_one(prompt, answers):
+        if "日本的首都" in prompt:
+            failed.append(prompt)
+            raise ZeroDivisionError
+        return score(prompt, answers)
+
+    judge.score = fail_for_one
+    asking = with_generator(agent, judge, generator="always")
+    with ThreadPoolExecutor(1) as pool:
+        unjudged = [
+            judging.Unjudged(q, None) for q in ("法国的首都是哪里？", "日本的首都是哪里？", "德国的首都是哪里？") * 3
+        ]
+        begun = judging.Judges(asking, pool).begin(unjudged)
+    assert [type(one.exception()) for one in begun] == [type(None), ZeroDivisionError, type(None)] * 3
+    assert max(judge.sizes) > 1
+
+
 def test_what_is_asked_twice_is_answered_once(agent, monkeypatch):
     ranked = Counter()
     monkeypatch.setattr(KBQAgent, "rank_many", lambda self, qs: ranked.update(qs) or rank_many(self, qs))

@@ -23,6 +23,7 @@ import httpx
 
 from cli import main
 from kb_index import build_index
+from kb_index.shards.build import ShardedBuild
 from kbqa_agent import KBQAgent
 from kbqa_agent.answer_forms import answer_to_json
 from kbqa_agent.qa_data import read_questions
@@ -38,7 +39,7 @@ PATIENCE = 180
 @pytest.fixture
 def index(tmp_path):
     folder = tmp_path / "index"
-    build_index([sample_triples()], folder, progress=False)
+    ShardedBuild(4, progress=False).run([sample_triples()], folder)
     return folder
 
 
@@ -54,17 +55,19 @@ def serve(ray_cluster, index):
     )
     watch = threading.Timer(PATIENCE, process.kill)
     watch.start()
-    told = ""
-    while "answers; Ctrl-C ends it" not in told:
-        line = process.stderr.readline()
-        assert line, told
-        told += line
-    client = httpx.Client(base_url=re.search(r"(http://\S+) answers", told)[1], trust_env=False, timeout=60)
-    yield process, client
-    client.close()
-    process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=PATIENCE)
-    watch.cancel()
+    try:
+        told = ""
+        while "answers; Ctrl-C ends it" not in told:
+            line = process.stderr.readline()
+            assert line, told
+            told += line
+        with httpx.Client(base_url=re.search(r"(http://\S+) answers", told)[1], trust_env=False, timeout=60) as client:
+            yield process, client
+        process.send_signal(signal.SIGTERM)
+        _, rest = process.communicate(timeout=PATIENCE)
+    finally:
+        watch.cancel()
+        process.kill()
     assert process.returncode == 0, told + rest
     assert "Traceback" not in rest
 

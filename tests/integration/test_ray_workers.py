@@ -15,8 +15,8 @@ from click.testing import CliRunner
 pytest.importorskip("ray", reason="needs the extra [ray]")
 
 from cli import main
-from kb_index import build_index
 from kb_index.errors import IndexFolderError, ModelError, WorkerError
+from kb_index.shards.build import ShardedBuild
 from kbqa_agent import AgentConfig, KBQAgent, ray_workers
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ray_workers import RayWorkers, open_over_ray
@@ -30,7 +30,7 @@ QUESTIONS = [e.question for e in read_questions(sample_test())]
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ray") / "index"
-    build_index([sample_triples()], folder, progress=False)
+    ShardedBuild(4, progress=False).run([sample_triples()], folder)
     return folder
 
 

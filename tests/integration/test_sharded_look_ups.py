@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import main
+from eval.identity import answers_key
 from kb_index import KnowledgeBase, build_index
 from kb_index.errors import IndexFolderError, InputError
 from kb_index.shards.asking import LocalShards
@@ -208,6 +209,25 @@ def test_answers_without_lost_shards_are_marked(broken):
         assert answer_to_json(told[0])["partial"] is True
         assert answer_to_text(told[0]).splitlines()[0].endswith("[partial: shards of the index are missing]")
         assert turns_from_json(turns_to_json(dialogue.turns))[0].answer.partial
+
+
+def test_an_evaluation_without_lost_shards_says_so_and_is_not_used_again(broken, tmp_path):
+    words = ["eval", "--index", str(broken), "--questions", str(sample_test()), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, [*words, "--model", "none", "--limit", "20", "--partial"])
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert (report["n_partial"], report["system"]["key"]) == (20, None)
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "**Partial**: 20 answers did without shards of the index that are missing." in text
+
+
+def test_answers_over_an_index_that_may_lose_shards_have_no_key(sample):
+    with (
+        KBQAgent.open(sample[1], "none") as whole,
+        KBQAgent.open(sample[1], "none", config=AgentConfig(partial=True)) as a,
+    ):
+        assert answers_key(whole, [], None)
+        assert answers_key(a, [], None) is None
 
 
 @pytest.mark.parametrize("look_up", ["entities", "triples_of", "called", "plain_names", "extra"])
