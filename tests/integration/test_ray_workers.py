@@ -56,7 +56,8 @@ def remove_a_node_with_a_worker(cluster, workers):
     cluster.remove_node(next(node for node in cluster.worker_nodes if node.node_id in used), allow_graceful=False)
 
 
-def test_answers_are_those_of_this_process_when_a_worker_dies(ray_cluster, recipe, caplog):
+def test_answers_are_those_of_this_process_when_a_worker_dies(ray_cluster, recipe, caplog, monkeypatch):
+    monkeypatch.setattr(ray_workers, "AT_ONCE", 10)  # so many batches are left that each worker gets one of them
     with recipe.open() as alone, open_over_ray(recipe, 2) as agent:
         assert agent.generator is None
         expected = plain(alone.ask_many(QUESTIONS, processes=1))
