@@ -16,7 +16,7 @@ from kb_index.errors import KBQAError
 from kbqa_agent.judging import Judges, Unjudged
 from kbqa_agent.parallel import n_processors
 from kbqa_agent.types import Answer, ConcurrentGenerator
-from kbqa_agent.workers import Recipe, answers_elsewhere, recipe_of
+from kbqa_agent.workers import RankingRecipe, answers_elsewhere, recipe_of
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
@@ -60,7 +60,9 @@ def _answers_here(agent: KBQAgent, distinct: Sequence[str], processes: int | Non
     return _in_order(agent, _tasks(agent, distinct, recipe, wanted))
 
 
-def _tasks(agent: KBQAgent, questions: Sequence[str], recipe: Recipe | None, processes: int) -> Iterator[list[Task]]:
+def _tasks(
+    agent: KBQAgent, questions: Sequence[str], recipe: RankingRecipe | None, processes: int
+) -> Iterator[list[Task]]:
     """What is to be done, as much at a time as is there at the same time."""
     n_begun = 0
     if recipe is not None:

@@ -23,13 +23,13 @@ from kbqa_agent.types import Answer
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
 
-__all__ = ["Recipe", "answers_elsewhere", "recipe_of"]
+__all__ = ["RankingRecipe", "answers_elsewhere", "recipe_of"]
 
 WAVE = 2000
 """Answers wait in memory until they are asked for: so many questions are given out at a time."""
 
 
-class Recipe(NamedTuple):
+class RankingRecipe(NamedTuple):
     """What another process needs to answer as an agent does, beside the index."""
 
     ranker: RankerSource
@@ -39,7 +39,7 @@ class Recipe(NamedTuple):
     has_generator: bool
 
 
-def recipe_of(agent: KBQAgent) -> Recipe | None:
+def recipe_of(agent: KBQAgent) -> RankingRecipe | None:
     """How another process answers as this agent; None where it cannot, or where the generator has to do every question.
 
     It can with an index and a ranker that are opened from folders, as they are there, and where no feedback counts.
@@ -54,11 +54,11 @@ def recipe_of(agent: KBQAgent) -> Recipe | None:
         return None
     if not isinstance(ranker, TrainedRanker) or ranker.source is None:
         return None
-    return Recipe(ranker.source, ranker.expected_share, config, agent.likelihood_weight, has_generator)
+    return RankingRecipe(ranker.source, ranker.expected_share, config, agent.likelihood_weight, has_generator)
 
 
 def answers_elsewhere(
-    kb: KnowledgeBase, recipe: Recipe, questions: Sequence[str], processes: int
+    kb: KnowledgeBase, recipe: RankingRecipe, questions: Sequence[str], processes: int
 ) -> Iterator[Answer | None]:
     """Answer the questions, in their order; None for those that need the generator.
 
@@ -70,7 +70,7 @@ def answers_elsewhere(
         yield from over_batches(kb, _answers, tasks, processes)
 
 
-def _answers(kb: KnowledgeBase, recipe: Recipe, questions: Sequence[str]) -> list[Answer | None]:
+def _answers(kb: KnowledgeBase, recipe: RankingRecipe, questions: Sequence[str]) -> list[Answer | None]:
     agent = _agent(kb, recipe)
     return [_decided(agent, *of) for of in zip(questions, agent.rank_many(questions), strict=True)]
 
@@ -83,7 +83,7 @@ def _decided(agent: KBQAgent, question: str, ranked: Ranked) -> Answer | None:
 
 
 @lru_cache(maxsize=1)
-def _agent(kb: KnowledgeBase, recipe: Recipe) -> KBQAgent:
+def _agent(kb: KnowledgeBase, recipe: RankingRecipe) -> KBQAgent:
     from kbqa_agent.agent import KBQAgent
 
     ranker = load_ranker(kb, recipe.ranker.folder)
