@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kb_index.errors import InputError, TripleFileError
+from kb_index.errors import InputError, TripleFileError, WorkerError
 from kb_index.shards.engines import RayEngine, open_engine
 
 
@@ -50,6 +50,20 @@ def test_a_task_gets_the_gpus_that_it_needs(there: float, asked: float | None, g
 def test_more_gpus_than_there_are_are_not_waited_for() -> None:
     with pytest.raises(InputError, match="2 GPUs for a task: the cluster has 1; ask for less"):
         RayEngine(FakeRay(1)).run(print, [""], print, 2)
+
+
+def test_gpus_that_ray_does_not_give_are_told() -> None:
+    with pytest.raises(InputError, match=r"1\.5 GPUs for a task: expected a whole number, or a part of one"):
+        RayEngine(FakeRay(2)).run(print, [""], print, 1.5)
+
+
+def test_a_machine_with_another_version_does_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = iter(["1.2.3", "1.2.4"])
+    monkeypatch.setattr("kb_index.shards.engines.package_version", lambda: next(versions))
+    done: list[str] = []
+    with pytest.raises(WorkerError, match=r"kbqa 1\.2\.4, and the build runs 1\.2\.3; install one version on all"):
+        RayEngine(FakeRay(0)).run(done.append, ["a"], print)
+    assert done == []
 
 
 def test_an_error_of_a_task_is_raised_as_it_is() -> None:
