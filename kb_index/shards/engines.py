@@ -108,6 +108,8 @@ class RayEngine:
                     if outcome is not None:
                         raise outcome
                     on_done(1)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from error  # such as a full disk, which the caller tells as where tasks are done here
         except self._ray.exceptions.RayError as error:
             reason = str(error).strip().split("\n", 1)[0]
             raise WorkerError(

@@ -19,6 +19,7 @@ from kb_index.shards.build import ShardedBuild
 from kb_index.shards.engines import LocalEngine
 from kb_index.shards.reading import read_chunk
 from kb_index.shards.shard import add_vectors, build_shard
+from kb_index.shards.work import Work
 
 
 class Stopped(LocalEngine):
@@ -63,8 +64,9 @@ def test_what_a_reader_left_that_was_killed_counts_for_nothing(tmp_path: Path) -
 
 def test_a_build_of_other_chunks_is_another_build(tmp_path: Path) -> None:
     sources, out = three_files(tmp_path), tmp_path / "index"
-    stopped(ShardedBuild(2, Stopped(2), chunk_bytes=1, progress=False), sources, out)
-    counts = ShardedBuild(2, chunk_bytes=1_000_000, progress=False).run(sources, out).counts
+    size = max(source.stat().st_size for source in sources)
+    stopped(ShardedBuild(2, Stopped(2), chunk_bytes=size, progress=False), sources, out)
+    counts = ShardedBuild(2, chunk_bytes=3 * size, progress=False).run(sources, out).counts
     assert (counts.lines, counts.triples) == (300, 300)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.kb", "b.kb", "c.kb", "index"]
 
@@ -73,12 +75,28 @@ def test_a_build_of_other_chunks_is_another_build(tmp_path: Path) -> None:
 def test_what_other_machines_did_elsewhere_is_missed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: Any
 ) -> None:
-    monkeypatch.setattr(work, "SEEN_SECONDS", 0.0)
+    monkeypatch.setattr(work, "SEEN_SECONDS", 0.0, raising=False)
     sources, out = three_files(tmp_path), tmp_path / "index"
     with pytest.raises(StorageError, match="not seen here; all machines must see the folder of --out under the same"):
         ShardedBuild(2, Stopped(left_out=function), chunk_bytes=1, progress=False).run(sources, out)
     assert not out.exists()
     assert ShardedBuild(2, chunk_bytes=1, progress=False).run(sources, out).counts.triples == 300
+
+
+def test_a_machine_that_does_not_see_a_chunk_builds_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "SEEN_SECONDS", 0.0, raising=False)
+
+    class Blind(LocalEngine):
+        def run(self, function: Any, tasks: Any, on_done: Any, gpus: float | None = 0) -> None:
+            if function is build_shard:
+                chunk = Work(tasks[0].folder).chunk(1)
+                chunk.rename(chunk.with_name("elsewhere"))
+            super().run(function, tasks, on_done, gpus)
+            if function is build_shard:
+                chunk.with_name("elsewhere").rename(chunk)
+
+    with pytest.raises(StorageError, match="not seen here"):
+        ShardedBuild(2, Blind(), chunk_bytes=1, progress=False).run(three_files(tmp_path), tmp_path / "index")
 
 
 def test_that_a_build_goes_on_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
