@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from kb_index.manifest import MANIFEST_FILE
 __all__ = ["check_out", "find_index", "replaced_folder"]
 
 LOCK_FILE = ".lock"
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -63,6 +66,8 @@ def replaced_folder(
                     _remove_dead(out, f".{glob.escape(out.name)}.sharded-*")
     except BaseException as error:
         is_kept = resumed is not None and not isinstance(error, TripleFileError)
+        if is_kept:
+            logger.warning("'%s' keeps what is done; the same command goes on with it", building)
         raise
     finally:
         if not is_kept:

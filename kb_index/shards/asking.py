@@ -20,6 +20,7 @@ from kb_index.shards.shard_view import ShardView, open_shard
 
 __all__ = ["Asking", "LocalShards", "Missing"]
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,20 @@ class Missing:
         self._index, self._shards, self.partial = index, tuple(manifest.shards), partial
         self._missing: dict[int, str] = {}
 
-    def __contains__(self, number: int) -> bool:
-        return number in self._missing
-
     @property
     def names(self) -> tuple[str, ...]:
         """Their names, in the order of shards."""
         return tuple(self._missing[number] for number in sorted(self._missing))
+
+    def left(self, arguments: Mapping[int, A]) -> list[tuple[int, A]]:
+        """Leave the missing out of what some shards are to be asked.
+
+        Raises:
+            IndexFolderError: no shard is left.
+        """
+        if len(self._missing) == len(self._shards):
+            raise IndexFolderError(f"index '{self._index}': none of its shards can be asked; copy them there again")
+        return [(number, of) for number, of in arguments.items() if number not in self._missing]
 
     def add(self, number: int, reason: str, cause: Exception) -> None:
         """Go on without a shard.
@@ -95,7 +103,7 @@ class LocalShards:
 
     def ask(self, look_up: Callable[..., T], arguments: Mapping[int, tuple[Any, ...]]) -> list[tuple[int, T]]:
         """Ask some shards, for vectors all at once: FAISS searches with one thread for one text."""
-        there = [(number, self._shards[number], of) for number, of in arguments.items() if number not in self._missing]
+        there = [(number, self._shards[number], of) for number, of in self._missing.left(arguments)]
         if look_up not in _WORTH_THREADS:
             return [(number, look_up(shard, *of)) for number, shard, of in there]
         found = []

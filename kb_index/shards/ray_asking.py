@@ -83,8 +83,7 @@ class RayShards:
     ) -> list[tuple[int, T]]:
         asked = [
             (number, self._actors[number].look_up.remote(look_up.__name__, of))
-            for number, of in arguments.items()
-            if number not in self._missing
+            for number, of in self._missing.left(arguments)
         ]
         found, errors = [], self._ray.exceptions
         end = time.monotonic() + seconds  # of all, since all were asked at once

@@ -31,7 +31,7 @@ from kb_index.normalize import normalize_name
 from kb_index.progress import StageCost, Stages
 from kb_index.readers.raw_table import create_raw_table
 from kb_index.readers.sources import ReadOptions, SourceFile
-from kb_index.shards.work import PARQUET, PLACE_SQL, REPORT_FILE, Work, literal, quoted, save_table
+from kb_index.shards.work import PARQUET, PLACE_SQL, REPORT_FILE, Work, check_seen, literal, quoted, save_table
 from kb_index.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -144,11 +144,12 @@ def add_vectors(task: VectorTask) -> None:
 
     Raises:
         ModelError, MissingExtraError: the encoder cannot be loaded.
-        StorageError: the disk is full, or the folder cannot be written.
+        StorageError: the disk is full, the folder cannot be written, or what the whole knows is not seen here.
     """
     import duckdb
 
     work, stages = Work(task.folder), Stages(shown=False)
+    check_seen(work.merged / REPORT_FILE)
     folder, report = work.shard(task.shard), shard_report(task.folder, task.shard)
     encoder = open_encoder(task.encoder.name, task.folder / ENCODER_FOLDER)
     with duckdb.connect() as connection, stages.stage("vectors", 1, "step"):

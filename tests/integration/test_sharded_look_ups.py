@@ -247,6 +247,18 @@ def test_a_shard_may_be_lost_before_its_vectors_are_opened(sample, tmp_path):
             whole.similar_entities(["发国"], 3)
 
 
+def test_an_index_that_loses_all_shards_says_so_each_time(sample, tmp_path):
+    index = tmp_path / "index"
+    shutil.copytree(sample[1], index)
+    with KnowledgeBase.open(index, partial=True) as kb:
+        shutil.rmtree(index / "shards")
+        with pytest.raises(IndexFolderError, match="nor can the others; copy them there again"):
+            kb.similar_entities(["发国"], 3)
+        for look_up in (kb.mentions, kb.entities_named):
+            with pytest.raises(IndexFolderError, match="none of its shards can be asked; copy them there again"):
+                look_up("法国")
+
+
 def test_answers_without_lost_shards_are_marked(broken):
     question = "法国的首都是哪里？"
     with KBQAgent.open(broken, "none", config=AgentConfig(partial=True)) as agent:

@@ -102,8 +102,9 @@ def test_a_machine_that_does_not_see_a_chunk_builds_no_shard(tmp_path: Path, mon
 def test_that_a_build_goes_on_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sources, out = three_files(tmp_path), tmp_path / "index"
     build = ShardedBuild(4, Stopped(6), chunk_bytes=1, progress=False)
-    stopped(build, sources, out)
-    assert caplog.messages == []
+    left = stopped(build, sources, out)
+    assert caplog.messages == [f"'{left}' keeps what is done; the same command goes on with it"]
+    caplog.clear()
     ShardedBuild(4, chunk_bytes=1, progress=False).run(sources, out)
     assert caplog.messages == ["goes on with the build that was stopped: 3 of 3 chunks and 3 of 4 shards are there"]
 
