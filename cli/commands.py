@@ -180,10 +180,6 @@ def _check_evaluation(
             "--predictions asks nothing; leave out --systems, --limit, --unanswerable, --errors and --feedback",
         ),
         (
-            options["engine"] == "local" and (options["workers"] or options["gpus_per_worker"]),
-            "--workers and --gpus-per-worker are for --engine ray",
-        ),
-        (
             options["engine"] == "ray" and unanswerable and options["model"] != "none",
             "--unanswerable asks a model in this process; with --engine ray add --model none",
         ),

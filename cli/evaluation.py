@@ -87,7 +87,7 @@ def evaluate_several(
         results = evaluate_systems(listed, opened_as, examples, out, chosen)
     if not any(result.report for result in results):
         raise KBQAError(f"{systems}: no system could be evaluated; the first: {results[0].error}")
-    with KnowledgeBase.open(index) as kb:
+    with KnowledgeBase.open(index, partial=opening["partial"]) as kb:
         comparison = compare(results, examples, kb, baseline_of(listed).name, seed=chosen.seed)
         write_comparison(comparison, out)
         illustrate_several(results, examples, kb, comparison_tables(comparison), out)

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from kb_index.errors import KBQAError
+from cli.options import MAY_BE_PARTIAL
+from kb_index.errors import KBQAError, MissingShardError
 
 __all__ = ["Commands"]
 
@@ -22,7 +23,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KBQAError as error:
-            click.echo(f"kbqa: {error}", err=True)
+            is_optional = isinstance(error, MissingShardError) and MAY_BE_PARTIAL in ctx.meta
+            click.echo(f"kbqa: {error}{', or do without it: --partial' if is_optional else ''}", err=True)
             ctx.exit(1)
         except BrokenPipeError:
             sys.stderr.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import FILE, TRIPLE_FORMATS, engine_options
+from cli.options import FILE, TRIPLE_FORMATS, engine_options, ray_option
 
 if TYPE_CHECKING:
     from kb_index import Manifest, ReadOptions
@@ -29,7 +29,7 @@ __all__ = ["index"]
 @click.option("--seed", default=0, show_default=True)
 @click.option("--shards", type=click.IntRange(1), help="Divide the index into so many, by subject.")
 @engine_options
-@click.option(
+@ray_option(
     "--gpus-per-task",
     type=click.FloatRange(0),
     help="With --engine ray: GPUs, or a part of one, for each task that encodes names. Default: one, if there are any.",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 __all__ = [
     "FILE",
+    "MAY_BE_PARTIAL",
     "QUESTION_FORMATS",
     "TRIPLE_FORMATS",
     "engine_options",
@@ -16,15 +19,20 @@ __all__ = [
     "generator_options",
     "index_option",
     "questions_option",
+    "ray_option",
     "training_options",
     "worker_options",
 ]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
 TRIPLE_FORMATS = ["auto", "nlpcc", "tsv", "csv", "jsonl", "parquet", "ntriples", "turtle"]
 QUESTION_FORMATS = click.Choice(["auto", "nlpcc", "kgclue", "metaqa", "text2text"])
 DECODINGS = click.Choice(["free", "constrained"])
 RISK = click.FloatRange(0, 1, min_open=True)
+MAY_BE_PARTIAL = "cli.may_be_partial"
+"""Is in the `meta` of the context of a command that can do without shards."""
 index_option = click.option("--index", required=True, type=FILE, envvar="KBQA_INDEX", help="Index folder.")
 questions_option = click.option(
     "--questions", required=True, type=FILE, help="Question file: NLPCC, KgCLUE, MetaQA or text2text."
@@ -37,16 +45,35 @@ feedback_option = click.option(
 )
 
 
+def ray_option(name: str, **attributes: Any) -> Callable[[F], F]:
+    """Add an option that is a wrong usage without `--engine ray`; from the environment it may be there for others."""
+
+    def checked(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        is_given = context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE
+        if is_given and context.params["engine"] != "ray":
+            raise click.UsageError(f"{name} is for --engine ray; add that, or leave {name} out")
+        return value
+
+    return click.option(name, callback=checked, **attributes)
+
+
 def engine_options(command: Any) -> Any:
     """Add the options that say where the work is done."""
-    engines = click.Choice(["local", "ray"])
     options = (
-        click.option("--engine", type=engines, default="local", show_default=True, help="Where the work is done."),
         click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            is_eager=True,  # those of `ray_option` look at it
+            help="Where the work is done.",
+        ),
+        ray_option(
             "--ray-address",
             metavar="HOST:PORT",
             envvar="RAY_ADDRESS",
-            help="With --engine ray: the cluster; default: the one on this machine, else a new one.",
+            help="With --engine ray: the cluster. Default: $RAY_ADDRESS, else the one that `ray start` left running on "
+            "this machine, else a new one for this command alone.",
         ),
     )
     for option in reversed(options):
@@ -57,8 +84,8 @@ def engine_options(command: Any) -> Any:
 def worker_options(command: Any) -> Any:
     """Add the options that say how many agents Ray is to run, and on what."""
     options = (
-        click.option("--workers", type=click.IntRange(1), help="With --engine ray: agents. Default: as many as fit."),
-        click.option(
+        ray_option("--workers", type=click.IntRange(1), help="With --engine ray: agents. Default: as many as fit."),
+        ray_option(
             "--gpus-per-worker",
             type=click.FloatRange(0),
             default=0.0,
@@ -69,6 +96,11 @@ def worker_options(command: Any) -> Any:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _noted(context: click.Context, _: click.Parameter, value: Any) -> Any:
+    context.meta[MAY_BE_PARTIAL] = True
+    return value
 
 
 def generator_options(command: Any) -> Any:
@@ -92,7 +124,12 @@ def generator_options(command: Any) -> Any:
             show_default=True,
             help="What --free-text writes: anything, or a candidate.",
         ),
-        click.option("--partial", is_flag=True, help="Do without shards that are missing, and mark the answers."),
+        click.option(
+            "--partial",
+            is_flag=True,
+            callback=_noted,
+            help="Do without shards that are missing, and mark the answers.",
+        ),
         click.option("--answerable", type=RISK, help="Share of the questions thought to have an answer; default: 0.9."),
         click.option("--max-risk", type=RISK, help="Tolerated share of wrong answers, such as 0.05: else be silent."),
     )

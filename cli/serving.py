@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.agents import open_agent, recipe_of, settled
-from cli.options import FILE, engine_options, feedback_option, generator_options, index_option
+from cli.options import FILE, engine_options, feedback_option, generator_options, index_option, ray_option
 
 if TYPE_CHECKING:
     from kbqa_agent.feedback import FeedbackStore
+    from kbqa_agent.server import Replicas
 
 __all__ = ["mcp", "serve"]
 
@@ -48,9 +49,9 @@ _names = "Name that requests may call the server by; may be repeated. Default on
 @click.option("--store", help="File of dialogues and votes; default: beside the index; 'none': in memory.")
 @click.option("--log-questions", is_flag=True, help="Write questions into the log.")
 @engine_options
-@click.option("--replicas", type=click.IntRange(1), help="With --engine ray: servers behind one address. Default: 1.")
-@click.option("--max-replicas", type=click.IntRange(1), help="With --engine ray: as many as this under load.")
-@click.option("--gpus-per-replica", type=click.FloatRange(0), help="With --engine ray: what each server reserves.")
+@ray_option("--replicas", type=click.IntRange(1), help="With --engine ray: servers behind one address. Default: 1.")
+@ray_option("--max-replicas", type=click.IntRange(1), help="With --engine ray: as many as this under load.")
+@ray_option("--gpus-per-replica", type=click.FloatRange(0), help="With --engine ray: what each server reserves.")
 @generator_options
 def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: str | None, **options: Any) -> None:
     """Serve an index: a page, REST, OpenAI-compatible routes, and MCP. SIGHUP reloads the index.
@@ -65,7 +66,7 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: None)
     from kbqa_agent.feedback import feedback_beside
-    from kbqa_agent.server import Replicas, ServeSettings, open_app, run_replicas, run_server
+    from kbqa_agent.server import ServeSettings, open_app, run_replicas, run_server
     from kbqa_agent.serving.database import store_beside
 
     names = ("host", "port", "api_key_file", "no_auth", "rate", "burst", "waiting_questions", "request_seconds",
@@ -90,7 +91,7 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
     from kb_index.ray_session import ray_session
 
     with ray_session(ray_address):
-        run_replicas(recipe, settings, Replicas(*replicas), systems, tell)
+        run_replicas(recipe, settings, replicas, systems, tell)
 
 
 @click.command()
@@ -111,15 +112,19 @@ def mcp(index: Path, feedback: str | None, **options: Any) -> None:
         run_mcp(agent)
 
 
-def _replicas(options: dict[str, Any]) -> tuple[int, int | None, float] | None:
-    """How many servers Ray Serve is to run, up to how many, and their GPUs; None for one of this process."""
+def _replicas(options: dict[str, Any]) -> Replicas | None:
+    """How many servers Ray Serve is to run; None for one of this process."""
+    from kbqa_agent.server import Replicas
+
     engine, *wanted = (options.pop(name) for name in ("engine", "replicas", "max_replicas", "gpus_per_replica"))
     if engine == "local":
-        if any(wanted):
-            raise click.UsageError("--replicas, --max-replicas and --gpus-per-replica are for --engine ray")
         return None
     least, most, gpus = wanted
-    return least or 1, most, gpus or 0.0
+    if most is not None and (least or 1) > most:
+        raise click.UsageError(
+            f"--replicas {least} is more than --max-replicas {most}; lower the one or raise the other"
+        )
+    return Replicas(least or 1, most, gpus or 0.0)
 
 
 def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackStore | None:

@@ -9,7 +9,8 @@
     │   ├── FeedbackError       feedback that cannot be taken, or undone
     │   └── FeedbackFileError   a file that holds no feedback, or that of another version
     ├── IndexFolderError        the folder is no index, is damaged, or is of another version
-    │   └── EncoderMismatchError    the index was made with another encoder
+    │   ├── EncoderMismatchError    the index was made with another encoder
+    │   └── MissingShardError       a shard of the index cannot be asked
     ├── ModelError              a generator, adapter or ranker that cannot be loaded, or does not answer
     │   └── NoLikelihoodError       a generator that does not tell how likely a given text is
     ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
@@ -31,6 +32,7 @@ __all__ = [
     "InputError",
     "KBQAError",
     "MissingExtraError",
+    "MissingShardError",
     "ModelError",
     "NoLikelihoodError",
     "QuestionError",
@@ -80,6 +82,10 @@ class IndexFolderError(KBQAError):
 
 class EncoderMismatchError(IndexFolderError):
     """An index was made with another encoder than the one asked for."""
+
+
+class MissingShardError(IndexFolderError):
+    """A shard of an index cannot be asked, and the index was not opened to do without it."""
 
 
 class ModelError(KBQAError):

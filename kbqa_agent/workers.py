@@ -42,7 +42,8 @@ class RankingRecipe(NamedTuple):
 def recipe_of(agent: KBQAgent) -> RankingRecipe | None:
     """How another process answers as this agent; None where it cannot, or where the generator has to do every question.
 
-    It can with an index and a ranker that are opened from folders, as they are there, and where no feedback counts.
+    It can with an index and a ranker that are opened from folders, as they are there, and where no feedback counts. An
+    index whose shards Ray's actors ask may fit no machine: its processes would open all of them on this one.
     """
     ranker, config = agent.ranker, agent.config
     if agent.keeps_feedback:
@@ -50,7 +51,7 @@ def recipe_of(agent: KBQAgent) -> RankingRecipe | None:
     has_generator = agent.generator is not None and config.generator != "never"
     if has_generator and (config.generator == "always" or config.free_text):
         return None
-    if config.closed_book or type(agent.kb) is not KnowledgeBase:
+    if config.closed_book or type(agent.kb) is not KnowledgeBase or agent.kb.opening.engine != "local":
         return None
     if not isinstance(ranker, TrainedRanker) or ranker.source is None:
         return None

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from kb_index.errors import IndexFolderError
+from kb_index.errors import IndexFolderError, MissingShardError
 from kb_index.manifest import Manifest
 from kb_index.shards.shard_manifest import shortened
 from kb_index.shards.shard_view import ShardView, open_shard
@@ -69,11 +69,12 @@ class Missing:
         """Go on without a shard.
 
         Raises:
-            IndexFolderError: that may not be, or no other shard is left.
+            MissingShardError: that may not be.
+            IndexFolderError: no other shard is left.
         """
         what = f"index '{self._index}': shard {self._shards[number]} cannot be asked ({shortened(reason)})"
         if not self.partial:
-            raise IndexFolderError(f"{what}; copy it there again, or do without it: --partial") from cause
+            raise MissingShardError(f"{what}; copy it there again") from cause
         if number not in self._missing:
             self._missing = {**self._missing, number: self._shards[number]}
             logger.warning("%s; the index goes on without it, and answers are partial", what)

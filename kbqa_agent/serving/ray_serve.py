@@ -44,7 +44,7 @@ class Replicas:
 
     def __post_init__(self) -> None:
         if self.most is not None and self.most < self.least:
-            raise InputError(f"replicas={self.least}, at most {self.most}: expected no more than the most")
+            raise InputError(f"least={self.least}: more than most={self.most}; lower the one or raise the other")
 
 
 def run_replicas(
@@ -83,7 +83,7 @@ def run_replicas(
             handle = _deployed(recipe.from_anywhere(), _from_anywhere(settings), replicas, systems)
             tell(f"{address} answers; Ctrl-C ends it")
             while reloads.get():
-                _reload(handle)
+                _reload(handle, tell)
         finally:
             serve.shutdown()
 
@@ -117,15 +117,17 @@ def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, 
         raise WorkerError(f"no replica of Ray Serve could start: {reason}") from error
 
 
-def _reload(handle: Any) -> None:
+def _reload(handle: Any, tell: Callable[[str], None]) -> None:
     try:
         told = handle.broadcast("reload").results(timeout_s=ALL_SECONDS, return_exceptions=True)
     except Exception:  # no replica is there, or one hangs
         logger.exception("reload failed; replicas may have different indexes open: reload again")
         return
-    for number, error in enumerate(map(raised_by, told), 1):
-        if error is not None:
-            logger.error("reload of replica %d: %s; the index that was open goes on serving", number, error)
+    failed = [(number, error) for number, error in enumerate(map(raised_by, told), 1) if error is not None]
+    for number, error in failed:
+        logger.error("reload of replica %d: %s; the index that was open goes on serving", number, error)
+    if not failed:
+        tell("reloaded; all replicas have the index that the folder holds now")
 
 
 def _from_anywhere(settings: ServeSettings) -> ServeSettings:

@@ -1,6 +1,6 @@
 // Thumbs, correction and undo under an answer. What was said is kept in `kept`, so that it outlives a new drawing.
 
-import { call } from "./api.js";
+import { call, Refusal } from "./api.js";
 import { announce, h, s } from "./dom.js";
 import { t } from "./i18n.js";
 import { saying } from "./refusals.js";
@@ -77,13 +77,25 @@ async function give(box, reply, kept, said) {
 
 function showKept(box, reply, kept) {
   const undo = () => attempt(box, async () => {
-    await call(`api/feedback/${kept.id}`, { method: "DELETE" });
+    const isNew = await takenBack(kept.id);
     kept.id = null;
-    announce(t("undone"));
     showButtons(box, reply, kept);
+    if (isNew) announce(t("undone"));
+    else box.append(h("p", { class: "muted", role: "status" }, t("undone_before")));
     box.querySelector("button").focus();
   });
   box.replaceChildren(h("span", { class: "kept" }, `${t(kept.rating)} ✓ `, h("span", { class: "muted" }, t("kept"))), button("undo", undo));
+}
+
+/** Undo a piece of feedback; whether it still counted, as it may have been undone elsewhere meanwhile. */
+async function takenBack(id) {
+  try {
+    await call(`api/feedback/${id}`, { method: "DELETE" });
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 409) return false;
+    throw error;
+  }
 }
 
 async function attempt(box, work) {

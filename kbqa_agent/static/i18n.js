@@ -96,6 +96,7 @@ const WORDS = {
   undo: ["Undo", "撤销"],
   kept: ["Thank you. It counts from the next question on.", "谢谢，从下一个问题起生效。"],
   undone: ["Undone.", "已撤销。"],
+  undone_before: ["It was undone already.", "此前已撤销。"],
   first_system: ["First system", "系统一"],
   second_system: ["Second system", "系统二"],
   blind: ["Blind: names after the vote", "盲评：投票后显示名称"],

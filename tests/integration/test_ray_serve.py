@@ -146,9 +146,12 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["--replicas", "2"], "are for --engine ray"),
+        (["--replicas", "2"], "--replicas is for --engine ray; add that, or leave --replicas out"),
         (["--engine", "ray", "--host", "0.0.0.0"], "nobody would need a key"),
-        (["--engine", "ray", "--replicas", "3", "--max-replicas", "2"], "expected no more than the most"),
+        (
+            ["--engine", "ray", "--replicas", "3", "--max-replicas", "2"],
+            "--replicas 3 is more than --max-replicas 2; lower the one or raise the other",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_said_in_a_line(ray_cluster, index, words, expected):

@@ -27,6 +27,7 @@ from kb_index import KnowledgeBase, build_index
 from kb_index.errors import IndexFolderError, InputError
 from kb_index.shards.asking import LocalShards
 from kb_index.shards.build import ShardedBuild
+from kb_index.shards.opening import Opening
 from kb_index.stats.forms import stats_to_json, stats_to_text
 from kb_index.stats.numbers import index_stats
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
@@ -211,7 +212,7 @@ def broken(sample, tmp_path) -> Path:
 
 
 def test_a_lost_shard_is_an_error(broken):
-    with pytest.raises(IndexFolderError, match=r"shard 0001 cannot be asked .*no such folder.*--partial"):
+    with pytest.raises(IndexFolderError, match=r"shard 0001 cannot be asked .*no such folder.; copy it there again$"):
         KnowledgeBase.open(broken)
 
 
@@ -319,10 +320,32 @@ def test_the_command_line_does_without_lost_shards_where_it_is_told_to(broken):
     arguments = ["ask", "法国的首都是哪里？", "--index", str(broken), "--model", "none", "--json"]
     refused = CliRunner().invoke(main, arguments)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "--partial" in refused.stderr
+    assert refused.stderr.endswith("; copy it there again, or do without it: --partial\n")
     told = CliRunner().invoke(main, [*arguments, "--partial"])
     assert told.exit_code == 0
     assert json.loads(told.stdout)["partial"] is True
+
+
+def test_a_command_without_the_option_does_not_advise_it(broken):
+    words = ["finetune", "ranker", "--questions", str(sample_test()), "--index", str(broken)]
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 1
+    assert refused.stderr.endswith("; copy it there again\n")
+
+
+def test_a_comparison_of_systems_does_without_lost_shards(broken, tmp_path):
+    systems = tmp_path / "systems.toml"
+    systems.write_text('[[system]]\nname = "one"\nmodel = "none"\n', encoding="utf-8")
+    words = ["eval", "--index", str(broken), "--questions", str(sample_test()), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, [*words, "--systems", str(systems), "--limit", "20", "--partial"])
+    assert done.exit_code == 0, done.output
+
+
+def test_no_other_process_opens_shards_that_actors_ask(sample, caplog):
+    with KBQAgent.open(sample[1], "none") as agent:
+        agent.kb.opening = Opening(engine="ray")
+        assert [answer.text for answer in agent.ask_many(["法国的首都是哪里？"], processes=2)] == ["巴黎"]
+    assert caplog.messages == ["2 processes: none but this one can answer as this agent does; it answers alone"]
 
 
 def test_an_index_of_which_no_shard_is_left_cannot_be_opened(broken):

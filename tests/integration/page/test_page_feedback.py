@@ -34,6 +34,22 @@ def test_what_was_rated_can_be_undone_on_a_later_visit(open_site, visit, ask, ex
     expect(page.locator("[data-rating=good]")).to_be_visible()
 
 
+def test_what_was_undone_elsewhere_is_said_to_be(open_site, visit, ask, expect):
+    site = open_site()
+    page = visit(site, allowed=["409 (Conflict)"])
+    turn = ask(page, "红楼梦的作者是谁？")
+    turn.locator("[data-rating=good]").click()
+    turn.locator(".kept").wait_for()
+    [kept] = site.store.records("local")
+    site.store.undo(kept.id)
+    turn.locator("[data-rating=undo]").click()
+    expect(turn.locator(".feedback [role=status]")).to_have_text("It was undone already.")
+    expect(turn.locator("[data-rating=good]")).to_be_focused()
+    turn.locator("[data-rating=good]").click()
+    expect(turn.locator(".kept")).to_contain_text("Right ✓")
+    assert len(site.store.records("local", undone=False)) == 1
+
+
 def test_a_half_typed_correction_outlives_another_language(open_site, visit, ask, expect):
     page = visit(open_site())
     turn = ask(page, "法国的首都是哪里？")
