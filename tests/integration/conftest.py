@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 
 from kb_index import KnowledgeBase, build_index
+from kb_index.shards.build import ShardedBuild
 from kbqa_agent import AgentConfig, KBQAgent, endpoint
 
 
@@ -293,6 +296,17 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The reference task's bench knowledge base as an index in four shards, and its test questions."""
+    data = Path(os.environ.get("KBQA_DATA", Path(__file__).parents[2] / ".." / "shared" / "data")) / "nlpcc2016"
+    if not (data / "bench.kbqa.kb").is_file():
+        pytest.skip(f"no {data}: set KBQA_DATA")
+    index = tmp_path_factory.mktemp("bench") / "index"
+    ShardedBuild(4, progress=False).run([data / "bench.kbqa.kb"], index)
+    return index, data / "nlpcc-iccpol-2016.kbqa.testing-data"
+
+
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[Any]:
     """A cluster of Ray of three nodes on this machine, connected to, with a processor each; nothing of it is left."""
@@ -312,6 +326,7 @@ def ray_cluster() -> Iterator[Any]:
                 yield cluster
         finally:
             cluster.shutdown()
+            gc.collect()  # what Ray leaves behind is told while it is this module's that is ignored
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from kbqa_agent.ray_workers import RayWorkers, open_over_ray
 from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.sample import sample_test, sample_triples
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]  # Ray leaves some behind
 QUESTIONS = [e.question for e in read_questions(sample_test())]
 
 
@@ -81,16 +81,23 @@ def untimed(folder: Path) -> dict[str, object]:
     return {"report": report, "rows": rows, "predictions": (folder / "predictions.nlpcc").read_bytes()}
 
 
-def evaluate(index, out, *more):
-    words = ["eval", "--index", str(index), "--questions", str(sample_test()), "--out", str(out), "--model", "none"]
+def evaluate(index, out, *more, questions=None):
+    questions = str(questions or sample_test())
+    words = ["eval", "--index", str(index), "--questions", questions, "--out", str(out), "--model", "none"]
     done = CliRunner().invoke(main, [*words, *more])
     assert done.exit_code == 0, done.output
     return untimed(out)
 
 
+@pytest.mark.parametrize("kb", ["sample", "bench"])
 def test_a_report_is_that_of_the_local_engine_though_a_machine_is_lost(
-    ray_cluster, index, add_ray_node, tmp_path, monkeypatch
+    ray_cluster, kb, request, add_ray_node, tmp_path, monkeypatch
 ):
+    if kb == "bench":
+        index, questions = request.getfixturevalue("bench")
+        some = ["--limit", "300"]
+    else:
+        index, questions, some = request.getfixturevalue("index"), sample_test(), []
     answers_of, n_lost = RayWorkers.answers, 0
 
     def losing_a_machine(self, questions):
@@ -102,10 +109,10 @@ def test_a_report_is_that_of_the_local_engine_though_a_machine_is_lost(
             yield answer
 
     monkeypatch.setattr(RayWorkers, "answers", losing_a_machine)
-    with_ray = evaluate(index, tmp_path / "ray", "--engine", "ray", "--workers", "3")
+    with_ray = evaluate(index, tmp_path / "ray", *some, "--engine", "ray", "--workers", "3", questions=questions)
     add_ray_node(ray_cluster)
     assert n_lost == 1
-    assert with_ray == evaluate(index, tmp_path / "local")
+    assert with_ray == evaluate(index, tmp_path / "local", *some, questions=questions)
 
 
 def test_an_evaluation_goes_on_where_it_was_on_another_engine(ray_cluster, index, tmp_path, monkeypatch):

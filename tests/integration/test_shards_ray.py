@@ -24,7 +24,7 @@ from kbqa_agent.sample import sample_triples
 DATA = Path(os.environ.get("KBQA_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 BENCH = DATA / "nlpcc2016" / "bench.kbqa.kb"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]  # Ray leaves some behind
 
 
 class Losing(RayEngine):
