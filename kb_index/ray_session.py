@@ -25,7 +25,7 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        InputError: there is no cluster at the address.
+        InputError: there is no cluster at the address, or none that lets this process in.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers of each cluster otherwise
     try:
@@ -35,8 +35,16 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    _check_reachable(address or os.environ.get("RAY_ADDRESS"))
-    ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    named = address or os.environ.get("RAY_ADDRESS")
+    _check_reachable(named)
+    try:
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"Ray cluster {named!r}: lets no connection in ({reason}); one with a token, as `ray start` makes it where "
+            "~/.ray/auth_token is, wants the same file here and RAY_AUTH_MODE=token in the environment"
+        ) from error
     try:
         yield ray
     finally:
