@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,9 +121,10 @@ def _build(files: Sequence[str], out: Path, read: ReadOptions, **options: Any) -
     from kb_index.shards.build import ShardedBuild
     from kb_index.shards.engines import open_engine
 
+    build = ShardedBuild(options["shards"], options=read, encoder=encoder, seed=seed, gpus=options["gpus_per_task"])
+    chunks = build.checked(files, out)  # before Ray starts
     with open_engine(options["engine"], options["ray_address"]) as engine:
-        build = ShardedBuild(options["shards"], engine, read, encoder, seed, options["gpus_per_task"])
-        return build.run(files, out)
+        return replace(build, engine=engine).build(chunks, out)
 
 
 def _show_stats(index: Path, plot: Path | None, as_json: bool) -> None:

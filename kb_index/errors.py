@@ -16,7 +16,7 @@
     ├── TrainingError           a training that cannot go on: its loss is no number, or the memory is full
     ├── WorkerError             one of several processes that shared the work was ended
     ├── MissingExtraError       an optional dependency is not installed
-    └── StorageError            the disk is full, or a path cannot be written
+    └── StorageError            the disk is full, a path cannot be written, or a store of files not be reached
 
 Every message is one line: what was got, what was expected, what to do.
 """
@@ -116,4 +116,4 @@ class MissingExtraError(KBQAError):
 
 
 class StorageError(KBQAError):
-    """The disk is full, or a path cannot be written."""
+    """The disk is full, a path cannot be written, or a store of files cannot be reached."""

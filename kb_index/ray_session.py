@@ -14,6 +14,10 @@ from kb_index.errors import InputError, MissingExtraError
 
 __all__ = ["ray_session"]
 
+_EXPECTED = "expected the HOST:PORT of a running one, or no --ray-address for a new one here"
+_LET_IN = "one that asks for a token wants its ~/.ray/auth_token here, and RAY_AUTH_MODE=token"
+"""Ray sends no token to an address that it is told, unless this is set."""
+
 
 @contextmanager
 def ray_session(address: str | None = None) -> Iterator[Any]:
@@ -25,7 +29,7 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
 
     Raises:
         MissingExtraError: Ray is not installed.
-        InputError: there is no cluster at the address, or none that lets this process in.
+        InputError: there is no cluster at the address, or it does not let us in, or none can be started here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers of each cluster otherwise
     try:
@@ -35,20 +39,22 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    named = address or os.environ.get("RAY_ADDRESS")
-    _check_reachable(named)
-    try:
-        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
-    except (ConnectionError, ray.exceptions.AuthenticationError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(
-            f"Ray cluster {named!r}: lets no connection in ({reason}); one with a token, as `ray start` makes it where "
-            "~/.ray/auth_token is, wants the same file here and RAY_AUTH_MODE=token in the environment"
-        ) from error
+    _connect(ray, address, address or os.environ.get("RAY_ADDRESS"))
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any, address: str | None, named: str | None) -> None:
+    _check_reachable(named)
+    try:
+        ray.init(address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        ray.shutdown()
+        what = f"Ray cluster {named!r}: cannot be used" if named else "Ray: cannot be started here"
+        reason = str(error).strip().split("\n", 1)[0].split(". ", 1)[0].rstrip(".")  # what follows is Ray's own advice
+        raise InputError(f"{what} ({reason}); {_EXPECTED}{f'; {_LET_IN}' if named else ''}") from error
 
 
 def _check_reachable(address: str | None) -> None:
@@ -58,8 +64,6 @@ def _check_reachable(address: str | None) -> None:
         return
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        raise InputError(
-            f"Ray cluster {address!r}: not reached ({error.strerror or error}); expected the HOST:PORT of a running "
-            "one, or no --ray-address for a new one here"
-        ) from error
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Ray cluster {address!r}: not reached ({reason}); {_EXPECTED}") from error

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from kb_index.layer_build import REJECTS_FILE
-from kb_index.manifest import Manifest, UpdateInfo, read_manifest
+from kb_index.manifest import Manifest, UpdateInfo
 from kb_index.progress import StageCost
-from kb_index.shards.layout import shard_folder
+from kb_index.shards.shard_manifest import checked_shards
 from kb_index.view import DELTA
 
 __all__ = ["build_summary", "update_summary"]
@@ -16,9 +16,8 @@ __all__ = ["build_summary", "update_summary"]
 
 def build_summary(manifest: Manifest, index: Path) -> str:
     """Tell what was built, from how many lines, in how many seconds, and what each stage took."""
-    n, size = manifest.counts, _bytes(manifest)
-    for shard in manifest.shards:
-        size += _bytes(read_manifest(shard_folder(index, shard)))
+    n, shards_there = manifest.counts, checked_shards(index, manifest).values()
+    size = sum(map(_bytes, (manifest, *shards_there)))
     shards = f" in {len(manifest.shards)} shards" if manifest.shards else ""
     rejects = _see(index / REJECTS_FILE, n.rejected)
     return (

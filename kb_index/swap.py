@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import json
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,12 +21,14 @@ from secrets import token_hex
 from typing import TextIO
 
 from kb_index.atomic import holds_current_folder, is_replaceable, locked, put_in_place
-from kb_index.errors import IndexFolderError, InputError
+from kb_index.errors import IndexFolderError, TripleFileError
 from kb_index.manifest import MANIFEST_FILE
 
-__all__ = ["find_index", "replaced_folder"]
+__all__ = ["check_out", "find_index", "replaced_folder"]
 
 LOCK_FILE = ".lock"
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def replaced_folder(
 
     `check` is called last, when no other build can replace `out` any more, and may raise to leave it as it is. With
     `resumed`, a name for what is built, the folder is the one that a build of that name left when it ended otherwise
-    than by an error in what the user gave; folders of other names are removed once this one is in place.
+    than by an error in a source; folders of other names are removed once this one is in place.
 
     Raises:
         IndexFolderError: `out` is there and is no index, or holds the current folder, so it is left alone; or a build
@@ -62,11 +65,25 @@ def replaced_folder(
                 if resumed is not None:
                     _remove_dead(out, f".{glob.escape(out.name)}.sharded-*")
     except BaseException as error:
-        is_kept = resumed is not None and not isinstance(error, InputError)
+        is_kept = resumed is not None and not isinstance(error, TripleFileError)
+        if is_kept:
+            logger.warning("'%s' keeps what is done; the same command goes on with it", building)
         raise
     finally:
         if not is_kept:
             shutil.rmtree(building, ignore_errors=True)
+
+
+def check_out(out: Path) -> None:
+    """Make sure that an index can be put at `out`.
+
+    Raises:
+        IndexFolderError: it is there and is no index, or holds the current folder.
+        OSError: nothing can be written there.
+    """
+    out = out.resolve()
+    with locked(out):
+        _check(out)
 
 
 def _kept(out: Path, name: str) -> str:

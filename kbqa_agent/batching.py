@@ -1,6 +1,7 @@
 """Many questions at once: ranked together, and judged by the generator in threads while others are ranked.
 
-Every question goes through the same steps as alone, and gets the same answer. Several processes are `workers.py`.
+Every question goes through the same steps as alone, and gets the same answer; likelihoods of a generator that judges
+several together are those of each alone up to rounding. Several processes are `workers.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from kb_index.errors import KBQAError
-from kbqa_agent.judging import Judges, Unjudged
+from kbqa_agent.judging import Unjudged, begin_judging
 from kbqa_agent.parallel import n_processors
 from kbqa_agent.types import Answer, ConcurrentGenerator
 from kbqa_agent.workers import RankingRecipe, answers_elsewhere, recipe_of
@@ -25,7 +26,7 @@ __all__ = ["answers_to"]
 
 AT_ONCE = 50
 """So many questions are ranked together; more of them gain nothing."""
-AT_ONCE_TO_JUDGE = 10
+AT_ONCE_TO_JUDGE = 20
 """So many where a generator waits for them, so that it has something to do early."""
 LOOK_AHEAD = 60
 """So many answers may wait for one before them."""
@@ -63,13 +64,17 @@ def _answers_here(agent: KBQAgent, distinct: Sequence[str], processes: int | Non
 def _tasks(
     agent: KBQAgent, questions: Sequence[str], recipe: RankingRecipe | None, processes: int
 ) -> Iterator[list[Task]]:
-    """What is to be done, as much at a time as is there at the same time."""
+    """What is to be done, some questions at a time."""
     n_begun = 0
     if recipe is not None:
         try:
+            some: list[Task] = []
             for answer in answers_elsewhere(agent.kb, recipe, questions, processes):
-                n_begun += 1
-                yield [answer or Unjudged(questions[n_begun - 1], None)]
+                some.append(answer or Unjudged(questions[n_begun + len(some)], None))
+                if n_begun + len(some) == len(questions) or len(some) == AT_ONCE_TO_JUDGE:
+                    n_begun += len(some)
+                    yield some
+                    some = []
         except KBQAError as error:
             logger.warning("%s; the other questions are asked in one process", error)
     at_once = AT_ONCE_TO_JUDGE if _has_generator(agent) else AT_ONCE
@@ -85,11 +90,10 @@ def _in_order(agent: KBQAgent, batches: Iterator[list[Task]]) -> Iterator[Answer
         if pool is None:
             yield from (task if isinstance(task, Answer) else task.answer(agent) for of in batches for task in of)
             return
-        judges = Judges(agent, pool)
         begun: deque[Answer | Future[Answer]] = deque()
         try:
             for of in batches:
-                futures = iter(judges.begin([task for task in of if isinstance(task, Unjudged)]))
+                futures = iter(begin_judging(agent, pool, [task for task in of if isinstance(task, Unjudged)]))
                 begun += [task if isinstance(task, Answer) else next(futures) for task in of]
                 while begun and (len(begun) > LOOK_AHEAD or _is_there(begun[0])):
                     yield _answer(begun.popleft())

@@ -47,18 +47,18 @@ class HuggingFaceGenerator:
         self.name, self.adapter = name, adapter
         self._model = model
         self._tokenizer = tokenizer
-        self._by_part: Any = None  # False: it was found out that there can be none
-        self._finding_out = Lock()
+        self._by_part: Any = None  # False: there can be none
+        self._making_parts = Lock()
 
     def score(self, prompt: str, answers: Sequence[str]) -> NDArray[np.float32]:
         """Give the natural-log likelihood of each answer, summed over its tokens and the end token, (n_answers,)."""
         return score_answers(self._model, self._tokenizer, prompt, answers)
 
     def score_many(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[NDArray[np.float32]]:
-        """What `score` gives for each prompt and its answers: to the last bit, and in less time where it can be so."""
-        with self._finding_out:
+        """What `score` gives for each prompt and its answers, up to rounding, in less time where the model lets it."""
+        with self._making_parts:
             if self._by_part is None:
-                self._by_part = model_by_part(self._model, self._tokenizer) or False
+                self._by_part = model_by_part(self._model) or False
         if not self._by_part or len(asked) < 2 or not all(any(answers) for _, answers in asked):
             return [self.score(prompt, answers) for prompt, answers in asked]
         return score_together(self._by_part, self._tokenizer, asked)
@@ -88,7 +88,8 @@ class HuggingFaceGenerator:
     def executor(self) -> Iterator[Executor]:
         """Open threads that may ask it: on processors one for each, which shares the work better than torch's own.
 
-        Their numbers are those of one thread that has all processors, as one has that is alone.
+        Their numbers are those of one thread that has all processors up to rounding (some processors' bfloat16 products
+        depend on the number of threads).
         """
         import torch
 

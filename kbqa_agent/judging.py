@@ -1,34 +1,34 @@
-"""Questions whose candidates a generator judges together, each with the answer that it gets alone.
+"""Questions whose candidates a generator judges together.
 
 A question is decided with a stand-in for the generator, which stops it where likelihoods are wanted. When several have
-stopped, the generator is asked for all of them in one go, and they are decided again with what it said.
+stopped, the generator is asked for all of them in one go, and they are decided again with what it said. Which questions
+are together depends on nothing but their order, so the same questions get the same numbers each time.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from copy import copy
 from dataclasses import replace
-from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kbqa_agent.parallel import n_processors
 from kbqa_agent.ranked import Ranked
 from kbqa_agent.types import Answer, Generator, JointGenerator
 
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
 
-__all__ = ["Judges", "Unjudged", "decide_together"]
+__all__ = ["Unjudged", "begin_judging", "decide_together"]
 
-TOGETHER = 4
-"""So many prompts go through a model together; more of them gain nothing (docs/experiments.md)."""
+GROUP = 10
+"""So many questions are decided together; a generator that is asked where the ranker is unsure judges some of them."""
+TOGETHER = 5
+"""So many prompts go through a model together; more of them gain little (docs/experiments.md)."""
 
 Wanted = tuple[str, tuple[str, ...]]
 """A prompt, and the answers whose likelihoods are wanted."""
@@ -45,51 +45,37 @@ class Unjudged(NamedTuple):
         return agent.ask(self.question) if self.ranked is None else agent.decide(self.question, self.ranked)
 
 
-class Judges:
-    """Threads that answer what is left, as many questions at a time as are waiting for them."""
+def begin_judging(agent: KBQAgent, pool: Executor, questions: Sequence[Unjudged]) -> list[Future[Answer]]:
+    """Let some questions be answered in threads, in their order."""
+    if not isinstance(agent.generator, JointGenerator) or agent.config.closed_book:
+        return [pool.submit(question.answer, agent) for question in questions]
+    begun = [Future[Answer]() for _ in questions]
+    for i in range(0, len(questions), GROUP):
+        pool.submit(_answer_group, agent, questions[i : i + GROUP], begun[i : i + GROUP])
+    return begun
 
-    def __init__(self, agent: KBQAgent, pool: Executor) -> None:
-        self._agent, self._pool = agent, pool
-        self._waiting: deque[tuple[Future[Answer], Unjudged]] = deque()
 
-    def begin(self, questions: Sequence[Unjudged]) -> list[Future[Answer]]:
-        """Let some questions be answered, in their order."""
-        if not isinstance(self._agent.generator, JointGenerator) or self._agent.config.closed_book:
-            return [self._pool.submit(question.answer, self._agent) for question in questions]
-        begun = [(Future[Answer](), question) for question in questions]
-        self._waiting.extend(begun)
-        for _ in begun:
-            self._pool.submit(self._answer_some)
-        return [future for future, _ in begun]
+def _answer_group(agent: KBQAgent, questions: Sequence[Unjudged], begun: Sequence[Future[Answer]]) -> None:
+    wanted = [(f, q) for f, q in zip(begun, questions, strict=True) if f.set_running_or_notify_cancel()]
+    try:
+        answers = decide_together(agent, [question for _, question in wanted])
+    except BaseException:  # one question's: the others have their answers
+        for future, question in wanted:
+            _answer_one(agent, future, question)
+    else:
+        for (future, _), answer in zip(wanted, answers, strict=True):
+            future.set_result(answer)
 
-    def _answer_some(self) -> None:
-        """Answer a fair share of what is waiting, which may be nothing: others were quicker."""
-        taken = []
-        for _ in range(min(TOGETHER, ceil(len(self._waiting) / n_processors()))):
-            try:
-                future, question = self._waiting.popleft()
-            except IndexError:
-                break
-            if future.set_running_or_notify_cancel():
-                taken.append((future, question))
-        try:
-            answers = decide_together(self._agent, [question for _, question in taken])
-        except BaseException:  # one question's: the others have their answers
-            for future, question in taken:
-                self._answer_one(future, question)
-        else:
-            for (future, _), answer in zip(taken, answers, strict=True):
-                future.set_result(answer)
 
-    def _answer_one(self, future: Future[Answer], question: Unjudged) -> None:
-        try:
-            future.set_result(question.answer(self._agent))
-        except BaseException as error:
-            future.set_exception(error)
+def _answer_one(agent: KBQAgent, future: Future[Answer], question: Unjudged) -> None:
+    try:
+        future.set_result(question.answer(agent))
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def decide_together(agent: KBQAgent, questions: Sequence[Unjudged]) -> list[Answer]:
-    """Answer each question as the agent would alone."""
+    """Answer each question as the agent would alone, up to the rounding of likelihoods."""
     generator = agent.generator
     if not isinstance(generator, JointGenerator) or len(questions) < 2:
         return [question.answer(agent) for question in questions]
@@ -109,7 +95,9 @@ def decide_together(agent: KBQAgent, questions: Sequence[Unjudged]) -> list[Answ
                 wanted[i] = stopped.wanted
         started = time.perf_counter()
         distinct = list(dict.fromkeys(wanted.values()))
-        told.known.update(zip(distinct, generator.score_many(distinct) if distinct else (), strict=True))
+        for start in range(0, len(distinct), TOGETHER):
+            some = distinct[start : start + TOGETHER]
+            told.known.update(zip(some, generator.score_many(some), strict=True))
         share = 1000 * (time.perf_counter() - started) / max(1, len(wanted))
         milliseconds |= {i: milliseconds.get(i, 0.0) + share for i in wanted}
     return [

@@ -1,9 +1,9 @@
-"""The likelihoods of several prompts' answers in one pass: the numbers that each prompt gets alone, in less time.
+"""The likelihoods of several prompts' answers in one pass: what each prompt gets alone up to rounding, in less time.
 
 All prompts stand in one row, one after the other, and so do all answers. What a model does token by token is done for
-all tokens at once; only the attention goes prompt by prompt, as each would alone. So nothing is filled up, and no sum
-changes its order: matrix products in bfloat16 give a row the same numbers whatever stands beside it. Where they do not,
-which is found out once, or the model is of another kind, prompts are judged one by one.
+all tokens at once, for which its weights are laid out once and not for each prompt; only the attention goes prompt by
+prompt, as each would alone. So nothing is filled up. Numbers are rounded otherwise where a processor computes products
+of many rows in another order than those of few.
 """
 
 from __future__ import annotations
@@ -16,19 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kbqa_agent.scoring import answer_row, encoded, log_likelihoods, score_answers
+from kbqa_agent.scoring import answer_row, encoded, log_likelihoods
 
 __all__ = ["model_by_part", "score_together"]
 
 ATTENTION = "kbqa_by_part"
 KINDS = ("llama",)
 """The kinds of models that hand what they are given on to their attention, which sees all of a row and nothing else."""
-
-TRIED = (
-    ("【坛经】\n" + "作者：惠能\n朝代：唐\n" * 8 + "问：《坛经》是谁写的？\n答：", ["惠能", "唐"]),
-    ("问：谁？\n答：", ["不知道"]),
-)
-"""What a model is tried with, prompts and their answers."""
 
 Asked = tuple[str, Sequence[str]]
 """A prompt and the answers that are judged under it."""
@@ -42,24 +36,21 @@ class _Part(NamedTuple):
     mask: Any
 
 
-def model_by_part(model: Any, tokenizer: Any) -> Any | None:
-    """The same weights with an attention that takes parts; None where prompts together would get other numbers."""
-    import torch
+def model_by_part(model: Any) -> Any | None:
+    """The same weights with an attention that takes parts; None for models of other kinds."""
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
     from transformers.modeling_utils import AttentionInterface, PreTrainedModel
 
     if not isinstance(model, PreTrainedModel) or model.config.model_type not in KINDS:
         return None
-    if model.config._attn_implementation != "sdpa" or model.device.type != "cpu" or model.dtype != torch.bfloat16:
+    if model.config._attn_implementation != "sdpa" or model.device.type != "cpu":
         return None
     AttentionInterface.register(ATTENTION, _attend_by_part)
     AttentionMaskInterface.register(ATTENTION, sdpa_mask)
     shared = {id(t): t for t in chain(model.parameters(), model.buffers())}
     by_part = deepcopy(model, shared)
     by_part.set_attn_implementation(ATTENTION)
-    alone = [score_answers(model, tokenizer, *asked) for asked in TRIED]
-    together = score_together(by_part, tokenizer, TRIED)
-    return by_part if all(map(np.array_equal, alone, together)) else None
+    return by_part
 
 
 def score_together(by_part: Any, tokenizer: Any, asked: Sequence[Asked]) -> list[NDArray[np.float32]]:

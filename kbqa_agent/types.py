@@ -183,10 +183,10 @@ class ConcurrentGenerator(Generator, Protocol):
 
 @runtime_checkable
 class JointGenerator(ConcurrentGenerator, Protocol):
-    """One that judges several prompts together, in less time and with the same numbers."""
+    """One that judges several prompts together, in less time."""
 
     def score_many(self, asked: Sequence[tuple[str, Sequence[str]]]) -> list[NDArray[np.float32]]:
-        """What `score` gives for each prompt and its answers."""
+        """What `score` gives for each prompt and its answers, up to rounding."""
 
 
 @runtime_checkable

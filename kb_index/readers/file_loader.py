@@ -23,7 +23,7 @@ from kb_index.readers.mending import mend
 from kb_index.readers.quoted_csv import csv_records
 from kb_index.readers.raw_table import Query, insert_query, insert_rejects
 from kb_index.readers.rdf import insert_rdf, parse_n_triples, parse_turtle
-from kb_index.readers.remote import copy_url, is_url
+from kb_index.readers.remote import copy_url, is_url, without_keys
 from kb_index.readers.row_chunks import insert_rows
 from kb_index.readers.sources import STDIN, ReadOptions, SourceFile, check_file
 from kb_index.readers.tables import parquet
@@ -52,7 +52,8 @@ class FileLoader:
     def __init__(
         self, number: int, name: str, options: ReadOptions, spill: Path, stretch: Stretch | None = None
     ) -> None:
-        self._number, self._name, self._options = number, name, options
+        self._number, self._given, self._options = number, name, options
+        self._name = without_keys(name)
         self._stretch = stretch
         self._is_start = stretch is None or stretch.is_start
         self._copies = {kind: spill / f"{kind}-{number}" for kind in ("fetched", "unpacked", "mended")}
@@ -98,8 +99,8 @@ class FileLoader:
         if self._stretch:
             return self._stretch.path
         fetched = self._copies["fetched"]
-        if is_url(self._name):
-            copy_url(self._name, fetched)
+        if is_url(self._given):
+            copy_url(self._given, fetched)
         elif self._name == STDIN:
             with fetched.open("wb") as copy:
                 shutil.copyfileobj(sys.stdin.buffer, copy)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from kb_index.errors import InputError, TripleFileError
-from kb_index.readers.remote import is_url, matching_urls
+from kb_index.readers.remote import is_url, matching_urls, without_keys
 from kb_index.readers.values import is_unicode
 
 __all__ = [
@@ -45,7 +45,10 @@ class ReadOptions:
 
 
 class SourceFile(NamedTuple):
-    """A source as it was read; `bytes` is its size, packed if it is. Rows from Python are called `<rows 1>`."""
+    """A source as it was read; `bytes` is its size, packed if it is. Rows from Python are called `<rows 1>`.
+
+    A URL is without keys.
+    """
 
     path: str
     sha256: str
@@ -102,7 +105,7 @@ def _paths(path: str) -> Iterator[str]:
         return
     matches = matching_urls(path) if is_url(path) else _matching_files(path)
     if not matches:
-        raise TripleFileError(f"{path}: no file matches; expected a file or a pattern, check the path")
+        raise TripleFileError(f"{without_keys(path)}: no file matches; expected a file or a pattern, check the path")
     yield from matches
 
 

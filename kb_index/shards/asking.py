@@ -15,10 +15,12 @@ from typing import Any, Protocol, TypeVar
 
 from kb_index.errors import IndexFolderError, MissingShardError
 from kb_index.manifest import Manifest
+from kb_index.shards.shard_manifest import shortened
 from kb_index.shards.shard_view import ShardView, open_shard
 
 __all__ = ["Asking", "LocalShards", "Missing"]
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -45,16 +47,23 @@ class Missing:
     """The shards that are missing, where some may be."""
 
     def __init__(self, index: Path, manifest: Manifest, partial: bool) -> None:
-        self._index, self._shards, self._partial = index, tuple(manifest.shards), partial
+        self._index, self._shards, self.partial = index, tuple(manifest.shards), partial
         self._missing: dict[int, str] = {}
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._missing
 
     @property
     def names(self) -> tuple[str, ...]:
         """Their names, in the order of shards."""
         return tuple(self._missing[number] for number in sorted(self._missing))
+
+    def left(self, arguments: Mapping[int, A]) -> list[tuple[int, A]]:
+        """Leave the missing out of what some shards are to be asked.
+
+        Raises:
+            IndexFolderError: no shard is left.
+        """
+        if len(self._missing) == len(self._shards):
+            raise IndexFolderError(f"index '{self._index}': none of its shards can be asked; copy them there again")
+        return [(number, of) for number, of in arguments.items() if number not in self._missing]
 
     def add(self, number: int, reason: str, cause: Exception) -> None:
         """Go on without a shard.
@@ -63,8 +72,8 @@ class Missing:
             MissingShardError: that may not be.
             IndexFolderError: no other shard is left.
         """
-        what = f"index '{self._index}': shard {self._shards[number]} cannot be asked ({_shortened(reason)})"
-        if not self._partial:
+        what = f"index '{self._index}': shard {self._shards[number]} cannot be asked ({shortened(reason)})"
+        if not self.partial:
             raise MissingShardError(f"{what}; copy it there again") from cause
         if number not in self._missing:
             self._missing = {**self._missing, number: self._shards[number]}
@@ -95,17 +104,20 @@ class LocalShards:
 
     def ask(self, look_up: Callable[..., T], arguments: Mapping[int, tuple[Any, ...]]) -> list[tuple[int, T]]:
         """Ask some shards, for vectors all at once: FAISS searches with one thread for one text."""
-        there = [(number, self._shards[number], of) for number, of in arguments.items() if number in self._shards]
-        if look_up in _WORTH_THREADS and len(there) > 1:
-            begun = [(number, self._threads.submit(look_up, shard, *of)) for number, shard, of in there]
-            return [(number, future.result()) for number, future in begun]
-        return [(number, look_up(shard, *of)) for number, shard, of in there]
+        there = [(number, self._shards[number], of) for number, of in self._missing.left(arguments)]
+        if look_up not in _WORTH_THREADS:
+            return [(number, look_up(shard, *of)) for number, shard, of in there]
+        found = []
+        begun = [(number, self._threads.submit(look_up, shard, *of)) for number, shard, of in there]
+        for number, future in begun:
+            try:
+                found.append((number, future.result()))
+            except IndexFolderError as error:  # vectors are opened when they are first asked for
+                if not self._missing.partial:
+                    raise
+                self._missing.add(number, str(error), error)
+        return found
 
     def close(self) -> None:
         """Close the shards."""
         self._opened.close()
-
-
-def _shortened(reason: str) -> str:
-    """What happened, without what to do where it happens to an index that stands for itself."""
-    return reason.partition(";")[0]

@@ -6,10 +6,12 @@ a cluster must see under the same path. A task can be done again at any time.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+from kb_index.build import package_version
 from kb_index.errors import InputError, KBQAError, WorkerError
 from kb_index.ray_session import ray_session
 
@@ -94,11 +96,11 @@ class RayEngine:
 
         Raises:
             InputError: the cluster has not so many GPUs.
-            WorkerError: a task ended with its worker again and again.
+            WorkerError: a task ended with its worker again and again, or a machine has another version of this package.
         """
         num_gpus = self._granted(gpus)
         remote = self._ray.remote(_outcome).options(num_cpus=1, num_gpus=num_gpus, max_retries=RETRIES)
-        waiting = [remote.remote(function, task) for task in tasks]
+        waiting = [remote.remote(function, task, package_version()) for task in tasks]
         try:
             while waiting:
                 done, waiting = self._ray.wait(waiting)
@@ -106,6 +108,8 @@ class RayEngine:
                     if outcome is not None:
                         raise outcome
                     on_done(1)
+        except self._ray.exceptions.RayTaskError as error:
+            raise error.cause from error  # such as a full disk, which the caller tells as where tasks are done here
         except self._ray.exceptions.RayError as error:
             reason = str(error).strip().split("\n", 1)[0]
             raise WorkerError(
@@ -125,11 +129,18 @@ class RayEngine:
             return min(1.0, there)
         if gpus > there:
             raise InputError(f"{gpus:g} GPUs for a task: the cluster has {there:g}; ask for less: --gpus-per-task 0")
+        if gpus > 1 and gpus != int(gpus):
+            raise InputError(
+                f"{gpus:g} GPUs for a task: expected a whole number, or a part of one: --gpus-per-task 0.5"
+            )
         return gpus
 
 
-def _outcome(function: Callable[[T], None], task: T) -> KBQAError | None:
+def _outcome(function: Callable[[T], None], task: T, version: str) -> KBQAError | None:
     """Do a task; an error of ours is handed back as it is, as Ray would make another of it."""
+    if (here := package_version()) != version:  # its shards might have other names and other rules than the rest
+        host = socket.gethostname()
+        return WorkerError(f"machine '{host}': kbqa {here}, and the build runs {version}; install one version on all")
     try:
         function(task)
     except KBQAError as error:

@@ -24,7 +24,7 @@ from kb_index.shards.layout import Numbering, save_numbering, shard_name
 from kb_index.shards.partition import Chunk
 from kb_index.shards.reading import REJECTS, ChunkReport
 from kb_index.shards.shard import shard_report
-from kb_index.shards.work import PARQUET, REPORT_FILE, Work, literal, quoted
+from kb_index.shards.work import PARQUET, REPORT_FILE, Work, check_seen, literal, quoted
 from kb_index.store import fetch_rows
 from kb_index.vectors import empty_index
 
@@ -139,8 +139,11 @@ def write_whole(task: WholeTask) -> None:
 
     Raises:
         ModelError, MissingExtraError: the encoder cannot be loaded.
+        StorageError: the disk is full, the folder cannot be written, or a shard is not seen here.
     """
     work = Work(task.folder)
+    for shard in range(task.n_shards):
+        check_seen(work.tables(shard) / REPORT_FILE)
     named = load_encoder(task.encoder) if task.encoder not in (None, CHAR_STATIC) else None
     with (
         replacing_folder(work.merged, holds=REPORT_FILE) as folder,

@@ -20,7 +20,7 @@ from kb_index.readers.delimited import tsv_header
 from kb_index.readers.formats import FORMAT_BYTES, check_format_name, format_of
 from kb_index.readers.line_formats import NLPCC_EXPECTED
 from kb_index.readers.raw_table import SAMPLE_LINES
-from kb_index.readers.remote import is_url
+from kb_index.readers.remote import is_url, without_keys
 from kb_index.readers.sources import STDIN, NamedFile, NamedRows, ReadOptions, Source, resolve
 from kb_index.shards.files import FileStamp, file_stamp, opened
 
@@ -50,8 +50,8 @@ class Span(NamedTuple):
 class Part:
     """A source, or a stretch of one, called `name` by the user; `number` is its place among all parts.
 
-    A file is at `path` (absolute, or a URL) and was as its stamp says when it was divided. Rows from Python and
-    standard input have neither, and no span.
+    A file is at `path` (absolute, or a URL with its keys, which the name lacks) and was as its stamp says when it was
+    divided. Rows from Python and standard input have neither, and no span.
     """
 
     number: int
@@ -95,6 +95,7 @@ def partition(sources: Sequence[Source], options: ReadOptions, chunk_bytes: int 
     Raises:
         InputError: the format has no such name.
         TripleFileError: a source is missing or empty, or cannot be read.
+        StorageError: a store of files cannot be reached.
         MissingExtraError: a source is named by URL, and pyarrow is not installed.
     """
     check_format_name(options.format)
@@ -111,16 +112,16 @@ def _whole(number: int, source: NamedFile | NamedRows, options: ReadOptions) -> 
         return Part(number, number, source.path, rows=source.rows)
     if source.path == STDIN:
         return Part(number, number, source.path, options.format)
-    stamp = file_stamp(source.path)
+    stamp, name = file_stamp(source.path), without_keys(source.path)
     if stamp.size == 0:
-        raise TripleFileError(f"{source.path}: empty; {NLPCC_EXPECTED}")
+        raise TripleFileError(f"{name}: empty; {NLPCC_EXPECTED}")
     kind = options.format
     if kind == "auto":
         with opened(source.path) as file:
             start = unpacked_start(file.read(FORMAT_BYTES), FORMAT_BYTES)
-        kind = format_of(source.path, start, options.columns)
+        kind = format_of(name, start, options.columns)
     path = source.path if is_url(source.path) else str(Path(source.path).absolute())
-    return Part(number, number, source.path, kind, path, stamp)
+    return Part(number, number, name, kind, path, stamp)
 
 
 def _spans(part: Part, options: ReadOptions, chunk_bytes: int) -> list[Span | None]:

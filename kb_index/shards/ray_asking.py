@@ -6,6 +6,7 @@ cannot, or that takes too long, the shard is missing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -82,13 +83,13 @@ class RayShards:
     ) -> list[tuple[int, T]]:
         asked = [
             (number, self._actors[number].look_up.remote(look_up.__name__, of))
-            for number, of in arguments.items()
-            if number not in self._missing
+            for number, of in self._missing.left(arguments)
         ]
         found, errors = [], self._ray.exceptions
+        end = time.monotonic() + seconds  # of all, since all were asked at once
         for number, answer in asked:
             try:
-                said = self._ray.get(answer, timeout=seconds)
+                said = self._ray.get(answer, timeout=max(0.0, end - time.monotonic()))
             except errors.GetTimeoutError as error:
                 self._missing.add(number, f"no answer in {seconds:.0f} seconds", error)
             except (errors.RayActorError, errors.NodeDiedError, errors.ObjectLostError) as error:

@@ -126,7 +126,8 @@ class _Chunk:
             return RowLoader(part.number, part.name, part.rows, self._task.options)
         options, spill = replace(self._task.options, format=part.format), self._folder / "spill"
         stretch = self._copied(part, part.span) if part.span else _where_it_lies(part)
-        return FileLoader(part.number, part.name, options, spill, stretch)
+        name = part.path if is_url(part.path) else part.name
+        return FileLoader(part.number, name, options, spill, stretch)
 
     def _copied(self, part: Part, span: Span) -> Stretch:
         path = self._stretch(part.number)

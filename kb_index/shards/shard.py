@@ -31,7 +31,7 @@ from kb_index.normalize import normalize_name
 from kb_index.progress import StageCost, Stages
 from kb_index.readers.raw_table import create_raw_table
 from kb_index.readers.sources import ReadOptions, SourceFile
-from kb_index.shards.work import PARQUET, PLACE_SQL, REPORT_FILE, Work, literal, quoted, save_table
+from kb_index.shards.work import PARQUET, PLACE_SQL, REPORT_FILE, Work, check_seen, literal, quoted, save_table
 from kb_index.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ _PLACES = f"SELECT min({PLACE_SQL}) AS place FROM raw GROUP BY coalesce(key, sub
 
 
 class ShardTask(NamedTuple):
-    """A shard to be built from what was read, in an index that grows in `folder`."""
+    """A shard to be built from so many chunks that were read, in an index that grows in `folder`."""
 
     folder: Path
     shard: int
+    n_chunks: int
     seed: int
     options: ReadOptions
 
@@ -75,7 +76,7 @@ def build_shard(task: ShardTask) -> None:
 
     Raises:
         InputError: the memory limit is too little.
-        StorageError: the disk is full, or the folder cannot be written.
+        StorageError: the disk is full, the folder cannot be written, or a chunk is not seen here.
     """
     work, options = Work(task.folder), task.options
     with (
@@ -85,7 +86,7 @@ def build_shard(task: ShardTask) -> None:
         stages = Stages(shown=False)
         with new_database(folder, options.memory_limit, options.threads) as connection:
             create_raw_table(connection)
-            connection.execute(_LOAD, [literal(work.pieces(task.shard))])
+            connection.execute(_LOAD, [literal(work.pieces(task.shard, task.n_chunks))])
             places = connection.execute(_PLACES).fetchnumpy()["place"].astype(np.int64)
             build = LayerBuild(connection, folder, stages, seed=task.seed)
             built = build.tables(())
@@ -143,11 +144,12 @@ def add_vectors(task: VectorTask) -> None:
 
     Raises:
         ModelError, MissingExtraError: the encoder cannot be loaded.
-        StorageError: the disk is full, or the folder cannot be written.
+        StorageError: the disk is full, the folder cannot be written, or what the whole knows is not seen here.
     """
     import duckdb
 
     work, stages = Work(task.folder), Stages(shown=False)
+    check_seen(work.merged / REPORT_FILE)
     folder, report = work.shard(task.shard), shard_report(task.folder, task.shard)
     encoder = open_encoder(task.encoder.name, task.folder / ENCODER_FOLDER)
     with duckdb.connect() as connection, stages.stage("vectors", 1, "step"):

@@ -6,7 +6,6 @@ order of the whole index, too.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kb_index.closing import Closing
-from kb_index.errors import IndexFolderError
 from kb_index.look_ups import AttributePairs, Called, Listed
-from kb_index.manifest import MANIFEST_FILE
 from kb_index.normalize import plain_name
 from kb_index.shards.layout import Numbering, open_numbering, shard_folder
+from kb_index.shards.shard_manifest import check_is_built
 from kb_index.types import Entity, Triple
 from kb_index.view import View, open_view
 
@@ -148,8 +146,7 @@ def open_shard(index: Path, name: str, sha256: str) -> ShardView:
     folder = shard_folder(index, name)
     view = open_view(folder)
     try:
-        if hashlib.sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest() != sha256:
-            raise IndexFolderError(f"'{folder}' is not the shard that was built; copy it there again, or build again")
+        check_is_built(folder, sha256)
         return ShardView(view, open_numbering(index, name))
     except BaseException:
         view.close()

@@ -9,11 +9,13 @@ It goes when the index is complete. A build that goes on after another was kille
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb_index.array_tables import registered
+from kb_index.errors import StorageError
 from kb_index.readers.line_formats import literal_path
 from kb_index.shards.layout import shard_folder, shard_name
 
@@ -23,9 +25,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
-__all__ = ["PARQUET", "PLACE_SQL", "REPORT_FILE", "Work", "literal", "quoted", "save_table"]
+__all__ = ["PARQUET", "PLACE_SQL", "REPORT_FILE", "Work", "check_seen", "literal", "quoted", "save_table"]
 
 REPORT_FILE = "report.json"
+
+SEEN_SECONDS = 70.0
+"""So late a network file system may show what another machine has written: NFS remembers for a minute what was not."""
 
 PLACE_SQL = f"(file * {1 << 40} + line_number)"
 """Where a triple of a shard stands among all lines of all sources: its part, and its row in that."""
@@ -67,10 +72,33 @@ class Work:
         """The names of a shard as the whole writes them."""
         return self.merged / f"{shard_name(shard)}.parquet"
 
-    def pieces(self, shard: int) -> list[Path]:
-        """List the pieces of a shard in the order of their triples."""
-        found = (self.folder / "chunks").glob(f"*/*.{shard_name(shard)}.parquet")
+    def pieces(self, shard: int, n_chunks: int) -> list[Path]:
+        """List the pieces of a shard in the order of their triples; what a killed task left is none of them.
+
+        Raises:
+            StorageError: a chunk is not seen here.
+        """
+        found: list[Path] = []
+        for chunk in map(self.chunk, range(n_chunks)):
+            check_seen(chunk / REPORT_FILE)
+            found += chunk.glob(f"*.{shard_name(shard)}.parquet")
         return sorted(found, key=lambda path: int(path.name.partition(".")[0]))
+
+
+def check_seen(path: Path) -> None:
+    """Make sure that what a task has made, perhaps on another machine, is seen on this one.
+
+    Raises:
+        StorageError: it is not.
+    """
+    patience = time.monotonic() + SEEN_SECONDS
+    while not path.exists():
+        if time.monotonic() > patience:
+            raise StorageError(
+                f"'{path}': made by a task, and not seen here; all machines must see the folder of --out under the "
+                "same path: mend that, then run the same command again"
+            )
+        time.sleep(SEEN_SECONDS / 70)
 
 
 PARQUET = "read_parquet($1, hive_partitioning = false)"

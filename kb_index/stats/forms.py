@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kb_index.manifest import Manifest, manifest_to_json
+from kb_index.manifest import FileInfo, Manifest, manifest_to_json
 from kb_index.progress import StageCost
 from kb_index.stats.cells import aligned, clipped, printable
 from kb_index.stats.numbers import Bin, IndexStats, RejectCount
@@ -32,7 +32,7 @@ def _to_json(stats: IndexStats) -> dict[str, Any]:
         **{name: manifest[name] for name in ("schema_version", "created", "kbqa_version", "encoder", "options")},
         "counts": manifest["counts"] | {"normalized_attributes": stats.n_attributes, "names": stats.n_names},
         **{name: manifest[name] for name in ("sources", "updates", "stages")},
-        "bytes": {name: info.bytes for name, info in stats.manifest.files.items()},
+        "bytes": {name: info.bytes for name, info in stats.files.items()},
         "top_attributes": [attribute._asdict() for attribute in stats.top_attributes],
         "homonyms": [group._asdict() for group in stats.homonyms],
         "top_homonyms": [name._asdict() for name in stats.top_homonyms],
@@ -51,7 +51,7 @@ def stats_to_text(stats: IndexStats) -> str:
     sections = (
         _overview(stats),
         _provenance(stats.manifest),
-        _files(stats.manifest),
+        _files(stats.files),
         _attributes(stats),
         _homonyms(stats),
         _degrees(stats),
@@ -62,7 +62,8 @@ def stats_to_text(stats: IndexStats) -> str:
 
 def _overview(stats: IndexStats) -> Iterator[str]:
     n = stats.manifest.counts
-    yield f"{printable(stats.path)}: {n.triples:,} triples of {n.entities:,} entities"
+    shards = f" in {len(stats.manifest.shards)} shards" if stats.manifest.shards else ""
+    yield f"{printable(stats.path)}: {n.triples:,} triples of {n.entities:,} entities{shards}"
     yield from aligned(
         [
             ["attributes", f"{n.attributes:,}", f"as written; {stats.n_attributes:,} normalised"],
@@ -99,9 +100,9 @@ def _stages(stages: Mapping[str, StageCost]) -> list[str]:
     return aligned(rows, [False, True, True])
 
 
-def _files(manifest: Manifest) -> Iterator[str]:
+def _files(files: Mapping[str, FileInfo]) -> Iterator[str]:
     sizes: Counter[str] = Counter()
-    for name, info in manifest.files.items():
+    for name, info in files.items():
         folder, slash, _ = name.partition("/")
         sizes[folder + slash] += info.bytes
     yield f"On disk {_size(sum(sizes.values()))}"

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from kb_index.array_tables import create_temp_table, registered
 from kb_index.columns import open_numbers
 from kb_index.errors import IndexFolderError
-from kb_index.manifest import Manifest, check_files, read_manifest
+from kb_index.manifest import FileInfo, Manifest, check_files, read_manifest
 from kb_index.normalize import PLAIN_NAME_SQL, plain_name
 from kb_index.shards.layout import shard_folder
+from kb_index.shards.shard_manifest import checked_shards
 from kb_index.store import fetch_rows
 from kb_index.view import DELTA
 
@@ -65,6 +66,7 @@ class Measures:
 
     def __init__(self, folder: Path) -> None:
         self.manifest = read_manifest(folder)
+        self.files = _files(folder, self.manifest)
         self._parts = _parts(folder, self.manifest)
         self._spill = TemporaryDirectory(prefix="kbqa-stats-")
         self._connection = _connect(Path(self._spill.name))
@@ -155,13 +157,19 @@ class Measures:
 
 def _parts(folder: Path, manifest: Manifest) -> dict[str, Path]:
     """The folders of an index that hold triples, by what their databases are called here."""
-    check_files(manifest, folder)
     if not manifest.shards:
         return {"first": folder} | ({"later": folder / DELTA} if (folder / DELTA).is_dir() else {})
-    parts = {f"shard{name}": shard_folder(folder, name) for name in manifest.shards}
-    for shard in parts.values():
-        check_files(read_manifest(shard), shard)
-    return parts
+    return {f"shard{name}": shard_folder(folder, name) for name in manifest.shards}
+
+
+def _files(folder: Path, manifest: Manifest) -> dict[str, FileInfo]:
+    """Compare the files of an index, its shards among them, with what was built, and list them by path."""
+    check_files(manifest, folder)
+    files = dict(manifest.files)
+    for shard, of_shard in checked_shards(folder, manifest).items():
+        place = shard_folder(folder, shard).relative_to(folder).as_posix()
+        files |= {f"{place}/{name}": info for name, info in of_shard.files.items()}
+    return files
 
 
 def _marked(entities: NDArray[np.int64], starts: NDArray[Any]) -> NDArray[np.bool_]:

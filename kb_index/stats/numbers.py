@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from kb_index.errors import InputError
 from kb_index.layer_build import REJECTS_FILE
-from kb_index.manifest import Manifest
+from kb_index.manifest import FileInfo, Manifest
 from kb_index.stats.measures import Measures
 from kb_index.view import DELTA
 
@@ -70,15 +70,16 @@ class RejectCount(NamedTuple):
 class IndexStats:
     """The numbers of an index.
 
-    `n_attributes` counts normalised attributes, `n_names` normalised names without description; `homonyms` counts
-    names by their entities, and `degrees` entities by their triples (`degree_quantiles`: per cent -> triples, no
-    interpolation). `links` is the share of triples whose object, normalised, is the name of an entity; objects are
-    compared by 32-bit hashes, so that it is too high by up to one in 600 with seven million names. `rejects` are those
-    of the build and of the last update that changed something.
+    `files` are by path, those of shards among them. `n_attributes` counts normalised attributes, `n_names` normalised
+    names without description; `homonyms` counts names by their entities, and `degrees` entities by their triples
+    (`degree_quantiles`: per cent -> triples, no interpolation). `links` is the share of triples whose object,
+    normalised, is the name of an entity; objects are compared by 32-bit hashes, so that it is too high by up to one in
+    600 with seven million names. `rejects` are those of the build and of the last update that changed something.
     """
 
     path: str
     manifest: Manifest
+    files: dict[str, FileInfo]
     n_attributes: int
     top_attributes: tuple[AttributeCount, ...]
     n_names: int
@@ -128,6 +129,7 @@ def _index_stats(measures: Measures, path: str, top: int, on_step: Callable[[], 
     return IndexStats(
         path=path,
         manifest=measures.manifest,
+        files=measures.files,
         n_attributes=n_attributes,
         top_attributes=tuple(AttributeCount(name, n, n / n_triples) for name, n in attributes),
         n_names=sum(names.values()),

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cli import main
@@ -28,6 +28,7 @@ from kb_index.errors import IndexFolderError, InputError
 from kb_index.shards.asking import LocalShards
 from kb_index.shards.build import ShardedBuild
 from kb_index.shards.opening import Opening
+from kb_index.stats.forms import stats_to_json, stats_to_text
 from kb_index.stats.numbers import index_stats
 from kbqa_agent import AgentConfig, Dialogue, KBQAgent
 from kbqa_agent.answer_forms import answer_to_json, answer_to_text
@@ -123,6 +124,10 @@ def assert_equal(sharded: KnowledgeBase, whole: KnowledgeBase, names=MISSPELT, t
 @pytest.mark.slow
 @settings(max_examples=N_EXAMPLES, deadline=None)
 @given(lines=st.lists(statements, min_size=1, max_size=40), n_shards=st.integers(1, 5))
+@example(lines=[Statement("坛经", "作者", "惠能")], n_shards=5)
+@example(
+    lines=[Statement(name, "作者", "慧能、六祖", "甲源") for name in ("机械", "械机", "机械", "械机(书)")], n_shards=3
+)
 def test_shards_say_what_one_folder_says(lines, n_shards):
     with tempfile.TemporaryDirectory() as folder:
         whole, sharded = build_both(lines, n_shards, Path(folder))
@@ -162,7 +167,39 @@ def test_the_agent_answers_the_same_from_four_shards(sample):
 
 def test_the_numbers_of_four_shards_are_those_of_one_folder(sample):
     whole, sharded = map(index_stats, sample)
-    assert replace(sharded, path=whole.path, manifest=whole.manifest) == whole
+    assert replace(sharded, path=whole.path, manifest=whole.manifest, files=whole.files) == whole
+
+
+def test_the_numbers_count_what_is_in_the_shards(sample):
+    stats = index_stats(sample[1])
+    text, sizes = stats_to_text(stats), json.loads(stats_to_json(stats))["bytes"]
+    assert (
+        text.splitlines()[0]
+        == f"{sample[1]}: 12,952 triples of {stats.manifest.counts.entities:,} entities in 4 shards"
+    )
+    files = {path.relative_to(sample[1]).as_posix(): path.stat().st_size for path in sample[1].rglob("*.*")}
+    assert sizes == {name: size for name, size in files.items() if not name.endswith("manifest.json")}
+    assert "\n  shards/ " in text
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda shards: shutil.rmtree(shards / "0001"), "no such folder"),
+        (lambda shards: (shards / "0001" / "names.marisa").unlink(), "names.marisa is missing"),
+        (lambda shards: shutil.copytree(shards / "0000", shards / "0001", dirs_exist_ok=True), "not the shard that"),
+    ],
+)
+def test_the_numbers_say_which_shard_is_lost_and_to_copy_it(sample, tmp_path, harm, reason):
+    index = tmp_path / "index"
+    shutil.copytree(sample[1], index)
+    harm(index / "shards")
+    with pytest.raises(IndexFolderError) as raised:
+        index_stats(index)
+    message = str(raised.value)
+    assert message.startswith(f"index '{index}': shard 0001 is lost (")
+    assert reason in message
+    assert message.endswith("); copy it there again")
 
 
 @pytest.fixture
@@ -198,6 +235,29 @@ def test_an_index_goes_on_without_lost_shards_and_its_answers_say_so(sample, bro
         assert kb.missing_shards == ()
         assert not kb.reopen()
         assert kb.entities(ids) == whole.entities(ids)
+
+
+def test_a_shard_may_be_lost_before_its_vectors_are_opened(sample, tmp_path):
+    index = tmp_path / "index"
+    shutil.copytree(sample[1], index)
+    with KnowledgeBase.open(index) as whole, KnowledgeBase.open(index, partial=True) as kb:
+        shutil.rmtree(index / "shards" / "0002")
+        found = kb.similar_entities(["发国"], 3)
+        assert (len(found[0]) >= 3, kb.missing_shards) == (True, ("0002",))
+        with pytest.raises(IndexFolderError, match="replaced since it was opened"):
+            whole.similar_entities(["发国"], 3)
+
+
+def test_an_index_that_loses_all_shards_says_so_each_time(sample, tmp_path):
+    index = tmp_path / "index"
+    shutil.copytree(sample[1], index)
+    with KnowledgeBase.open(index, partial=True) as kb:
+        shutil.rmtree(index / "shards")
+        with pytest.raises(IndexFolderError, match="nor can the others; copy them there again"):
+            kb.similar_entities(["发国"], 3)
+        for look_up in (kb.mentions, kb.entities_named):
+            with pytest.raises(IndexFolderError, match="none of its shards can be asked; copy them there again"):
+                look_up("法国")
 
 
 def test_answers_without_lost_shards_are_marked(broken):

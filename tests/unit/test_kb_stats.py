@@ -40,6 +40,7 @@ MANIFEST = Manifest(
 STATS = IndexStats(
     path="kb",
     manifest=MANIFEST,
+    files=MANIFEST.files,
     n_attributes=38,
     top_attributes=(AttributeCount("别名", 250, 0.25), AttributeCount("birthplace", 1, 0.001)),
     n_names=290,

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kb_index import ray_session as session
-from kb_index.errors import InputError, TripleFileError
+from kb_index.errors import InputError, TripleFileError, WorkerError
 from kb_index.shards.engines import RayEngine, open_engine
+
+
+class TaskError(ZeroDivisionError):
+    """What a task raised, as Ray raises it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("ray::_outcome() (pid=1)\nTraceback ...")
+        self.cause = cause
 
 
 class FakeRay:
@@ -17,15 +26,21 @@ class FakeRay:
 
     def __init__(self, gpus: float) -> None:
         self._gpus, self.given = gpus, list[dict[str, Any]]()
-        self.exceptions = type("exceptions", (), {"RayError": ZeroDivisionError})
+        self.exceptions = type("exceptions", (), {"RayError": ZeroDivisionError, "RayTaskError": TaskError})
 
     def cluster_resources(self) -> dict[str, float]:
         return {"CPU": 4.0} | ({"GPU": self._gpus} if self._gpus else {})
 
     def remote(self, function: Callable[..., Any]) -> Any:
+        def done(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except OSError as error:
+                return TaskError(error)
+
         def options(**given: Any) -> Any:
             self.given.append(given)
-            return type("remote", (), {"remote": staticmethod(function)})
+            return type("remote", (), {"remote": staticmethod(done)})
 
         return type("function", (), {"options": staticmethod(options)})
 
@@ -33,6 +48,9 @@ class FakeRay:
         return waiting[:1], waiting[1:]
 
     def get(self, done: list[Any]) -> list[Any]:
+        for outcome in done:
+            if isinstance(outcome, TaskError):
+                raise outcome
         return done
 
     def cancel(self, task: Any) -> None: ...
@@ -53,12 +71,34 @@ def test_more_gpus_than_there_are_are_not_waited_for() -> None:
         RayEngine(FakeRay(1)).run(print, [""], print, 2)
 
 
+def test_gpus_that_ray_does_not_give_are_told() -> None:
+    with pytest.raises(InputError, match=r"1\.5 GPUs for a task: expected a whole number, or a part of one"):
+        RayEngine(FakeRay(2)).run(print, [""], print, 1.5)
+
+
+def test_a_machine_with_another_version_does_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = iter(["1.2.3", "1.2.4"])
+    monkeypatch.setattr("kb_index.shards.engines.package_version", lambda: next(versions))
+    done: list[str] = []
+    with pytest.raises(WorkerError, match=r"kbqa 1\.2\.4, and the build runs 1\.2\.3; install one version on all"):
+        RayEngine(FakeRay(0)).run(done.append, ["a"], print)
+    assert done == []
+
+
 def test_an_error_of_a_task_is_raised_as_it_is() -> None:
     def fail(task: str) -> None:
         raise TripleFileError(task)
 
     with pytest.raises(TripleFileError, match="a\\.kb"):
         RayEngine(FakeRay(0)).run(fail, ["a.kb", "b.kb"], print)
+
+
+def test_what_a_task_did_not_expect_is_raised_as_it_is() -> None:
+    def fill(task: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device"):
+        RayEngine(FakeRay(0)).run(fill, ["a"], print)
 
 
 def test_the_local_engine_needs_no_cluster() -> None:
@@ -76,9 +116,10 @@ def test_a_cluster_that_wants_a_token_is_told_with_what_to_set(monkeypatch: pyte
         def init(self, *_: Any, **__: Any) -> None:
             raise ConnectionError("Failed to connect to Ray cluster at head")
 
+        def shutdown(self) -> None: ...
+
     ray = Closed(0)
-    ray.exceptions.AuthenticationError = ZeroDivisionError
     monkeypatch.setattr(session, "import_module", lambda _: ray)
-    told = r"Ray cluster 'head': lets no connection in \(Failed to connect .* at head\); .*RAY_AUTH_MODE=token"
+    told = r"Ray cluster 'head': cannot be used \(Failed to connect .* at head\); .*RAY_AUTH_MODE=token$"
     with pytest.raises(InputError, match=told), session.ray_session("head"):
         pass

@@ -100,7 +100,7 @@ def read_in_chunks(
     reports = [report for chunk in chunks if (report := read_report(index, chunk))]
     with duckdb.connect() as connection:
         write_rejects(connection, index, chunks, reports)
-        pieces = [[str(piece) for piece in Work(index).pieces(shard)] for shard in range(n_shards)]
+        pieces = [[str(piece) for piece in Work(index).pieces(shard, len(chunks))] for shard in range(n_shards)]
         rows = [connection.execute("SELECT * FROM read_parquet($1)", [of]).fetchall() for of in pieces]
     assert all(of_shard == sorted(of_shard, key=lambda row: row[:2]) for of_shard in rows)
     subjects = [{row[5] or row[2] for row in of_shard} for of_shard in rows]
