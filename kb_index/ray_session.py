@@ -15,6 +15,8 @@ from kb_index.errors import InputError, MissingExtraError
 __all__ = ["ray_session"]
 
 _EXPECTED = "expected the HOST:PORT of a running one, or no --ray-address for a new one here"
+_LET_IN = "one that asks for a token wants its ~/.ray/auth_token here, and RAY_AUTH_MODE=token"
+"""Ray sends no token to an address that it is told, unless this is set."""
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def _connect(ray: Any, address: str | None, named: str | None) -> None:
         ray.shutdown()
         what = f"Ray cluster {named!r}: cannot be used" if named else "Ray: cannot be started here"
         reason = str(error).strip().split("\n", 1)[0].split(". ", 1)[0].rstrip(".")  # what follows is Ray's own advice
-        raise InputError(f"{what} ({reason}); {_EXPECTED}") from error
+        raise InputError(f"{what} ({reason}); {_EXPECTED}{f'; {_LET_IN}' if named else ''}") from error
 
 
 def _check_reachable(address: str | None) -> None:

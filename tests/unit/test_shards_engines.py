@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kb_index import ray_session as session
 from kb_index.errors import InputError, TripleFileError, WorkerError
 from kb_index.shards.engines import RayEngine, open_engine
 
@@ -105,3 +106,20 @@ def test_the_local_engine_needs_no_cluster() -> None:
     with open_engine("local", "127.0.0.1:1") as engine:
         engine.run(print, [""], done.append)
     assert (done, engine.threads) == ([1], None)
+
+
+def test_a_cluster_that_wants_a_token_is_told_with_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(FakeRay):
+        def is_initialized(self) -> bool:
+            return False
+
+        def init(self, *_: Any, **__: Any) -> None:
+            raise ConnectionError("Failed to connect to Ray cluster at head")
+
+        def shutdown(self) -> None: ...
+
+    ray = Closed(0)
+    monkeypatch.setattr(session, "import_module", lambda _: ray)
+    told = r"Ray cluster 'head': cannot be used \(Failed to connect .* at head\); .*RAY_AUTH_MODE=token$"
+    with pytest.raises(InputError, match=told), session.ray_session("head"):
+        pass
