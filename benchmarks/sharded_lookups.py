@@ -58,7 +58,7 @@ def main() -> None:
         parts = (questions[WARM_UP:][i :: options.turns] for i in range(options.turns))
         rows = [turn(agents, part, i) for i, part in enumerate(parts)]
         gc.unfreeze()
-    n_shards = len(bases["shards_here"].manifest.shards)
+        n_shards = len(bases["shards_here"].manifest.shards)
     asked = {"questions": options.questions * options.turns, "shards": n_shards, "load": round(os.getloadavg()[1], 1)}
     record("sharded-lookups", asked | summary(rows), f"{TEST}, index {options.index.name}")
 
