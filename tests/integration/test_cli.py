@@ -59,7 +59,7 @@ def test_ask_json_has_the_documented_keys(index):
     assert documented <= answer.keys()
     assert answer["answer"] == "巴黎"
     assert answer["mentions"][0] == {"text": "法国", "start": 0, "end": 2, "entity": "法国"}
-    assert answer["candidates"][0]["evidence"][0].keys() == {"id", "subject", "predicate", "object"}
+    assert answer["candidates"][0]["evidence"][0].keys() >= {"id", "subject", "predicate", "object"}
 
 
 def test_ask_why_explains_the_answer(index):

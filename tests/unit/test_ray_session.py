@@ -58,7 +58,8 @@ def test_a_cluster_that_is_not_there_is_told_in_one_line(
     fake_ray.error = error
     with pytest.raises(InputError) as raised, ray_session(address):
         pass
-    assert str(raised.value) == f"Ray cluster {said}; {EXPECTED}"
+    let_in = "one that asks for a token wants its ~/.ray/auth_token here, and RAY_AUTH_MODE=token"
+    assert str(raised.value) == f"Ray cluster {said}; {EXPECTED}; {let_in}"
     assert fake_ray.ended == 1
 
 
