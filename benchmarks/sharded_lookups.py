@@ -1,12 +1,14 @@
 """Measure what a question takes from an index in one folder, from one in shards here, and from Ray's actors.
 
-    python benchmarks/sharded_lookups.py --data ../shared/data/nlpcc2016 --index runs/nlpcc2016/index --sharded INDEX
+    python benchmarks/sharded_lookups.py --data ../shared/data/nlpcc2016 --index runs/nlpcc2016/index \
+        --one-shard INDEX --sharded INDEX
 
-`--sharded` holds the same triples in shards (kbqa index ... --shards 4). All three are asked by the ranker of `--index`
-alone, one question at a time and in batches of one process. They take turns over parts of the questions, in an order
-that changes with each turn, so that what else the machine does meets all alike. Every answer is compared with that of
-the one folder. Gives milliseconds a question, and the median of the turns' ratios to the one folder with the lowest and
-the highest; `processor_ms` are those of this process alone. Writes benchmarks/results/sharded-lookups.json.
+`--one-shard` and `--sharded` hold the same triples in shards (kbqa index ... --shards 1, --shards 4). All are asked by
+the ranker of `--index` alone, one question at a time and in batches of one process. They take turns over parts of the
+questions, in an order that changes with each turn, so that what else the machine does meets all alike. Every answer is
+compared with that of the one folder. Gives milliseconds a question, and the median of the turns' ratios to the one
+folder with the lowest and the highest; `processor_ms` are those of this process alone. Writes
+benchmarks/results/sharded-lookups.json.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the task's files")
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--sharded", type=Path, required=True, help="an index of the same sources in shards")
+    parser.add_argument("--one-shard", type=Path, required=True, help="one in a single shard")
     parser.add_argument("--turns", type=int, default=6)
     parser.add_argument("--questions", type=int, default=150, help="of a turn")
     options = parser.parse_args()
@@ -47,6 +50,7 @@ def main() -> None:
     with ExitStack() as opened:
         bases = {
             "one_folder": opened.enter_context(KnowledgeBase.open(options.index)),
+            "one_shard_here": opened.enter_context(KnowledgeBase.open(options.one_shard)),
             "shards_here": opened.enter_context(KnowledgeBase.open(options.sharded)),
             "ray_actors": opened.enter_context(KnowledgeBase.open(options.sharded, engine="ray")),
         }

@@ -120,15 +120,18 @@ class KnowledgeBase(Closing):
         """
         return matches(self._view.mentions(text))
 
+    def ids_named(self, names: Sequence[str]) -> list[tuple[int, ...]]:
+        """List for each name the entities that have it as an alias; width, case and blanks do not count."""
+        return [tuple(called.ids()) for called in self._view.called(list(map(normalize_name, names)))]
+
     def entities(self, ids: Sequence[int]) -> list[Entity]:
         """Look up the entities with these ids, in ascending order; an unknown id is left out."""
         return self._view.entities(ids)
 
     def entities_named(self, name: str) -> list[Entity]:
         """Look up the entities that have a name as an alias; width, case and blanks do not count."""
-        view = self._view
-        (called,) = view.called([normalize_name(name)])
-        return view.entities(called.ids())
+        (ids,) = self.ids_named([name])
+        return self.entities(ids)
 
     def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
         """Look up all triples about these entities, grouped by subject in ascending order of its id."""

@@ -73,10 +73,13 @@ def _names_in(kb: KnowledgeBase, question: str, spans: Sequence[Span]) -> Found:
     """
     found: Found = {(m.start, m.end): m.entity_ids for m in kb.mentions(question)}
     others = other_scripts(question)
+    written: list[tuple[Span, str]] = []
     for start, end in (*spans, *_first_characters(spans, found)):
-        written = {question[start:end]} if end - start == 1 else set()
-        written |= {other[start:end] for other in others if other[start:end] != question[start:end]}
-        _add(found, (start, end), (i for text in sorted(written) for i in _entity_ids(kb, text)))
+        texts = {question[start:end]} if end - start == 1 else set()
+        texts |= {other[start:end] for other in others if other[start:end] != question[start:end]}
+        written += ((Span(start, end), text) for text in sorted(texts))
+    for (at, _), ids in zip(written, kb.ids_named([text for _, text in written]), strict=True):
+        _add(found, at, ids)
     if not any(span in found for span in spans):
         for match in (m for other in others for m in kb.mentions(other)):
             _add(found, (match.start, match.end), match.entity_ids)
@@ -98,7 +101,3 @@ def _add(found: Found, at: tuple[int, int], entity_ids: Iterable[int]) -> None:
     more = tuple(entity_ids)
     if more:
         found[at] = tuple(dict.fromkeys((*found.get(at, ()), *more)))
-
-
-def _entity_ids(kb: KnowledgeBase, text: str) -> tuple[int, ...]:
-    return next((m.entity_ids for m in kb.mentions(text) if (m.start, m.end) == (0, len(text))), ())

@@ -97,13 +97,13 @@ class Without(KnowledgeBase):
         kept = [m._replace(entity_ids=tuple(i for i in m.entity_ids if self._has(i))) for m in found]
         return [m for m in kept if m.entity_ids]
 
+    def ids_named(self, names: Sequence[str]) -> list[tuple[int, ...]]:
+        """As of the whole knowledge base, for the entities that are left."""
+        return [tuple(filter(self._has, ids)) for ids in super().ids_named(names)]
+
     def entities(self, ids: Sequence[int]) -> list[Entity]:
         """As of the whole knowledge base, for the entities that are left."""
         return super().entities([i for i in ids if self._has(i)])
-
-    def entities_named(self, name: str) -> list[Entity]:
-        """As of the whole knowledge base, for the entities that are left."""
-        return [e for e in super().entities_named(name) if self._has(e.id)]
 
     def triples_of(self, entity_ids: Sequence[int]) -> list[Triple]:
         """As of the whole knowledge base, for the triples that are left."""
