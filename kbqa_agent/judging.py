@@ -23,7 +23,7 @@ from kbqa_agent.types import Answer, Generator, JointGenerator
 if TYPE_CHECKING:
     from kbqa_agent.agent import KBQAgent
 
-__all__ = ["Unjudged", "begin_judging", "decide_together"]
+__all__ = ["Unjudged", "begin_judging"]
 
 GROUP = 10
 """So many questions are decided together; a generator that is asked where the ranker is unsure judges some of them."""
@@ -47,18 +47,21 @@ class Unjudged(NamedTuple):
 
 def begin_judging(agent: KBQAgent, pool: Executor, questions: Sequence[Unjudged]) -> list[Future[Answer]]:
     """Let some questions be answered in threads, in their order."""
-    if not isinstance(agent.generator, JointGenerator) or agent.config.closed_book:
+    generator = agent.generator
+    if not isinstance(generator, JointGenerator) or agent.config.closed_book:
         return [pool.submit(question.answer, agent) for question in questions]
     begun = [Future[Answer]() for _ in questions]
     for i in range(0, len(questions), GROUP):
-        pool.submit(_answer_group, agent, questions[i : i + GROUP], begun[i : i + GROUP])
+        pool.submit(_answer_group, agent, generator, questions[i : i + GROUP], begun[i : i + GROUP])
     return begun
 
 
-def _answer_group(agent: KBQAgent, questions: Sequence[Unjudged], begun: Sequence[Future[Answer]]) -> None:
+def _answer_group(
+    agent: KBQAgent, generator: JointGenerator, questions: Sequence[Unjudged], begun: Sequence[Future[Answer]]
+) -> None:
     wanted = [(f, q) for f, q in zip(begun, questions, strict=True) if f.set_running_or_notify_cancel()]
     try:
-        answers = decide_together(agent, [question for _, question in wanted])
+        answers = _decide_together(agent, generator, [question for _, question in wanted])
     except BaseException:  # one question's: the others have their answers
         for future, question in wanted:
             _answer_one(agent, future, question)
@@ -74,10 +77,9 @@ def _answer_one(agent: KBQAgent, future: Future[Answer], question: Unjudged) -> 
         future.set_exception(error)
 
 
-def decide_together(agent: KBQAgent, questions: Sequence[Unjudged]) -> list[Answer]:
+def _decide_together(agent: KBQAgent, generator: JointGenerator, questions: Sequence[Unjudged]) -> list[Answer]:
     """Answer each question as the agent would alone, up to the rounding of likelihoods."""
-    generator = agent.generator
-    if not isinstance(generator, JointGenerator) or len(questions) < 2:
+    if len(questions) < 2:
         return [question.answer(agent) for question in questions]
     unranked = [q.question for q in questions if q.ranked is None]
     found = iter(agent.rank_many(unranked) if unranked else ())
