@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,6 @@ from kbqa_agent.types import Generator
 __all__ = ["HuggingFaceGenerator", "load_generator", "open_generator", "shipped_adapter"]
 
 EMBEDDED_NAME = "smollm2-135m-instruct"
-P = ParamSpec("P")
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -88,15 +85,16 @@ class HuggingFaceGenerator:
     def executor(self) -> Iterator[Executor]:
         """Open threads that may ask it: on processors one for each, which shares the work better than torch's own.
 
-        Their numbers are those of one thread that has all processors up to rounding (some processors' bfloat16 products
-        depend on the number of threads).
+        None has more processors when others rest: some processors' bfloat16 products depend on the number of threads,
+        and what is said must not depend on what else is under way.
         """
         import torch
 
         on_processors = self._model.device.type == "cpu"
         n_threads = torch.get_num_threads()
         try:
-            with _SharedProcessors(n_threads if on_processors else 1, torch.set_num_threads) as pool:
+            n_pool, n_each = (n_threads, 1) if on_processors else (1, n_threads)
+            with ThreadPoolExecutor(n_pool, "generator", torch.set_num_threads, (n_each,)) as pool:
                 yield pool
         finally:
             torch.set_num_threads(n_threads)  # what a thread sets for itself, torch takes as the default of new ones
@@ -128,30 +126,6 @@ class HuggingFaceGenerator:
         """Draw `k` answers for each prompt, whose text goes through the model once; see `sample_answers`."""
         options = SamplingOptions(k, temperature, top_p, max_new_tokens, seed)
         return sample_answers(self._model, self._tokenizer, prompts, options)
-
-
-class _SharedProcessors(ThreadPoolExecutor):
-    """As many threads as processors; what is begun gets its share of these among all that is under way."""
-
-    def __init__(self, n_processors: int, set_processors: Callable[[int], None]) -> None:
-        super().__init__(n_processors, "generator")
-        self._n_processors, self._set_processors = n_processors, set_processors
-        self._under_way = 0
-        self._counting = Lock()
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        return super().submit(self._do, partial(fn, *args, **kwargs))
-
-    def _do(self, call: Callable[[], T]) -> T:
-        with self._counting:
-            self._under_way += 1
-            share = self._n_processors // self._under_way
-        try:
-            self._set_processors(share)
-            return call()
-        finally:
-            with self._counting:
-                self._under_way -= 1
 
 
 def open_generator(
