@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from cli.commands import main
 from kb_index import KnowledgeBase
 from kb_index.errors import TripleFileError, WorkerError
 from kb_index.manifest import read_manifest
@@ -115,12 +115,31 @@ def _end_worker(task: object) -> None:
     os._exit(1)
 
 
-def test_the_command_line_uses_the_cluster(ray_cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where the cluster's processes are not
-    Path("kb").write_bytes(sample_triples().read_bytes())
-    out = "index"
-    command = ["index", "kb", "--out", out, "--shards", "2", "--engine", "ray"]
-    ended = CliRunner().invoke(main, [*command, "--ray-address", ray_cluster.address])
-    assert ended.exit_code == 0, ended.output
-    assert ended.output.startswith("index: 12,952 triples of ")
-    assert [source.path for source in read_manifest(Path(out)).sources] == ["kb"]
+def test_the_command_line_uses_the_cluster(ray_cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "kb").write_bytes(sample_triples().read_bytes())
+    command = f"-m cli index kb --out index --shards 2 --engine ray --ray-address {ray_cluster.address}".split()
+    where = tmp_path  # where the cluster's processes are not
+    ended = subprocess.run([sys.executable, *command], check=False, cwd=where, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("index: 12,952 triples of ")
+    assert [source.path for source in read_manifest(tmp_path / "index").sources] == ["kb"]
+
+
+def test_a_lost_machine_writes_nothing_into_the_output(ray_cluster: Any, add_ray_node: Callable[..., Any]) -> None:
+    program = """
+import sys, time
+from kb_index.ray_session import ray_session
+with ray_session(sys.argv[1]) as ray:
+    print("connected", flush=True)
+    while all(node["Alive"] for node in ray.nodes() if node["NodeID"] == sys.argv[2]):
+        time.sleep(0.1)
+    time.sleep(2)  # what Ray tells of it comes with the news, or right after
+"""
+    node = add_ray_node(ray_cluster)
+    command = [sys.executable, "-c", program, ray_cluster.address, node.node_id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "connected\n"
+        ray_cluster.remove_node(node, allow_graceful=False)
+        assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 0
