@@ -48,13 +48,15 @@ def agents_of(
 ) -> Iterator[Callable[..., AbstractContextManager[KBQAgent]]]:
     """Lend what opens agents for many questions, with the options of `open_agent`, on the engine of `engine_options`.
 
-    Raises: as `ray_session`; what it lends, as `open_agent` and `open_over_ray`.
+    Raises: as `read_manifest` and `ray_session`; what it lends, as `open_agent` and `open_over_ray`.
     """
     if engine == "local":
         yield partial(_settled_agent, index)
         return
+    from kb_index.manifest import read_manifest
     from kb_index.ray_session import ray_session
 
+    read_manifest(index)  # which takes no seconds, as Ray's start does
     with ray_session(ray_address):
         yield partial(_agent_over_ray, index, workers, gpus_per_worker)
 

@@ -88,8 +88,10 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
         with open_app(recipe, settings, systems, tell=tell) as app, settled(app.state.service.source.now.base):
             run_server(app, settings, tell)
         return
+    from kb_index.manifest import read_manifest
     from kb_index.ray_session import ray_session
 
+    read_manifest(index)  # which takes no seconds, as Ray's start does
     with ray_session(ray_address):
         run_replicas(recipe, settings, replicas, systems, tell)
 

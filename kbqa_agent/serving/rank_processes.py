@@ -113,8 +113,10 @@ class RankProcesses:
                 return
             finally:
                 opened.set()
-            pause = PAUSES[0] if time.monotonic() - began > LONG_SECONDS else min(2 * pause, PAUSES[1])
+            if time.monotonic() - began > LONG_SECONDS:
+                pause = PAUSES[0]
             self._is_closed.wait(pause)
+            pause = min(2 * pause, PAUSES[1])
 
     def _serve(self, opened: threading.Event) -> None:
         """Start a process, and hand it questions until the queue is closed."""

@@ -56,8 +56,8 @@ def run_replicas(
 ) -> None:
     """Serve from the Ray that this process is connected to, until a signal; `tell` is told the address.
 
-    Raises: as `open_app`; InputError when nobody can listen there, or Ray Serve runs there already; WorkerError when no
-    replica can start.
+    Raises: as `open_app`; InputError when nobody can listen there, Ray Serve runs there already, or the cluster has not
+    the GPUs of a replica; WorkerError when no replica can start.
     """
     try:
         from ray import serve
@@ -69,6 +69,7 @@ def run_replicas(
     recipe.without_model().open().close()  # what is wrong with the index is told here, in one line
     if serve.status().proxies:
         raise InputError("Ray Serve runs on this cluster already, at an address of its own; run: serve shutdown")
+    _check_gpus(replicas.gpus)
     _warn_of_several_machines(recipe, settings)
     with listen(settings) as listening:
         port, address = listening.getsockname()[1], url_of(listening)
@@ -86,6 +87,15 @@ def run_replicas(
                 _reload(handle, tell)
         finally:
             serve.shutdown()
+
+
+def _check_gpus(wanted: float) -> None:
+    """Ray would wait for ever for GPUs that there are not."""
+    import ray
+
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if wanted > there:
+        raise InputError(f"{wanted:g} GPUs for a replica: the cluster has {there:g}; use --gpus-per-replica 0")
 
 
 def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, systems: Sequence[str]) -> Any:

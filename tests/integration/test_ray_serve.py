@@ -149,6 +149,7 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
+@pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")  # of Ray Serve's own settings
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -157,6 +158,10 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
         (
             ["--engine", "ray", "--replicas", "3", "--max-replicas", "2"],
             "--replicas 3 is more than --max-replicas 2; lower the one or raise the other",
+        ),
+        (
+            ["--engine", "ray", "--gpus-per-replica", "0.5"],
+            "0.5 GPUs for a replica: the cluster has 0; use --gpus-per-replica 0",
         ),
     ],
 )

@@ -85,3 +85,11 @@ def test_texts_may_be_any_collection(monkeypatch):
 def test_what_is_probed_bounds_the_work_and_not_the_number_of_lists():
     assert vectors._empty_index(6_500_000, 2).nprobe == 190
     assert vectors._empty_index(588_000, 2).nprobe == 766
+
+
+def test_a_search_leaves_the_number_of_threads_as_it_was():
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    search(build(["0", "90"]), "0", 1)
+    assert faiss.omp_get_max_threads() == before

@@ -103,3 +103,15 @@ def test_ray_is_started_when_all_else_is_in_order(
     assert said in ended.output
     assert fake_ray.begun == (["foo"] if "foo" in said else [])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kb", "thesis"]
+
+
+@pytest.mark.parametrize("words", [["eval", "--questions", "asked", "--out", "report"], ["serve"]])
+def test_ray_is_not_started_for_an_index_that_is_not_there(
+    fake_ray: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = "<question id=1>\t谁写了坛经？\n<triple id=1>\t坛经 ||| 作者 ||| 惠能\n<answer id=1>\t惠能\n=====\n"
+    Path("asked").write_text(asked, encoding="utf-8")
+    ended = CliRunner().invoke(main, [*words, "--index", "none", "--model", "none", "--engine", "ray"])
+    assert (ended.exit_code, fake_ray.begun) == (1, [])
+    assert ended.output == "kbqa: index 'none': no such folder; make one: kbqa index FILE --out 'none'\n"
