@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import replace
 from itertools import chain, islice
@@ -16,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kb_index.errors import FeedbackError, InputError, ModelError, NoLikelihoodError, QuestionError
+from kb_index.errors import FeedbackError, InputError, ModelError, QuestionError
 from kb_index.knowledge_base import KnowledgeBase
 from kb_index.types import Triple
 from kbqa_agent.asynchronous import AsyncTwins
 from kbqa_agent.candidates import best_triples, candidates_of, decide, mentions_of, written
 from kbqa_agent.config import AgentConfig
+from kbqa_agent.consulting import Consulting, is_consulted
 from kbqa_agent.dialogue import Dialogue
 from kbqa_agent.directions import Found, propose
 from kbqa_agent.feedback import FeedbackStore
@@ -29,17 +26,17 @@ from kbqa_agent.feedback_effect import FeedbackEffect, Heeded, open_effect
 from kbqa_agent.feedback_records import shown_of
 from kbqa_agent.feedback_texts import told_apart
 from kbqa_agent.follow_ups import Reading
-from kbqa_agent.prompts import UNKNOWN, answer_prompt, answer_text, closed_book_prompt
+from kbqa_agent.prompts import UNKNOWN, answer_prompt
+from kbqa_agent.question_text import check_question, read_question, shown
 from kbqa_agent.ranked import Clock, Ranked, rank_many
 from kbqa_agent.rankers import open_ranker
-from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker, weigh
+from kbqa_agent.ranking import LIKELIHOOD_WEIGHT, TrainedRanker
 from kbqa_agent.several import asks_for_several, gathered, values_of
 from kbqa_agent.silence import asking_back, likelihood
 from kbqa_agent.types import (
     Abstention,
     Answer,
     Candidate,
-    ConcurrentGenerator,
     Feedback,
     Generator,
     Proposal,
@@ -55,14 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KBQAgent", "Resolved"]
 
-logger = logging.getLogger(__name__)
-
 MAX_HOPS = 2
 """How many facts of a chain may come before the one that is asked for."""
-
-SHOWN_CHARS = 60
-
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Resolved(NamedTuple):
@@ -87,8 +78,7 @@ class KBQAgent(AsyncTwins):
         self.kb, self.ranker, self.generator = kb, ranker, generator
         self.config = config or AgentConfig()
         self.likelihood_weight = likelihood_weight
-        self._told_once = threading.Event()
-        self._one_at_a_time = threading.Lock()
+        self._consulting = Consulting()
         self._feedback: FeedbackEffect | None = None
         self.workers: Workers | None = None
         """Who answers what `ask_many` is asked, in place of processes; stays its owner's to close."""
@@ -186,7 +176,7 @@ class KBQAgent(AsyncTwins):
         from kbqa_agent.batching import answers_to
 
         if isinstance(questions, str):
-            raise QuestionError(f"ask_many got one text, {_shown(questions)}; give a list of questions, or use ask")
+            raise QuestionError(f"ask_many got one text, {shown(questions)}; give a list of questions, or use ask")
         if processes is not None and processes < 1:
             raise InputError(f"processes={processes}: expected at least 1, or None to leave it to the agent")
         wanted = [self.read(question) for question in questions]
@@ -264,7 +254,7 @@ class KBQAgent(AsyncTwins):
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
         ranked = self.as_of_now().rank_many([question])[0]
         found = candidates_of(ranked.triples, ranked.probabilities, self.config.scored_candidates)
-        return found, self._likelihoods(self.prompt(question, ranked), found, self.generator)
+        return found, self._consulting.likelihoods(self.generator, self.prompt(question, ranked), found)
 
     def resolve(self, question: str, dialogue: Dialogue | None = None) -> Resolved:
         """The whole question that is meant in a dialogue: worded plainly, and answered most probably by the ranker.
@@ -339,12 +329,12 @@ class KBQAgent(AsyncTwins):
         if proposal is not None:
             return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
-        if self.generator is not None and found and self._consults_generator(found):
-            prompt = self.prompt(question, ranked)
-            found = self._judged(prompt, found, self.generator)
+        if self.generator is not None and found and is_consulted(found, self.config):
+            prompt, n_scored = self.prompt(question, ranked), self.config.scored_candidates
+            found = self._consulting.judged(self.generator, prompt, found, n_scored, self.likelihood_weight)
             clock.lap("score")
             if self.config.free_text:
-                text = self._written(prompt, found, self.generator)
+                text = self._consulting.written(self.generator, prompt, found, self.config)
                 clock.lap("generate")
         if asks_for_several(question):
             found = gathered(found)
@@ -413,81 +403,21 @@ class KBQAgent(AsyncTwins):
 
     def read(self, question: str) -> str:
         """Give a question as it is asked: its control characters are blanks. Raises: QuestionError as `check`."""
-        self.check(question)
-        return CONTROL.sub(" ", question)
+        return read_question(question, self.config.max_question_chars)
 
     def check(self, question: str) -> None:
         """Find out whether a question can be asked.
 
         Raises: QuestionError when it is empty, too long or no text.
         """
-        if not isinstance(question, str):
-            raise QuestionError(f"the question is {_shown(question)}; expected a text (str)")
-        if not question.strip():
-            raise QuestionError("the question is empty; ask something")
-        if any("\ud800" <= c <= "\udfff" for c in question):
-            raise QuestionError("the question is not UTF-8; send it in UTF-8, or set the terminal to it")
-        if len(question) > self.config.max_question_chars:
-            raise QuestionError(
-                f"the question has {len(question):,} characters; at most {self.config.max_question_chars:,} are read"
-            )
-
-    def _consults_generator(self, candidates: Sequence[Candidate]) -> bool:
-        if self.config.generator == "unsure":
-            # It moves probability among the candidates alone, so what none of them has makes nothing unsure.
-            sure = self.config.sure_above * sum(c.score for c in candidates)
-            return candidates[0].score < sure or self.config.free_text
-        return self.config.generator == "always"
-
-    def _judged(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> list[Candidate]:
-        """Weigh the candidates with their likelihoods; with a generator that tells none, leave them to the ranker."""
-        try:
-            return self._weighed(candidates, self._likelihoods(prompt, candidates, generator))
-        except NoLikelihoodError as error:
-            logger.log(logging.INFO if self._told_once.is_set() else logging.WARNING, "%s", error)
-            self._told_once.set()
-            return list(candidates)
-
-    def _likelihoods(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> NDArray[np.float64]:
-        """The generator's log-likelihoods of the first `scored_candidates` candidates, per character and end.
-
-        A sum would prefer short answers: docs/experiments.md has both.
-        """
-        texts = [answer_text(c.answer) for c in candidates[: self.config.scored_candidates]]
-        with self._turn(generator):
-            sums = generator.score(prompt, texts)
-        return sums / np.array([len(text) + 1 for text in texts], np.float64)
-
-    def _written(self, prompt: str, candidates: Sequence[Candidate], generator: Generator) -> str:
-        """What the generator writes; with constrained decoding, a candidate as it is in the prompt, or UNKNOWN."""
-        texts = dict.fromkeys(answer_text(c.answer) for c in candidates)
-        with self._turn(generator):
-            if self.config.decoding == "free":
-                return generator.generate([prompt])[0]
-            return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
-
-    def _turn(self, generator: Generator) -> AbstractContextManager[object]:
-        """Wait, in a `with`, for the turn at a generator that several threads may not ask at once."""
-        return nullcontext() if isinstance(generator, ConcurrentGenerator) else self._one_at_a_time
-
-    def _weighed(self, candidates: Sequence[Candidate], log_likelihoods: NDArray[np.float64]) -> list[Candidate]:
-        """Weigh the first candidates' probabilities with their likelihoods, and order them anew."""
-        head = candidates[: len(log_likelihoods)]
-        shares = weigh(np.array([c.score for c in head]), log_likelihoods, self.likelihood_weight)
-        weighed = [Candidate(c.answer, float(p), c.evidence) for c, p in zip(head, shares, strict=True)]
-        return sorted([*weighed, *candidates[len(head) :]], key=lambda c: -c.score)
+        check_question(question, self.config.max_question_chars)
 
     def _closed_book(self, question: str) -> Answer:
         clock = Clock()
         if self.generator is None:
             raise ModelError("closed-book answers need a generator, and there is none; run: pip install 'kbqa[models]'")
-        with self._turn(self.generator):
-            text = self.generator.generate([closed_book_prompt(question)])[0]
+        text = self._consulting.closed_book(self.generator, question)
         clock.lap("generate")
         known = bool(text) and text != UNKNOWN
         reason: Abstention | None = None if known else "low_confidence"
         return Answer(question, text if known else None, 0.0, reason, (), (), clock.laps, supported=False)
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:SHOWN_CHARS]

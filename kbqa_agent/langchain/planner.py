@@ -21,13 +21,14 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from kb_index.errors import InputError, ModelError
-from kbqa_agent.agent import CONTROL, KBQAgent
+from kbqa_agent.agent import KBQAgent
 from kbqa_agent.config import AgentConfig
 from kbqa_agent.daemons import DaemonExecutor
 from kbqa_agent.langchain.planned import Fetched, FinalAnswer, Planned, answer_of
 from kbqa_agent.langchain.planning_tools import lookup_tools
 from kbqa_agent.langchain_generator import asked
 from kbqa_agent.prompts import UNKNOWN, first_line
+from kbqa_agent.question_text import CONTROL
 from kbqa_agent.types import Answer
 
 __all__ = ["INSTRUCTION", "plan_answer"]
