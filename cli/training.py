@@ -221,8 +221,14 @@ def merge(model: str | None, adapter: Path, out: Path) -> None:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out.")
 @click.option("--report-to", default="none", show_default=True, help="Where else metrics go, such as wandb.")
+@click.option("--plan", "planned", is_flag=True, help="Tell parameters, memory and tokens, and do nothing else.")
 def reward(
-    preferences: tuple[Path, ...], questions: Path | None, index: Path | None, limit: int | None, **options: Any
+    preferences: tuple[Path, ...],
+    questions: Path | None,
+    index: Path | None,
+    limit: int | None,
+    planned: bool,
+    **options: Any,
 ) -> None:
     """Train a model that tells the better of two answers, and measure it on held-out prompts.
 
@@ -235,6 +241,7 @@ def reward(
     from finetune.published_tests import refuse_test_questions
     from finetune.reward import train_reward_model
     from finetune.reward_config import RewardConfig
+    from finetune.reward_plan import reward_plan_lines
 
     if not preferences and questions is None:
         raise click.UsageError("Missing option '--preferences' or '--questions'.")
@@ -242,6 +249,9 @@ def reward(
     if questions is not None:
         refuse_test_questions(questions, config.out)
     found = from_main(lambda: gather_preferences(preferences, questions, index, limit, config.seed))
+    if planned:
+        click.echo("\n".join(reward_plan_lines(config, found)))
+        return
     result = train_reward_model(config, found)
     if is_main():
         click.echo(result)

@@ -7,8 +7,9 @@ fused kernels keep it (query, key, value and output).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from finetune.config import SFTConfig
@@ -20,7 +21,18 @@ from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.causal_models import check_adapter, fast_dtype, locate_model, quiet, set_end_token
 from kbqa_agent.tokenizing import context_length
 
-__all__ = ["GIB", "Plan", "plan_lines", "plan_training"]
+__all__ = [
+    "ADAM",
+    "FLOAT32",
+    "GIB",
+    "Plan",
+    "counted",
+    "kept_bytes",
+    "model_lines",
+    "plan_lines",
+    "plan_training",
+    "without_weights",
+]
 
 FLOAT32 = 4
 ADAM = 8
@@ -76,13 +88,13 @@ def plan_training(
     check_training_folder(config.out)
     if config.adapter is not None:
         check_adapter(config.adapter)
-    network, tokenizer = _without_weights(config, dtype or fast_dtype())
+    network, tokenizer = without_weights(config.model, dtype or fast_dtype())
     targets = [] if config.full else lora_targets(network, config.lora_on)[0]
     n_own, packed = sum(p.numel() for p in network.parameters()), _packed_weights(network) if config.four_bit else 0
     facts = facts_of(network, tokenizer)
     rows = encode_rows(tokenizer, conversations, min(config.max_tokens, context_length(network)))
     tuned = network if config.full else with_new_adapter(network, config)
-    n_parameters, n_trainable = _counts(tuned)
+    n_parameters, n_trainable = counted(tuned)
     n_usable = round(len(rows.rows) * (n_rows or len(conversations)) / max(1, len(conversations)))
     n_validation = n_for_validation(n_usable, config.validation_share, config.max_validation_rows)
     n_trained_rows = n_usable - n_validation
@@ -111,15 +123,9 @@ def plan_training(
 
 def plan_lines(plan: Plan) -> list[str]:
     """Write a plan for people, a fact a line."""
-    facts, share = plan.facts, plan.n_trainable / plan.n_parameters
-    parts = ("weights", "gradients", "optimizer", "activations")
+    parts = {part: getattr(plan, part) for part in ("weights", "gradients", "optimizer", "activations")}
     return [
-        f"model         {facts.architecture}, context {facts.context:,} tokens, vocabulary {facts.n_tokens:,}",
-        f"end token     {facts.end_token}   padding token: {facts.padding_token or 'none, and none is needed'}",
-        f"LoRA on       {', '.join(plan.lora_targets) or 'nothing: all weights are trained'}",
-        f"parameters    {plan.n_parameters:,}, of which {plan.n_trainable:,} ({share:.2%}) are trained",
-        f"memory        {plan.memory / GIB:.2f} GiB a process, computing in {plan.dtype}: "
-        + ", ".join(f"{part} {getattr(plan, part) / GIB:.2f}" for part in parts),
+        *model_lines(plan.facts, plan.lora_targets, (plan.n_parameters, plan.n_trainable), parts, plan.dtype),
         f"rows          {plan.n_rows:,}, and {plan.n_validation:,} to validate by, the longest of {plan.longest:,} "
         f"tokens; {plan.n_cut:,} lose triples, {plan.n_dropped:,} do not fit",
         f"an epoch      {plan.n_tokens:,} tokens, {plan.n_answer_tokens:,} of them in answers",
@@ -127,15 +133,34 @@ def plan_lines(plan: Plan) -> list[str]:
     ]
 
 
-def _without_weights(config: SFTConfig, dtype: Any) -> tuple[Any, Any]:
-    if config.model == "none":
+def model_lines(
+    facts: ModelFacts, targets: Sequence[str], counts: tuple[int, int], parts: Mapping[str, int], dtype: str
+) -> list[str]:
+    """Write what is known of a model before its rows: `counts` as `counted` gives them, `parts` of memory in bytes."""
+    n_parameters, n_trainable = counts
+    memory = ", ".join(f"{part} {n_bytes / GIB:.2f}" for part, n_bytes in parts.items())
+    return [
+        f"model         {facts.architecture}, context {facts.context:,} tokens, vocabulary {facts.n_tokens:,}",
+        f"end token     {facts.end_token}   padding token: {facts.padding_token or 'none, and none is needed'}",
+        f"LoRA on       {', '.join(targets) or 'nothing: all weights are trained'}",
+        f"parameters    {n_parameters:,}, of which {n_trainable:,} ({n_trainable / n_parameters:.2%}) are trained",
+        f"memory        {sum(parts.values()) / GIB:.2f} GiB a process, computing in {dtype}: {memory}",
+    ]
+
+
+def without_weights(model: str | Path | None, dtype: Any) -> tuple[Any, Any]:
+    """Build a causal model on torch's device "meta", as it is trained, and open its tokenizer.
+
+    Raises: MissingExtraError; ModelError as `load_model`.
+    """
+    if model == "none":
         raise ModelError("model 'none': training needs a model; name one with --model, such as 'embedded'")
     try:
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingExtraError("models", error.name or "transformers") from error
-    source = locate_model(config.model, progress=True)
+    source = locate_model(model, progress=True)
     try:
         with quiet(), torch.device("meta"):
             settings = AutoConfig.from_pretrained(source)
@@ -143,12 +168,13 @@ def _without_weights(config: SFTConfig, dtype: Any) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"model {str(config.model)!r}: is no causal language model ({reason})") from error
+        raise ModelError(f"model {str(model)!r}: is no causal language model ({reason})") from error
     set_end_token(tokenizer, settings)
     return network.train(), tokenizer
 
 
-def _counts(network: Any) -> tuple[int, int]:
+def counted(network: Any) -> tuple[int, int]:
+    """Count a network's parameters, and those of them that are trained."""
     parameters = list(network.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
 
@@ -181,7 +207,7 @@ def _activations(network: Any, config: SFTConfig, rows: EncodedRows) -> int:
     longest = max((len(row.input_ids) for row in rows.rows), default=config.max_tokens)
     labelled = sum(_n_labelled(row.labels) for row in rows.rows) / max(1, len(rows.rows))
     causal = network.get_base_model() if hasattr(network, "get_base_model") else network
-    kept = _kept_bytes(causal, config.rows_at_once, longest)
+    kept = kept_bytes(causal, config.rows_at_once, longest)
     if config.gradient_checkpointing:
         n_layers = causal.config.num_hidden_layers
         states = config.rows_at_once * longest * causal.config.hidden_size * _itemsize(causal)
@@ -198,7 +224,8 @@ def _cached_bytes(network: Any) -> int:
     return int(2 * settings.num_hidden_layers * n_cached * width * _itemsize(network))
 
 
-def _kept_bytes(causal: Any, n_rows: int, length: int) -> int:
+def kept_bytes(causal: Any, n_rows: int, length: int) -> int:
+    """Add up what a forward pass of so many rows of this length keeps for the backward pass, without the logits."""
     import torch
 
     from finetune.fused_attention import FusedAttention

@@ -38,7 +38,7 @@ from kb_index.atomic import storage_errors
 from kb_index.errors import InputError
 from kbqa_agent.tokenizing import context_length
 
-__all__ = ["RewardModel", "RewardResult", "load_reward_model", "train_reward_model"]
+__all__ = ["RewardModel", "RewardResult", "is_controlled", "load_reward_model", "train_reward_model"]
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
         if is_main():
             save_reward_model(fitted.network, fitted.tokenizer, config.out, config.model, fitted.max_tokens)
         control = None
-        if config.control or (config.control is None and len(preferences) <= CONTROL_UP_TO):
+        if is_controlled(config, preferences):
             swapped = shuffled(training, config.seed)
             control = accuracy_with_interval(_fit(config, config.out / CONTROL, swapped, held_out, progress).margins)
         result = _result(config, fitted, control)
@@ -134,6 +134,11 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
             runs = [config.out, config.out / CONTROL] if control else [config.out]
             draw_if_possible(runs, config.out / "reward.png")
     return result
+
+
+def is_controlled(config: RewardConfig, preferences: Sequence[Preference]) -> bool:
+    """Whether a training on shuffled labels follows."""
+    return config.control if config.control is not None else len(preferences) <= CONTROL_UP_TO
 
 
 def _warn_of_few(result: RewardResult) -> None:

@@ -68,6 +68,26 @@ def test_questions_over_an_index(options, tmp_path: Path) -> None:
     assert (refused.exit_code, "expected an --index" in refused.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_a_plan_counts_what_the_training_trains_and_writes_nothing(
+    tiny_models: dict[str, Path], tmp_path: Path, family: str
+) -> None:
+    from finetune.plan import counted
+    from finetune.reward_network import open_reward_base, with_reward_adapter
+
+    pairs = [Preference(f"问：书{i}是谁写的？\n答：", "惠能", worse) for i in range(20) for worse in ("神秀", "慧能")]
+    write_preferences(pairs, tmp_path / "pairs")
+    options = ("--model", tiny_models[family], "--out", tmp_path / "reward", "--plan")
+    result = kbqa("--preferences", tmp_path / "pairs", *options)
+    assert result.exit_code == 0, result.output
+    base = open_reward_base(str(tiny_models[family]), progress=False)
+    _, n_trained = counted(with_reward_adapter(base, 16, 32))
+    assert f", of which {n_trained:,} (" in result.stdout
+    assert "rows          16 of 32 pairs, and 8 pairs to measure by, the longest of " in result.stdout
+    assert "steps         2; as many again for the control\n" in result.stdout
+    assert not (tmp_path / "reward").exists()
+
+
 def test_wrong_use(options, tmp_path: Path) -> None:
     assert kbqa(*options).exit_code == 2
     missing = kbqa("--preferences", tmp_path / "none.jsonl", *options)
