@@ -393,8 +393,10 @@ class KBQAgent(AsyncTwins):
     def _with_extra(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Fetch the extra columns (source, date, ...) of the evidence of all candidates with one look-up."""
         triples = self.kb.with_extra(t for c in candidates for t in c.evidence)
-        filled = {t.id: t for t in triples}
-        return [Candidate(c.answer, c.score, tuple(filled[t.id] for t in c.evidence)) for c in candidates]
+        filled = {t.id: t for t in triples if t.extra}
+        if not filled:
+            return list(candidates)
+        return [Candidate(c.answer, c.score, tuple(filled.get(t.id, t) for t in c.evidence)) for c in candidates]
 
     def prompt(self, question: str, ranked: Ranked) -> str:
         """The prompt that the generator gets: the question under the best of its triples."""

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from kbqa_agent.patterns import NOTHING, SMOOTHING, TranslationModel, ranges
+from kbqa_agent.patterns import NOTHING, SMOOTHING, TranslationModel
 from kbqa_agent.together import NOTHING_TOGETHER, Together
 
 __all__ = ["ASKED_FOR", "AskedFor"]
@@ -72,8 +72,9 @@ class AskedFor:
     def gains(self, masked: str) -> NDArray[np.float64]:
         """The total that `TranslationModel.gains` has for each attribute, (n_attributes,)."""
         known = self.model.known_grams(masked)
-        cells = ranges(self._starts[known], self._starts[known + 1])
-        more = np.bincount(self._attribute[cells], self._more[cells], minlength=len(self.attributes))
+        more = np.zeros(len(self.attributes))
+        for start, end in zip(self._starts[known].tolist(), self._starts[known + 1].tolist(), strict=True):
+            more[self._attribute[start:end]] += self._more[start:end]  # an n-gram names each attribute once
         gains: NDArray[np.float64] = self._plain[:, known].sum(axis=1)[self._share] + more
         return gains
 

@@ -39,6 +39,7 @@ _LESS = {
 _LIKE = {"年龄小": "年轻", "年纪小": "年轻"}
 
 _ADJECTIVE = "|".join(sorted((*_MORE, *_LESS, *_LIKE), key=len, reverse=True))
+_COMPARES = re.compile(_ADJECTIVE)
 _WHO = "(?:谁|哪一?[个座位部家条本国款首])"
 _AND = re.compile(r"[和与跟同、或及]|或者|还是|,?\s*(?:or|and)\s+(?:the\s+)?")
 _THAN = re.compile(r"的?(?P<a>.{1,8}?)??(?:是不是)?比")
@@ -174,6 +175,8 @@ def _more(first: Triple, second: Triple) -> float | None:
 
 
 def _comparisons(question: str, mentions: Iterable[EntityMention]) -> Iterator[_Comparison]:
+    if not _COMPARES.search(question):
+        return
     closed = cache(lambda end: without_closing(question[end:].lstrip(MARKS)))
     for first, second in permutations(mentions, 2):
         if 0 <= second.start - first.end <= MOST_BETWEEN:  # else a question full of names would take a minute

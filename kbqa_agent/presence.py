@@ -162,12 +162,12 @@ class PresenceModel:
     expected_share: float = TRAINED_SHARE
     """Which share of the questions to come is answerable."""
 
-    def predict(self, inputs: NDArray[np.float32]) -> Presence:
-        """Judge one question; `inputs` as `presence_inputs` gives them."""
-        found = np.asarray(self.booster.predict(inputs[None], num_threads=1), np.float64)[0]
-        present = float(shifted(found[0], self.expected_share, TRAINED_SHARE))
-        no_attribute, no_entity = (1 - present) * found[1:] / found[1:].sum()
-        return Presence(present, float(no_attribute), float(no_entity))
+    def predict(self, inputs: NDArray[np.float32]) -> list[Presence]:
+        """Judge questions, each by what `presence_inputs` gives for it, (n_questions, n_inputs)."""
+        found = np.asarray(self.booster.predict(inputs, num_threads=1), np.float64)  # (n_questions, 3)
+        present = shifted(found[:, 0], self.expected_share, TRAINED_SHARE)
+        missing = (1 - present)[:, None] * found[:, 1:] / found[:, 1:].sum(axis=1, keepdims=True)
+        return [Presence(*of) for of in np.column_stack([present, missing]).tolist()]
 
     def threshold(self, max_risk: float) -> float:
         """As of what is held out, for the share that is expected."""

@@ -153,20 +153,30 @@ class TrainedRanker:
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32], Presence | None]]:
         """What `judge` says of each question: the same numbers, in less time."""
         features = candidate_features_many(asked, self.wordings, self.kb.attribute_frequency)
-        return [self._judged(of_question, rows) for of_question, rows in zip(asked, features, strict=True)]
+        there = [i for i, rows in enumerate(features) if len(rows)]
+        judged = self._judged([asked[i] for i in there], [features[i] for i in there]) if there else []
+        found = dict(zip(there, judged, strict=True))
+        nothing = np.zeros(0, np.float32), np.zeros(0, np.float32), None
+        return [found.get(i, nothing) for i in range(len(asked))]
 
     def _judged(
-        self, asked: Asked, rows: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], Presence | None]:
-        if not asked.triples:
-            return np.zeros(0, np.float32), np.zeros(0, np.float32), None
-        scores = self._predicted(rows)
+        self, asked: Sequence[Asked], features: Sequence[NDArray[np.float32]]
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32], Presence | None]]:
+        """Judge one question or more that have triples."""
+        ends = np.cumsum([len(rows) for rows in features])
+        scores = np.split(self._predicted(np.concatenate(features)), ends[:-1])
         if self.presence is None:
-            return scores, self.calibration.probabilities(scores), None
-        of_best, shares = self._seen_of_best(asked, rows, scores), self.calibration.shares(scores)
-        inputs = presence_inputs(scores, of_best, Alike.of(asked.triples), shares, len(asked.mentions))
-        presence = self.presence.predict(inputs)
-        return scores, (shares * presence.present).astype(np.float32), presence
+            return [(of, self.calibration.probabilities(of), None) for of in scores]
+        shares = [self.calibration.shares(of) for of in scores]
+        inputs = [
+            presence_inputs(of, self._seen_of_best(a, rows, of), Alike.of(a.triples), share, len(a.mentions))
+            for a, rows, of, share in zip(asked, features, scores, shares, strict=True)
+        ]
+        presences = self.presence.predict(np.array(inputs))
+        return [
+            (of, (share * presence.present).astype(np.float32), presence)
+            for of, share, presence in zip(scores, shares, presences, strict=True)
+        ]
 
     def score(
         self,
