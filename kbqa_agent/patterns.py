@@ -148,20 +148,25 @@ class TranslationModel:
         """
         known, n_known = self._known_grams(masked)
         columns, column = np.unique(known, return_inverse=True)
-        rows: dict[str, int] = {}
-        row = np.array([rows.setdefault(p, len(rows)) for parts in things for p in parts], np.int64)
-        table = self._table(np.array([self.part_ids.get(p, -1) for p in rows], np.int64), columns)
-        n_parts = np.array([len(parts) for parts in things], np.int64)
-        width, end, size = n_parts[thing], np.cumsum(n_parts)[thing], n_known[asked]
-        start = (np.cumsum(n_known) - n_known)[asked]
+        numbers = np.array(list(map(self.part_ids.get, chain.from_iterable(things), repeat(-1))), np.int64)
+        parts, row = np.unique(numbers, return_inverse=True)
+        table, background = self._table(parts, columns).ravel(), self.background[columns]
+        order = np.argsort(n_known[asked], kind="stable")
+        size, first_gram = n_known[asked[order]], (np.cumsum(n_known) - n_known)[asked[order]]
+        n_parts = np.array([len(of) for of in things], np.int64)
+        width, end = n_parts[thing[order]], np.cumsum(n_parts)[thing[order]]
+        start_in_table = row[ranges(end - width, end)] * len(columns)  # of each part of each pair
+        first_part = np.cumsum(width) - width
         total, best = np.zeros(len(thing), np.float32), np.zeros(len(thing), np.float32)
-        for n in np.unique(size):
-            at = np.flatnonzero(size == n)
-            of_pair = column[start[at][:, None] + np.arange(n)]  # (n_pairs, n_grams)
-            of_part = row[ranges(end[at] - width[at], end[at])]
-            t = table[of_part[:, None], np.repeat(of_pair, width[at], axis=0)]  # (n_parts, n_grams)
-            mean = np.add.reduceat(t, np.cumsum(width[at]) - width[at], axis=0) / width[at][:, None]
-            gains = np.log((1 - SMOOTHING) * mean / self.background[columns[of_pair]] + SMOOTHING)
+        sizes, begins = np.unique(size, return_index=True)
+        for n, begin, stop in zip(sizes.tolist(), begins, [*begins[1:], len(order)], strict=True):
+            grams_of = column[first_gram[begin:stop, None] + np.arange(n)]  # (n_pairs, n_grams)
+            cells = np.repeat(grams_of, width[begin:stop], axis=0)
+            cells += start_in_table[first_part[begin] : first_part[begin] + len(cells), None]
+            shares = np.add.reduceat(table.take(cells), first_part[begin:stop] - first_part[begin], axis=0)
+            mean = shares / width[begin:stop, None]
+            gains = np.log((1 - SMOOTHING) * mean / background[grams_of] + SMOOTHING)
+            at = order[begin:stop]
             total[at], best[at] = gains.sum(axis=1), gains.max(axis=1, initial=-np.inf if n else 0.0)
         return Gains(total, best)
 
@@ -183,7 +188,7 @@ class TranslationModel:
         column = np.full(len(self.gram_ids), -1)
         column[grams_] = np.arange(len(grams_))
         at = column[self._gram_of_cell[cells]]
-        kept = at >= 0
+        kept = np.flatnonzero(at >= 0)
         table = np.zeros((len(parts), len(grams_)), np.float32)
         table[np.repeat(np.arange(len(parts)), counts)[kept], at[kept]] = self.values[cells[kept]]
         return table

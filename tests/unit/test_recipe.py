@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli import main
-from kb_index import errors
+from kb_index import build_index, errors
 from kb_index.errors import KBQAError, MissingExtraError
 from kbqa_agent import AgentConfig
 from kbqa_agent.recipe import AgentRecipe
@@ -30,6 +30,8 @@ def test_paths_hold_anywhere_and_names_stay_names(tmp_path, monkeypatch):
 def test_who_has_no_ray_is_told_how_to_get_it(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ray", None)
+    Path("kb").write_text("坛经 ||| 作者 ||| 惠能\n", encoding="utf-8")
+    build_index([Path("kb")], Path("index"), progress=False)
     done = CliRunner().invoke(main, [*command, "--index", "index", "--engine", "ray", "--model", "none"])
     assert (done.exit_code, "ray is not installed" in done.stderr) == (1, True)
     assert "pip install 'kbqa[ray]'" in done.stderr
