@@ -159,7 +159,7 @@ class TranslationModel:
         first_part = np.cumsum(width) - width
         total, best = np.zeros(len(thing), np.float32), np.zeros(len(thing), np.float32)
         sizes, begins = np.unique(size, return_index=True)
-        for n, begin, stop in zip(sizes.tolist(), begins, [*begins[1:], len(order)], strict=True):
+        for n, begin, stop in zip(sizes.tolist(), begins, np.append(begins, len(order))[1:], strict=True):
             grams_of = column[first_gram[begin:stop, None] + np.arange(n)]  # (n_pairs, n_grams)
             cells = np.repeat(grams_of, width[begin:stop], axis=0)
             cells += start_in_table[first_part[begin] : first_part[begin] + len(cells), None]
