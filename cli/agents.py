@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kbqa_agent.recipe import AgentRecipe
     from kbqa_agent.types import Generator
 
-__all__ = ["agents_of", "check_options", "open_agent", "recipe_of", "settled"]
+__all__ = ["agents_of", "check_index", "check_options", "open_agent", "recipe_of", "settled"]
 
 
 def open_agent(
@@ -48,15 +48,14 @@ def agents_of(
 ) -> Iterator[Callable[..., AbstractContextManager[KBQAgent]]]:
     """Lend what opens agents for many questions, with the options of `open_agent`, on the engine of `engine_options`.
 
-    Raises: as `read_manifest` and `ray_session`; what it lends, as `open_agent` and `open_over_ray`.
+    Raises: as `check_index` and `ray_session`; what it lends, as `open_agent` and `open_over_ray`.
     """
     if engine == "local":
         yield partial(_settled_agent, index)
         return
-    from kb_index.manifest import read_manifest
     from kb_index.ray_session import ray_session
 
-    read_manifest(index)  # which takes no seconds, as Ray's start does
+    check_index(index)
     with ray_session(ray_address):
         yield partial(_agent_over_ray, index, workers, gpus_per_worker)
 
@@ -81,6 +80,14 @@ def recipe_of(index: Path, **opening: Any) -> AgentRecipe:
 
     places = {name: opening.pop(name, None) for name in ("feedback", "ranker", "model", "adapter")}
     return AgentRecipe(index, _config(**opening), **places)
+
+
+def check_index(index: Path) -> None:
+    """Find out whether an index is there, before Ray is started, which takes seconds. Raises: IndexFolderError."""
+    from kb_index.manifest import read_manifest
+    from kb_index.swap import find_index
+
+    read_manifest(find_index(index))
 
 
 def check_options(options: Mapping[str, Any], where: str) -> None:

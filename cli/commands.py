@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +51,8 @@ def main(verbose: bool) -> None:
     level = logging.INFO if verbose else logging.WARNING
     if not is_main():  # of processes that train together, one is enough to say it
         level = logging.ERROR
+    # Ray prints what goes wrong on a cluster, such as a lost machine's log, among the results otherwise.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.agents import open_agent, recipe_of, settled
+from cli.agents import check_index, open_agent, recipe_of, settled
 from cli.options import FILE, engine_options, feedback_option, generator_options, index_option, ray_option
 
 if TYPE_CHECKING:
@@ -88,10 +88,9 @@ def serve(index: Path, systems: tuple[str, ...], feedback: str | None, store: st
         with open_app(recipe, settings, systems, tell=tell) as app, settled(app.state.service.source.now.base):
             run_server(app, settings, tell)
         return
-    from kb_index.manifest import read_manifest
     from kb_index.ray_session import ray_session
 
-    read_manifest(index)  # which takes no seconds, as Ray's start does
+    check_index(index)
     with ray_session(ray_address):
         run_replicas(recipe, settings, replicas, systems, tell)
 
@@ -131,8 +130,7 @@ def _replicas(options: dict[str, Any]) -> Replicas | None:
 
 def _people(index: Path, feedback: str | None, opened: ExitStack) -> FeedbackStore | None:
     """The file of feedback, which is made where there is none."""
-    from kb_index.manifest import read_manifest
     from kbqa_agent.feedback import FeedbackStore, feedback_beside
 
-    read_manifest(index)  # a file is made for an index alone
+    check_index(index)  # a file is made for an index alone
     return None if feedback == "none" else opened.enter_context(FeedbackStore(feedback or feedback_beside(index)))

@@ -250,7 +250,8 @@ def reward(
         refuse_test_questions(questions, config.out)
     found = from_main(lambda: gather_preferences(preferences, questions, index, limit, config.seed))
     if planned:
-        click.echo("\n".join(reward_plan_lines(config, found)))
+        if is_main():
+            click.echo("\n".join(reward_plan_lines(config, found)))
         return
     result = train_reward_model(config, found)
     if is_main():

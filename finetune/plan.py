@@ -70,11 +70,6 @@ class Plan:
     cached: int
     """Bytes of the keys and values that writing keeps of each token."""
 
-    @property
-    def memory(self) -> int:
-        """All parts together, in bytes."""
-        return self.weights + self.gradients + self.optimizer + self.activations
-
 
 def plan_training(
     config: SFTConfig, conversations: Sequence[Sequence[tuple[str, str]]], n_rows: int | None = None, dtype: Any = None

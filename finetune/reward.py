@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from finetune.checkpoints import last_checkpoint, step_of
-from finetune.comparisons import Comparison, EncodedComparisons, encode_comparisons, grouped, hold_out, shuffled
+from finetune.comparisons import Comparison, EncodedComparisons, shuffled
 from finetune.failures import memory_errors
 from finetune.plots import draw_if_possible
 from finetune.preferences import Preference, write_preferences
 from finetune.processes import is_main, is_restarted, main_first, take_own_device
 from finetune.record import sha256_of, training_record
-from finetune.reward_config import CONTROL_UP_TO, RewardConfig
+from finetune.reward_config import RewardConfig
 from finetune.reward_figures import Accuracy, Margins, accuracy_with_interval
 from finetune.reward_model import RewardModel, load_reward_model, save_reward_model
 from finetune.reward_network import open_reward_base, with_reward_adapter
+from finetune.reward_rows import encoded_parts, parted
 from finetune.trackers import check_tracker, tracking
 from finetune.training_folder import (
     CHECKPOINTS,
@@ -35,10 +36,9 @@ from finetune.training_folder import (
     write_json,
 )
 from kb_index.atomic import storage_errors
-from kb_index.errors import InputError
 from kbqa_agent.tokenizing import context_length
 
-__all__ = ["RewardModel", "RewardResult", "is_controlled", "load_reward_model", "train_reward_model"]
+__all__ = ["RewardModel", "RewardResult", "load_reward_model", "train_reward_model"]
 
 logger = logging.getLogger(__name__)
 
@@ -109,11 +109,8 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
     if is_restarted():
         config = replace(config, resume=True)
     check_tracker(config.report_to)
-    comparisons = grouped(preferences)
-    if len(comparisons) < 2:
-        raise InputError(f"{len(comparisons)} prompts with a pair; expected at least 2, to train and to measure")
+    training, held_out = parted(preferences, config)
     check_training_folder(config.out)
-    training, held_out = hold_out(comparisons, config.held_out_share, config.max_held_out, config.seed)
     with storage_errors(config.out, "choose another --out"):
         with main_first():
             if is_main():
@@ -124,7 +121,7 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
         if is_main():
             save_reward_model(fitted.network, fitted.tokenizer, config.out, config.model, fitted.max_tokens)
         control = None
-        if is_controlled(config, preferences):
+        if config.has_control(len(preferences)):
             swapped = shuffled(training, config.seed)
             control = accuracy_with_interval(_fit(config, config.out / CONTROL, swapped, held_out, progress).margins)
         result = _result(config, fitted, control)
@@ -134,11 +131,6 @@ def train_reward_model(config: RewardConfig, preferences: Sequence[Preference], 
             runs = [config.out, config.out / CONTROL] if control else [config.out]
             draw_if_possible(runs, config.out / "reward.png")
     return result
-
-
-def is_controlled(config: RewardConfig, preferences: Sequence[Preference]) -> bool:
-    """Whether a training on shuffled labels follows."""
-    return config.control if config.control is not None else len(preferences) <= CONTROL_UP_TO
 
 
 def _warn_of_few(result: RewardResult) -> None:
@@ -162,12 +154,7 @@ def _fit(
         base = open_reward_base(config.model, config.adapter, progress)
         network = with_reward_adapter(base, config.rank, config.alpha)
     max_tokens = min(config.max_tokens, context_length(base.network))
-    rows, measured = (encode_comparisons(base.tokenizer, part, max_tokens) for part in (training, held_out))
-    if not rows.rows or not measured.rows:
-        raise InputError(
-            f"{len(rows.rows)} prompts to train on and {len(measured.rows)} to measure by fit into {max_tokens} "
-            "tokens; expected some of each; raise --max-tokens, or give more pairs"
-        )
+    rows, measured = encoded_parts(base.tokenizer, (training, held_out), max_tokens)
     advice = f"lower --rows-at-once (now {config.rows_at_once}) or --max-tokens (now {max_tokens})"
     with memory_errors(advice), tracking(config.report_to, out):
         steps, seconds, margins = _train(config, out, network, (rows, measured), progress)

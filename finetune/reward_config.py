@@ -9,7 +9,7 @@ from finetune.config import TRACKERS
 from finetune.ranges import Range, at_least, check_ranges, one_of, over_zero, shares
 from kb_index.errors import InputError
 
-__all__ = ["CONTROL_UP_TO", "RewardConfig"]
+__all__ = ["RewardConfig"]
 
 CONTROL_UP_TO = 1000
 """Up to so many pairs, the control on shuffled labels is trained unless it is said not to: it doubles the cost."""
@@ -65,6 +65,10 @@ class RewardConfig:
     """Go on from the last checkpoint in `out`."""
     report_to: str = "none"
     """Where else metrics go: one of `finetune.config.TRACKERS`."""
+
+    def has_control(self, n_pairs: int) -> bool:
+        """Whether a training on shuffled labels follows that on so many pairs."""
+        return self.control if self.control is not None else n_pairs <= CONTROL_UP_TO
 
     def __post_init__(self) -> None:
         check_ranges(self, RANGES)

@@ -13,7 +13,15 @@ from finetune.models import linear_layers
 from kb_index.errors import MissingExtraError, ModelError
 from kbqa_agent.causal_models import load_model, quiet, with_adapter
 
-__all__ = ["RewardBase", "can_share_prompts", "moved", "open_reward_base", "rewards_of", "with_reward_adapter"]
+__all__ = [
+    "RewardBase",
+    "can_share_prompts",
+    "moved",
+    "open_reward_base",
+    "reward_base",
+    "rewards_of",
+    "with_reward_adapter",
+]
 
 
 class RewardBase(NamedTuple):
@@ -42,7 +50,11 @@ def open_reward_base(model: str | Path | None, adapter: Path | None = None, prog
     """
     if model == "none":
         raise ModelError("model 'none': training needs a model; name one with --model, such as 'embedded'")
-    causal, tokenizer = load_model(model, progress=progress)
+    return reward_base(*load_model(model, progress=progress), model, adapter)
+
+
+def reward_base(causal: Any, tokenizer: Any, model: str | Path | None, adapter: Path | None) -> RewardBase:
+    """Do what `open_reward_base` does with a causal model that is open, or built without weights; `model` names it."""
     import torch
     from transformers import AutoModelForSequenceClassification
 

@@ -152,7 +152,9 @@ class KnowledgeBase(Closing):
         """Give the triples with the extra columns that their lines had."""
         listed = list(triples)
         extra = self._view.extra([t.id for t in listed])
-        return [t._replace(extra=extra[t.id]) if t.id in extra else t for t in listed] if extra else listed
+        if not extra and not any(t.extra for t in listed):
+            return listed
+        return [t._replace(extra=extra.get(t.id, ())) for t in listed]
 
     def attribute_frequency(self, predicates: Sequence[str]) -> NDArray[np.int64]:
         """Count in how many triples each attribute occurs, however it is written, (n_predicates,); 0 if unknown."""

@@ -32,7 +32,6 @@ def ray_session(address: str | None = None) -> Iterator[Any]:
         InputError: there is no cluster at the address, or it does not let us in, or none can be started here.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers of each cluster otherwise
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it prints a lost machine's log to stdout otherwise
     try:
         ray: Any = import_module("ray")
     except ImportError as error:

@@ -248,7 +248,7 @@ class KBQAgent(AsyncTwins):
     def likelihoods(self, question: str) -> tuple[list[Candidate], NDArray[np.float64]]:
         """The ranker's first candidates, and the generator's log-likelihood of each per character, (n,).
 
-        Raises: ModelError when there is no generator.
+        Raises: ModelError when there is no generator; as `Consulting.likelihoods`.
         """
         if self.generator is None:
             raise ModelError("likelihoods need a generator, and there is none; name one with --model")
@@ -330,8 +330,8 @@ class KBQAgent(AsyncTwins):
             return self._proposed(question, ranked, proposal, found, clock)
         text: str | None = None
         if self.generator is not None and found and is_consulted(found, self.config):
-            prompt, n_scored = self.prompt(question, ranked), self.config.scored_candidates
-            found = self._consulting.judged(self.generator, prompt, found, n_scored, self.likelihood_weight)
+            prompt = self.prompt(question, ranked)
+            found = self._consulting.judged(self.generator, prompt, found, self.config, self.likelihood_weight)
             clock.lap("score")
             if self.config.free_text:
                 text = self._consulting.written(self.generator, prompt, found, self.config)

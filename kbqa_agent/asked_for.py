@@ -74,7 +74,7 @@ class AskedFor:
         known = self.model.known_grams(masked)
         more = np.zeros(len(self.attributes))
         for start, end in zip(self._starts[known].tolist(), self._starts[known + 1].tolist(), strict=True):
-            more[self._attribute[start:end]] += self._more[start:end]  # an n-gram names each attribute once
+            more[self._attribute[start:end]] += self._more[start:end]  # each attribute is there once
         gains: NDArray[np.float64] = self._plain[:, known].sum(axis=1)[self._share] + more
         return gains
 

@@ -175,7 +175,7 @@ def _more(first: Triple, second: Triple) -> float | None:
 
 
 def _comparisons(question: str, mentions: Iterable[EntityMention]) -> Iterator[_Comparison]:
-    if not _COMPARES.search(question):
+    if not _COMPARES.search(question):  # nearly all questions, and all pairs of their names would be tried
         return
     closed = cache(lambda end: without_closing(question[end:].lstrip(MARKS)))
     for first, second in permutations(mentions, 2):

@@ -1,4 +1,4 @@
-"""What a generator says of a question's candidates: likelihoods that weigh them, or an answer in its own words."""
+"""What a generator says: likelihoods that weigh a question's candidates, or an answer in its own words."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Consulting:
         self._one_at_a_time = threading.Lock()
 
     def judged(
-        self, generator: Generator, prompt: str, candidates: Sequence[Candidate], n_scored: int, weight: float
+        self, generator: Generator, prompt: str, candidates: Sequence[Candidate], config: AgentConfig, weight: float
     ) -> list[Candidate]:
-        """Weigh the first `n_scored` candidates with their likelihoods to the power `weight`, and order them anew.
+        """Weigh the first candidates with their likelihoods to the power `weight`, and order them anew.
 
         A generator that tells none leaves them to the ranker.
         """
-        head, rest = candidates[:n_scored], candidates[n_scored:]
+        head, rest = candidates[: config.scored_candidates], candidates[config.scored_candidates :]
         try:
             found = self.likelihoods(generator, prompt, head)
         except NoLikelihoodError as error:
@@ -56,9 +56,11 @@ class Consulting:
         return sorted([*weighed, *rest], key=lambda c: -c.score)
 
     def likelihoods(self, generator: Generator, prompt: str, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-        """The log-likelihood of each candidate per character and end, (n_candidates,). Raises: NoLikelihoodError.
+        """The log-likelihood of each candidate per character and end, (n_candidates,).
 
         A sum would prefer short answers: docs/experiments.md has both.
+
+        Raises: NoLikelihoodError when the generator tells none; ModelError when it cannot be asked.
         """
         texts = [answer_text(c.answer) for c in candidates]
         with self._turn(generator):
@@ -68,9 +70,10 @@ class Consulting:
     def written(self, generator: Generator, prompt: str, candidates: Sequence[Candidate], config: AgentConfig) -> str:
         """What the generator writes; with constrained decoding, a candidate as it is in the prompt, or UNKNOWN."""
         texts = dict.fromkeys(answer_text(c.answer) for c in candidates)
-        among = None if config.decoding == "free" else [[*texts, UNKNOWN]]
         with self._turn(generator):
-            return generator.generate([prompt], among=among)[0]
+            if config.decoding == "free":
+                return generator.generate([prompt])[0]
+            return generator.generate([prompt], among=[[*texts, UNKNOWN]])[0]
 
     def closed_book(self, generator: Generator, question: str) -> str:
         """What the generator writes when it sees no triples."""

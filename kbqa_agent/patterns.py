@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MASK", "NOTHING", "Gains", "TranslationModel", "grams", "ranges"]
+__all__ = ["MASK", "NOTHING", "Gains", "TranslationModel", "grams"]
 
 MASK = "_"
 NOTHING = ""
@@ -151,11 +151,11 @@ class TranslationModel:
         numbers = np.array(list(map(self.part_ids.get, chain.from_iterable(things), repeat(-1))), np.int64)
         parts, row = np.unique(numbers, return_inverse=True)
         table, background = self._table(parts, columns).ravel(), self.background[columns]
-        order = np.argsort(n_known[asked], kind="stable")
+        order = np.argsort(n_known[asked], kind="stable")  # so that those of a size are a slice of all that follows
         size, first_gram = n_known[asked[order]], (np.cumsum(n_known) - n_known)[asked[order]]
         n_parts = np.array([len(of) for of in things], np.int64)
         width, end = n_parts[thing[order]], np.cumsum(n_parts)[thing[order]]
-        start_in_table = row[ranges(end - width, end)] * len(columns)  # of each part of each pair
+        start_in_table = row[_ranges(end - width, end)] * len(columns)  # of each part of each pair
         first_part = np.cumsum(width) - width
         total, best = np.zeros(len(thing), np.float32), np.zeros(len(thing), np.float32)
         sizes, begins = np.unique(size, return_index=True)
@@ -184,7 +184,7 @@ class TranslationModel:
         """t(gram | part), zero where either is unknown, (n_parts, n_grams); an unknown part is -1, `grams_` ascend."""
         starts, ends = self._starts[parts], self._starts[parts + 1]
         counts = np.where(parts < 0, 0, ends - starts)
-        cells = ranges(starts, starts + counts)
+        cells = _ranges(starts, starts + counts)
         column = np.full(len(self.gram_ids), -1)
         column[grams_] = np.arange(len(grams_))
         at = column[self._gram_of_cell[cells]]
@@ -203,10 +203,10 @@ class TranslationModel:
         return (self.keys % max(1, len(self.gram_ids))).astype(np.int32)
 
 
-def ranges(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
+def _ranges(starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.int64]:
     """The numbers from each start up to its end, one range after the other.
 
-    >>> ranges(np.array([5, 0]), np.array([7, 1])).tolist()
+    >>> _ranges(np.array([5, 0]), np.array([7, 1])).tolist()
     [5, 6, 0]
     """
     counts = ends - starts

@@ -153,11 +153,10 @@ class TrainedRanker:
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32], Presence | None]]:
         """What `judge` says of each question: the same numbers, in less time."""
         features = candidate_features_many(asked, self.wordings, self.kb.attribute_frequency)
-        there = [i for i, rows in enumerate(features) if len(rows)]
-        judged = self._judged([asked[i] for i in there], [features[i] for i in there]) if there else []
-        found = dict(zip(there, judged, strict=True))
+        there = [(of_question, rows) for of_question, rows in zip(asked, features, strict=True) if len(rows)]
+        judged = iter(self._judged(*zip(*there, strict=True)) if there else ())
         nothing = np.zeros(0, np.float32), np.zeros(0, np.float32), None
-        return [found.get(i, nothing) for i in range(len(asked))]
+        return [next(judged) if len(rows) else nothing for rows in features]
 
     def _judged(
         self, asked: Sequence[Asked], features: Sequence[NDArray[np.float32]]

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from math import inf
 from typing import Any
 
 from kb_index.closing import Closing
@@ -22,6 +21,7 @@ from kb_index.manifest import Manifest
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.batching import AT_ONCE
 from kbqa_agent.ray_actor import AskedActor, ElsewhereGenerator, Identity
+from kbqa_agent.ray_places import n_places
 from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.types import Answer
 
@@ -66,7 +66,7 @@ class RayWorkers(Closing):
         self._actor: Any = ray.remote(AskedActor).options(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")
         self._needs = f"{cpus:g} CPUs, {gpus:g} GPUs"
         self._identity: Identity | None = None
-        self._workers = [self._started() for _ in range(workers or self._places(cpus, gpus))]
+        self._workers = [self._started() for _ in range(workers or max(1, n_places(ray, cpus, gpus)))]
 
     def identity(self) -> Identity:
         """What all workers are, as soon as one of them is open."""
@@ -112,12 +112,6 @@ class RayWorkers(Closing):
                     else:
                         done[number] = answers
             yield done.pop(wanted)
-
-    def _places(self, cpus: float, gpus: float) -> int:
-        """How many find a place, each on one machine."""
-        there = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        fit = (min(of.get("CPU", 0) / cpus, of.get("GPU", 0) / gpus if gpus else inf) for of in there)
-        return max(1, sum(map(int, fit)))
 
     def _free(self, under_way: dict[Any, tuple[int, _Worker]]) -> _Worker | None:
         """The worker with the fewest batches, None where all that are open have enough."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fastapi import FastAPI
 
 from kb_index.manifest import read_manifest
+from kb_index.swap import find_index
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.feedback import FeedbackStore
 from kbqa_agent.gguf_cache import embedded_is_installed
@@ -35,7 +36,7 @@ def open_app(
 
     Raises: as `KBQAgent.open`; InputError, StorageError.
     """
-    read_manifest(recipe.index)  # a file of feedback is made for an index alone
+    read_manifest(find_index(recipe.index))  # a file of feedback is made for an index alone
     with ExitStack() as opened:
         people = opened.enter_context(FeedbackStore(recipe.feedback)) if recipe.feedback else None
         is_used = not systems and _is_used(recipe)

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from kb_index.errors import InputError, MissingExtraError, WorkerError
+from kbqa_agent.ray_places import n_places
 from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.callers import Keys
 from kbqa_agent.serving.ray_replica import ALL_SECONDS, NAME, Replica, raised_by
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 ONGOING = 8.0
 """So many requests a replica has under way, on the average, before there is to be another one."""
 
-
+CPUS = 1
+"""What a replica reserves."""
 RETRIES = 3
 _OURS = re.compile(r"^kb_index\.errors\.\w+: (.+)$", re.MULTILINE)
 """How an error of ours stands in what Ray Serve tells of a replica that did not start."""
@@ -45,6 +47,8 @@ class Replicas:
     def __post_init__(self) -> None:
         if self.most is not None and self.most < self.least:
             raise InputError(f"least={self.least}: more than most={self.most}; lower the one or raise the other")
+        if self.gpus > 1 and self.gpus != int(self.gpus):
+            raise InputError(f"{self.gpus:g} GPUs for a server: expected a whole number, or a part of one: 0.5")
 
 
 def run_replicas(
@@ -56,8 +60,8 @@ def run_replicas(
 ) -> None:
     """Serve from the Ray that this process is connected to, until a signal; `tell` is told the address.
 
-    Raises: as `open_app`; InputError when nobody can listen there, Ray Serve runs there already, or the cluster has not
-    the GPUs of a replica; WorkerError when no replica can start.
+    Raises: as `open_app`; InputError when nobody can listen there, or Ray Serve runs there already; WorkerError when no
+    replica can start.
     """
     try:
         from ray import serve
@@ -69,7 +73,7 @@ def run_replicas(
     recipe.without_model().open().close()  # what is wrong with the index is told here, in one line
     if serve.status().proxies:
         raise InputError("Ray Serve runs on this cluster already, at an address of its own; run: serve shutdown")
-    _check_gpus(replicas.gpus)
+    _tell_of_room(replicas, tell)
     _warn_of_several_machines(recipe, settings)
     with listen(settings) as listening:
         port, address = listening.getsockname()[1], url_of(listening)
@@ -89,13 +93,16 @@ def run_replicas(
             serve.shutdown()
 
 
-def _check_gpus(wanted: float) -> None:
-    """Ray would wait for ever for GPUs that there are not."""
+def _tell_of_room(replicas: Replicas, tell: Callable[[str], None]) -> None:
+    """Tell where the cluster has too few machines as yet, for which Ray waits in silence."""
     import ray
 
-    there = ray.cluster_resources().get("GPU", 0.0)
-    if wanted > there:
-        raise InputError(f"{wanted:g} GPUs for a replica: the cluster has {there:g}; use --gpus-per-replica 0")
+    there = n_places(ray, CPUS, replicas.gpus)
+    if there < replicas.least:
+        tell(
+            f"the cluster has room for {there} of {replicas.least} servers of {CPUS} CPU and {replicas.gpus:g} GPUs; "
+            "waiting for more machines, else lower --replicas or --gpus-per-replica"
+        )
 
 
 def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, systems: Sequence[str]) -> Any:
@@ -109,7 +116,7 @@ def _deployed(recipe: AgentRecipe, settings: ServeSettings, replicas: Replicas, 
     deployment: Any = serve.deployment(
         serve.ingress()(Replica),
         name=NAME,
-        ray_actor_options={"num_cpus": 1, "num_gpus": replicas.gpus},
+        ray_actor_options={"num_cpus": CPUS, "num_gpus": replicas.gpus},
         max_ongoing_requests=settings.waiting_questions + settings.waiting_lookups,  # the replica itself refuses more
         max_constructor_retry_count=RETRIES,
         graceful_shutdown_timeout_s=settings.drain_seconds,

@@ -15,6 +15,7 @@ from kb_index import KnowledgeBase, build_index
 from kb_index.errors import ModelError
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.config import AgentConfig
+from kbqa_agent.features import Asked
 from kbqa_agent.linking import link
 from kbqa_agent.qa_data import read_questions
 from kbqa_agent.ranking import TrainedRanker, load_ranker
@@ -72,6 +73,18 @@ def test_the_probabilities_of_all_triples_sum_to_that_of_presence(kb: KnowledgeB
     assert presence is not None
     assert probabilities.sum() == pytest.approx(presence.present, abs=1e-5)
     assert ranker.judge("？", (), [])[2] is None
+
+
+def test_questions_are_judged_together_as_alone(kb: KnowledgeBase, ranker: TrainedRanker) -> None:
+    asked = []
+    for question in ("法国的首都是哪里？", "？", "日本的人口是多少？"):
+        mentions = link(kb, question)
+        asked.append(Asked(question, mentions, retrieve(kb, mentions)))
+    assert [bool(of.triples) for of in asked] == [True, False, True]
+    for of, (scores, probabilities, presence) in zip(asked, ranker.judge_many(asked), strict=True):
+        alone = ranker.judge(*of)
+        assert (scores.tolist(), probabilities.tolist(), presence) == (alone[0].tolist(), alone[1].tolist(), alone[2])
+    assert ranker.judge_many([]) == []
 
 
 def test_risk_rises_as_confidence_falls(ranker: TrainedRanker) -> None:

@@ -149,7 +149,6 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
-@pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")  # of Ray Serve's own settings
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -160,8 +159,8 @@ def test_replicas_have_dialogues_ratings_and_the_index_in_common(serve, index, t
             "--replicas 3 is more than --max-replicas 2; lower the one or raise the other",
         ),
         (
-            ["--engine", "ray", "--gpus-per-replica", "0.5"],
-            "0.5 GPUs for a replica: the cluster has 0; use --gpus-per-replica 0",
+            ["--engine", "ray", "--gpus-per-replica", "1.5"],
+            "1.5 GPUs for a server: expected a whole number, or a part of one: 0.5",
         ),
     ],
 )
@@ -169,3 +168,19 @@ def test_what_cannot_be_served_is_said_in_a_line(ray_cluster, index, words, expe
     done = CliRunner().invoke(main, ["serve", "--index", str(index), "--model", "none", *words])
     assert done.exit_code != 0
     assert expected in done.output
+
+
+def test_machines_that_are_waited_for_are_told(ray_cluster, index):
+    command = [sys.executable, "-m", "cli", "serve", "--index", str(index), "--model", "none", "--port", "0"]
+    more = ["--engine", "ray", "--ray-address", ray_cluster.address, "--gpus-per-replica", "0.5"]
+    with subprocess.Popen([*command, *more], stderr=subprocess.PIPE, text=True) as process:
+        watch = threading.Timer(PATIENCE, process.kill)
+        watch.start()
+        try:
+            told = next(line for line in process.stderr if "room" in line)
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=PATIENCE)
+        finally:
+            watch.cancel()
+            process.kill()
+    assert told.startswith("the cluster has room for 0 of 1 servers of 1 CPU and 0.5 GPUs; waiting for more machines")

@@ -88,6 +88,20 @@ def test_a_plan_counts_what_the_training_trains_and_writes_nothing(
     assert not (tmp_path / "reward").exists()
 
 
+def test_a_plan_refuses_what_the_training_would(tiny_models: dict[str, Path], tmp_path: Path) -> None:
+    write_preferences([Preference(f"问：书{i}是谁写的？\n答：", "惠能", "神秀") for i in range(9)], tmp_path / "pairs")
+    given = ("--preferences", tmp_path / "pairs", "--model", tiny_models["gpt2"], "--no-control")
+    for options, reason in (
+        (("--out", tmp_path / "out", "--adapter", "shipped"), "adapter "),
+        (("--out", tmp_path / "out", "--max-tokens", 16), "fit into 16 tokens"),
+        (("--out", tmp_path), "there already, and without a record.json"),
+    ):
+        planned, trained = kbqa(*given, *options, "--plan"), kbqa(*given, *options)
+        assert (planned.exit_code, planned.stdout, planned.stderr) == (1, "", trained.stderr)
+        assert reason in planned.stderr
+        assert planned.stderr.count("\n") == 1
+
+
 def test_wrong_use(options, tmp_path: Path) -> None:
     assert kbqa(*options).exit_code == 2
     missing = kbqa("--preferences", tmp_path / "none.jsonl", *options)

@@ -118,8 +118,8 @@ def _end_worker(task: object) -> None:
 def test_the_command_line_uses_the_cluster(ray_cluster: Any, tmp_path: Path) -> None:
     (tmp_path / "kb").write_bytes(sample_triples().read_bytes())
     command = f"-m cli index kb --out index --shards 2 --engine ray --ray-address {ray_cluster.address}".split()
-    where = tmp_path  # where the cluster's processes are not
-    ended = subprocess.run([sys.executable, *command], check=False, cwd=where, capture_output=True, text=True)
+    # In a folder where the cluster's processes are not.
+    ended = subprocess.run([sys.executable, *command], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("index: 12,952 triples of ")
     assert [source.path for source in read_manifest(tmp_path / "index").sources] == ["kb"]
@@ -128,18 +128,31 @@ def test_the_command_line_uses_the_cluster(ray_cluster: Any, tmp_path: Path) -> 
 def test_a_lost_machine_writes_nothing_into_the_output(ray_cluster: Any, add_ray_node: Callable[..., Any]) -> None:
     program = """
 import sys, time
-from kb_index.ray_session import ray_session
-with ray_session(sys.argv[1]) as ray:
-    print("connected", flush=True)
-    while all(node["Alive"] for node in ray.nodes() if node["NodeID"] == sys.argv[2]):
-        time.sleep(0.1)
-    time.sleep(2)  # what Ray tells of it comes with the news, or right after
+import click
+from cli.commands import main
+
+@main.command()
+@click.argument("address")
+@click.argument("node")
+def watch(address, node):
+    from kb_index.ray_session import ray_session
+
+    with ray_session(address) as ray:
+        click.echo("connected")
+        while all(found["Alive"] for found in ray.nodes() if found["NodeID"] == node):
+            time.sleep(0.1)
+        time.sleep(2)  # what Ray tells of it comes with the news, or right after
+
+main()
 """
     node = add_ray_node(ray_cluster)
-    command = [sys.executable, "-c", program, ray_cluster.address, node.node_id]
+    command = [sys.executable, "-c", program, "watch", ray_cluster.address, node.node_id]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "connected\n"
-        ray_cluster.remove_node(node, allow_graceful=False)
-        assert process.communicate(timeout=60)[0] == ""
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "connected\n"
+            ray_cluster.remove_node(node, allow_graceful=False)
+            assert process.communicate(timeout=60)[0] == ""
+        finally:
+            process.kill()
     assert process.returncode == 0

@@ -87,9 +87,20 @@ def test_what_is_probed_bounds_the_work_and_not_the_number_of_lists():
     assert vectors._empty_index(588_000, 2).nprobe == 766
 
 
-def test_a_search_leaves_the_number_of_threads_as_it_was():
+@pytest.mark.parametrize(("n_queries", "expected"), [(1, 1), (2, 2), (5, 3)])
+def test_a_search_has_no_more_threads_than_queries(n_queries, expected):
     import faiss
 
-    before = faiss.omp_get_max_threads()
-    search(build(["0", "90"]), "0", 1)
-    assert faiss.omp_get_max_threads() == before
+    class Watching:
+        def search(self, vectors, k):
+            seen.append(faiss.omp_get_max_threads())
+            raise ArithmeticError
+
+    seen, before = [], faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        with pytest.raises(ArithmeticError):
+            VectorIndex(Watching()).search(np.zeros((n_queries, 2), np.float32), 1)
+        assert (seen, faiss.omp_get_max_threads()) == ([expected], 3)
+    finally:
+        faiss.omp_set_num_threads(before)
