@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra [models]")
 
-from finetune import reward, reward_trainer  # noqa: E402 - after the check for torch
+from finetune import reward, reward_config, reward_trainer  # noqa: E402 - after the check for torch
 from finetune.comparisons import TokenComparison, collate_comparisons, encode_comparisons, grouped  # noqa: E402
 from finetune.preferences import Preference, read_preferences  # noqa: E402
 from finetune.reward import load_reward_model, train_reward_model  # noqa: E402
@@ -189,7 +189,7 @@ def test_what_is_written(tiny_models, tmp_path):
 
 @pytest.mark.parametrize(("n_pairs", "expected"), [(len(PAIRS), True), (len(PAIRS) - 1, False)])
 def test_the_control_is_trained_where_it_is_cheap(tiny_models, tmp_path, monkeypatch, n_pairs, expected):
-    monkeypatch.setattr(reward, "CONTROL_UP_TO", n_pairs)
+    monkeypatch.setattr(reward_config, "CONTROL_UP_TO", n_pairs)
     result = train(tiny_models["gpt2"], tmp_path, control=None, max_steps=1)
     assert (result.control is not None) == expected
 
