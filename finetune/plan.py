@@ -22,12 +22,11 @@ from kbqa_agent.causal_models import check_adapter, fast_dtype, locate_model, qu
 from kbqa_agent.tokenizing import context_length
 
 __all__ = [
-    "ADAM",
-    "FLOAT32",
     "GIB",
     "Plan",
     "counted",
     "kept_bytes",
+    "memory_parts",
     "model_lines",
     "plan_lines",
     "plan_training",
@@ -100,10 +99,7 @@ def plan_training(
         str(network.dtype).removeprefix("torch."),
         n_parameters,
         n_trainable,
-        weights=frozen + n_trainable * FLOAT32 + _copies(config, network, n_trainable),
-        gradients=n_trainable * FLOAT32,
-        optimizer=n_trainable * ADAM,
-        activations=_activations(tuned, config, rows),
+        **memory_parts(frozen + _copies(config, network, n_trainable), n_trainable, _activations(tuned, config, rows)),
         n_rows=n_trained_rows,
         n_validation=n_validation,
         n_cut=rows.n_cut,
@@ -126,6 +122,16 @@ def plan_lines(plan: Plan) -> list[str]:
         f"an epoch      {plan.n_tokens:,} tokens, {plan.n_answer_tokens:,} of them in answers",
         f"steps         {plan.steps:,}",
     ]
+
+
+def memory_parts(frozen: int, n_trainable: int, activations: int) -> dict[str, int]:
+    """Give the bytes of each part of a training's memory, for `frozen` bytes of weights that are not trained."""
+    return {
+        "weights": frozen + n_trainable * FLOAT32,
+        "gradients": n_trainable * FLOAT32,
+        "optimizer": n_trainable * ADAM,
+        "activations": activations,
+    }
 
 
 def model_lines(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from finetune.data import n_steps
 from finetune.families import facts_of
-from finetune.plan import ADAM, FLOAT32, counted, kept_bytes, model_lines, without_weights
+from finetune.plan import counted, kept_bytes, memory_parts, model_lines, without_weights
 from finetune.preferences import Preference
 from finetune.reward_config import RewardConfig
 from finetune.reward_network import reward_base, with_reward_adapter
@@ -39,12 +39,8 @@ def reward_plan_lines(config: RewardConfig, preferences: Sequence[Preference]) -
     tuned = with_reward_adapter(base, config.rank, config.alpha)
     n_parameters, n_trainable = counted(tuned)
     lengths = [row.length for row in training.rows]
-    memory = {
-        "weights": (n_parameters - n_trainable) * dtype.itemsize + n_trainable * FLOAT32,
-        "gradients": n_trainable * FLOAT32,
-        "optimizer": n_trainable * ADAM,
-        "activations": kept_bytes(tuned.get_base_model(), config.rows_at_once, max(lengths)),
-    }
+    activations = kept_bytes(tuned.get_base_model(), config.rows_at_once, max(lengths))
+    memory = memory_parts((n_parameters - n_trainable) * dtype.itemsize, n_trainable, activations)
     n_pairs, n_measured = (sum(len(row.pairs) for row in part.rows) for part in (training, held_out))
     steps = n_steps(config.max_steps, config.epochs, len(lengths), config.rows_per_step)
     again = "; as many again for the control" if config.has_control(len(preferences)) else ""

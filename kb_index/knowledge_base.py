@@ -152,8 +152,6 @@ class KnowledgeBase(Closing):
         """Give the triples with the extra columns that their lines had."""
         listed = list(triples)
         extra = self._view.extra([t.id for t in listed])
-        if not extra and not any(t.extra for t in listed):
-            return listed
         return [t._replace(extra=extra.get(t.id, ())) for t in listed]
 
     def attribute_frequency(self, predicates: Sequence[str]) -> NDArray[np.int64]:

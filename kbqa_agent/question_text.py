@@ -6,7 +6,7 @@ import re
 
 from kb_index.errors import QuestionError
 
-__all__ = ["CONTROL", "check_question", "read_question", "shown"]
+__all__ = ["check_question", "read_question", "shown"]
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SHOWN_CHARS = 60

@@ -28,7 +28,6 @@ from kbqa_agent.langchain.planned import Fetched, FinalAnswer, Planned, answer_o
 from kbqa_agent.langchain.planning_tools import lookup_tools
 from kbqa_agent.langchain_generator import asked
 from kbqa_agent.prompts import UNKNOWN, first_line
-from kbqa_agent.question_text import CONTROL
 from kbqa_agent.types import Answer
 
 __all__ = ["INSTRUCTION", "plan_answer"]
@@ -86,7 +85,7 @@ def plan_answer(
         response_format=ToolStrategy(FinalAnswer),
         middleware=limits,
     )
-    said = {"messages": [HumanMessage(CONTROL.sub(" ", question))]}
+    said = {"messages": [HumanMessage(agent.read(question))]}
     state = _within(max_seconds, lambda: _run(graph, said, chat_model))
     milliseconds = 1000 * (time.monotonic() - started)
     # Where the time is over, the plan may still be fetching.
