@@ -12,7 +12,7 @@ from typing import Any
 
 from kb_index.errors import InputError, MissingExtraError
 
-__all__ = ["ray_session"]
+__all__ = ["check_gpus", "ray_session"]
 
 _EXPECTED = "expected the HOST:PORT of a running one, or no --ray-address for a new one here"
 _LET_IN = "one that asks for a token wants its ~/.ray/auth_token here, and RAY_AUTH_MODE=token"
@@ -67,3 +67,9 @@ def _check_reachable(address: str | None) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"Ray cluster {address!r}: not reached ({reason}); {_EXPECTED}") from error
+
+
+def check_gpus(gpus: float, holder: str, example: str = "0.5") -> None:
+    """Make sure that a task or a process can be given so many GPUs. Raises: InputError."""
+    if gpus > 1 and gpus != int(gpus):
+        raise InputError(f"{gpus:g} GPUs for {holder}: expected a whole number, or a part of one: {example}")

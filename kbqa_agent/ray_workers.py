@@ -18,6 +18,7 @@ from typing import Any
 from kb_index.closing import Closing
 from kb_index.errors import KBQAError, ModelError, WorkerError
 from kb_index.manifest import Manifest
+from kb_index.ray_session import check_gpus
 from kbqa_agent.agent import KBQAgent
 from kbqa_agent.batching import AT_ONCE
 from kbqa_agent.ray_actor import AskedActor, ElsewhereGenerator, Identity
@@ -53,12 +54,14 @@ class RayWorkers(Closing):
     `cpus` and `gpus` are what each reserves; with 0.25 of a GPU four of them share one. They answer from the state of
     the index that the manifest is of. For one `answers` at a time.
 
-    Raises: as `AgentRecipe.open`; ModelError where they would not answer alike; WorkerError where none stays alive.
+    Raises: as `AgentRecipe.open` and `check_gpus`; ModelError where they would not answer alike; WorkerError where none
+    stays alive.
     """
 
     def __init__(
         self, recipe: AgentRecipe, manifest: Manifest, workers: int | None = None, cpus: float = 1.0, gpus: float = 0.0
     ) -> None:
+        check_gpus(gpus, "a worker")
         import ray
 
         self._ray: Any = ray

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from kb_index.build import package_version
 from kb_index.errors import InputError, KBQAError, WorkerError
-from kb_index.ray_session import ray_session
+from kb_index.ray_session import check_gpus, ray_session
 
 __all__ = ["Engine", "LocalEngine", "RayEngine", "open_engine"]
 
@@ -129,10 +129,7 @@ class RayEngine:
             return min(1.0, there)
         if gpus > there:
             raise InputError(f"{gpus:g} GPUs for a task: the cluster has {there:g}; ask for less: --gpus-per-task 0")
-        if gpus > 1 and gpus != int(gpus):
-            raise InputError(
-                f"{gpus:g} GPUs for a task: expected a whole number, or a part of one: --gpus-per-task 0.5"
-            )
+        check_gpus(gpus, "a task", "--gpus-per-task 0.5")
         return gpus
 
 

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from kb_index.errors import InputError, MissingExtraError, WorkerError
+from kb_index.ray_session import check_gpus
 from kbqa_agent.ray_places import n_places
 from kbqa_agent.recipe import AgentRecipe
 from kbqa_agent.serving.callers import Keys
@@ -47,8 +48,7 @@ class Replicas:
     def __post_init__(self) -> None:
         if self.most is not None and self.most < self.least:
             raise InputError(f"least={self.least}: more than most={self.most}; lower the one or raise the other")
-        if self.gpus > 1 and self.gpus != int(self.gpus):
-            raise InputError(f"{self.gpus:g} GPUs for a server: expected a whole number, or a part of one: 0.5")
+        check_gpus(self.gpus, "a server")
 
 
 def run_replicas(

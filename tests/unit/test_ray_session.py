@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from cli.commands import main
 from kb_index.errors import InputError
-from kb_index.ray_session import ray_session
+from kb_index.ray_session import check_gpus, ray_session
 
 EXPECTED = "expected the HOST:PORT of a running one, or no --ray-address for a new one here"
 
@@ -115,3 +115,10 @@ def test_ray_is_not_started_for_an_index_that_is_not_there(
     ended = CliRunner().invoke(main, [*words, "--index", "none", "--model", "none", "--engine", "ray"])
     assert (ended.exit_code, fake_ray.begun) == (1, [])
     assert ended.output == "kbqa: index 'none': no such folder; make one: kbqa index FILE --out 'none'\n"
+
+
+@pytest.mark.parametrize("gpus", [0.0, 0.5, 1.0, 2.0])
+def test_gpus_are_a_whole_number_or_a_part_of_one(gpus: float) -> None:
+    check_gpus(gpus, "a worker")
+    with pytest.raises(InputError, match=r"^1\.5 GPUs for a worker: expected a whole number, or a part of one: 0\.5$"):
+        check_gpus(1.5, "a worker")
